@@ -1,0 +1,83 @@
+//! Datasets: what a training loop sees, whatever the files look like.
+//!
+//! Invariant: a loader never trusts a header, never follows a path out of its root, and every error names the
+//! file, what was expected, what was found and what to do next.
+
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::protocol::Modality;
+
+/// A part of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Split {
+    /// Trained on, shuffled every epoch.
+    Train,
+    /// Chooses the checkpoint.
+    Valid,
+    /// Reported.
+    Test,
+}
+
+/// A prepared dataset with labels of one task, in memory or memory-mapped.
+///
+/// No `Debug`: samples may be credentialed.
+pub trait Dataset: Send + Sync {
+    /// Number of classes of the labels.
+    fn classes(&self) -> usize;
+
+    /// Number of examples in a split.
+    fn len(&self, split: Split) -> usize;
+
+    /// The labels of a split, each below [`Dataset::classes`].
+    fn labels(&self, split: Split) -> &[u8];
+
+    /// Dimensions of one sample of a modality: `[channels, height, width]`, `[features]` or `[steps, channels]`.
+    fn dims(&self, modality: Modality) -> &[usize];
+
+    /// Writes the given rows of a split, batch innermost: `out[feature * rows.len() + i]` is feature `feature` of
+    /// row `rows[i]`. `out` has `dims product * rows.len()` elements.
+    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]);
+}
+
+/// Where a dataset's files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The synthetic fixture, generated below this folder when it is not there yet.
+    Fixture(PathBuf),
+    /// A folder with the real files (or a rebuilt set) of this dataset.
+    Folder(PathBuf),
+}
+
+/// One file that a dataset reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// Path below the dataset's root, with `/` between its parts.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+    /// What the file system said when the digest was taken.
+    pub stat: Stat,
+}
+
+/// What tells, cheaply, that a file may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stat {
+    /// Bytes.
+    pub size: u64,
+    /// Nanoseconds since the epoch.
+    pub modified: i128,
+    /// Inode number (0 where there is none).
+    pub inode: u64,
+}
+
+/// Identity of a prepared dataset: what goes into the keys of the runs that read it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Over the loader's version, preparation choices, and every file's name and digest.
+    pub digest: Digest,
+    /// The files.
+    pub files: Vec<FileIdentity>,
+}

@@ -1,0 +1,64 @@
+//! The one place that reaches into dfdx's storage.
+//!
+//! Invariant: a slice is only made of a contiguous tensor, whose elements dfdx keeps in one vector; nothing outside
+//! this module knows how dfdx stores a tensor.
+#![allow(unsafe_code)]
+
+use dfdx::prelude::*;
+use dfdx::shapes::{Shape, Unit};
+
+/// dfdx's storage vector of a device: what gradients are kept in. On [`Cpu`] it dereferences to `Vec<E>`.
+pub type Storage1<D, E> = <D as Storage<E>>::Vec;
+
+/// Whether a tensor's elements stand in row-major order without gaps.
+pub fn is_contiguous<S: Shape, E: Unit, T>(tensor: &Tensor<S, E, Cpu, T>) -> bool {
+    if S::NUM_DIMS == 0 || tensor.shape().num_elements() == 0 {
+        return true;
+    }
+    let dims = tensor.shape().concrete();
+    let base = std::ptr::from_ref(&tensor[S::Concrete::default()]) as usize;
+    let mut expected = size_of::<E>();
+    for axis in (0..S::NUM_DIMS).rev() {
+        if dims[axis] > 1 {
+            let mut index = S::Concrete::default();
+            index[axis] = 1;
+            if std::ptr::from_ref(&tensor[index]) as usize != base + expected {
+                return false;
+            }
+        }
+        expected *= dims[axis];
+    }
+    true
+}
+
+/// Reads a contiguous CPU tensor without a copy.
+///
+/// # Panics
+/// If the tensor is not contiguous (a broadcast or permuted view): a bug of the calling op, not of any input.
+pub fn read<S: Shape, E: Unit, T>(tensor: &Tensor<S, E, Cpu, T>) -> &[E] {
+    assert!(is_contiguous(tensor), "an op was given a tensor that is not contiguous");
+    let len = tensor.shape().num_elements();
+    if len == 0 {
+        return &[];
+    }
+    let first: *const E = &raw const tensor[S::Concrete::default()];
+    // SAFETY: dfdx keeps all elements of a tensor in one `Vec<E>`; the first element's address was taken through
+    // its bounds-checked index, and contiguity of all `len` elements was checked above.
+    unsafe { std::slice::from_raw_parts(first, len) }
+}
+
+/// Writes a contiguous CPU tensor in place; a shared buffer is made unique first.
+///
+/// # Panics
+/// As [`read`].
+pub fn write<S: Shape, E: Unit, T>(tensor: &mut Tensor<S, E, Cpu, T>) -> &mut [E] {
+    assert!(is_contiguous(tensor), "an op was given a tensor that is not contiguous");
+    let len = tensor.shape().num_elements();
+    if len == 0 {
+        return &mut [];
+    }
+    let first: *mut E = &raw mut tensor[S::Concrete::default()];
+    // SAFETY: as in `read`; `IndexMut` made the buffer unique (`Arc::make_mut`), and the borrow of the tensor
+    // keeps it so.
+    unsafe { std::slice::from_raw_parts_mut(first, len) }
+}

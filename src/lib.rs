@@ -1,0 +1,21 @@
+//! `i2m2` replays *Jointly Modeling Inter- & Intra-Modality Dependencies for Multi-modal Learning* (NeurIPS 2024):
+//! every table and figure is a registered benchmark, every printed number a cell that remembers how it came about.
+//!
+//! Start at [`benchmarks`] to see the paper's list of tables, at [`engine`] to see how a plan becomes results, and
+//! at `ARCHITECTURE.md` for the invariants that hold everywhere.
+
+pub mod benchmarks;
+pub mod cli;
+pub mod data;
+pub mod device;
+pub mod digest;
+pub mod engine;
+pub mod experiment;
+pub mod gate;
+pub mod models;
+pub mod ops;
+pub mod protocol;
+pub mod provenance;
+pub mod random;
+pub mod report;
+pub mod stats;
