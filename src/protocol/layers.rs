@@ -77,9 +77,8 @@ fn lay(layers: &[Layer]) -> Result<Settings, ProtocolError> {
     let files = || layers.iter().map(|layer| layer.file).collect::<Vec<_>>().join(", ");
     let mut merged = Table::new();
     for layer in layers {
-        let mut table: Table = layer.text.parse().map_err(|error: toml::de::Error| ProtocolError::Syntax {
-            file: layer.file.to_owned(),
-            message: error.to_string(),
+        let mut table: Table = layer.text.parse().map_err(|error: toml::de::Error| {
+            ProtocolError::Syntax { file: layer.file.to_owned(), message: error.to_string() }
         })?;
         expand_common(&mut table);
         merge(&mut merged, table);
@@ -143,14 +142,9 @@ mod tests {
     fn the_paper_says_what_its_appendix_says() {
         let paper = settings(ProtocolName::Paper, Tier::Paper);
         let runs = &paper.avmnist.runs;
-        for run in [
-            &runs.unimodal,
-            &runs.inter_lf,
-            &runs.inter_lrtf,
-            &runs.intra,
-            &runs.i2m2_lf,
-            &runs.i2m2_lrtf,
-        ] {
+        for run in
+            [&runs.unimodal, &runs.inter_lf, &runs.inter_lrtf, &runs.intra, &runs.i2m2_lf, &runs.i2m2_lrtf]
+        {
             assert_eq!(
                 (run.optimizer, run.learning_rate, run.weight_decay, run.epochs, run.batch_size),
                 (Optimizer::Sgd, 5e-2, 1e-4, 25, 40)

@@ -224,3 +224,14 @@ impl std::fmt::Display for ProtocolName {
         })
     }
 }
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Task::Digits => "digits",
+            Task::Mortality => "mortality",
+            Task::Neoplasms => "icd9-140-239",
+            Task::Respiratory => "icd9-460-519",
+        })
+    }
+}

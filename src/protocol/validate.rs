@@ -71,10 +71,7 @@ fn avmnist_experts(settings: &Settings) -> Result<(), Bad> {
     let Architecture::LenetLateFusion { channels, stages, hidden } = experts.late_fusion else {
         return Err(wrong_network(name, &experts.late_fusion, "\"lenet-late-fusion\""));
     };
-    sizes(
-        name,
-        &[("channels", channels), ("stages", stages[0]), ("stages", stages[1]), ("hidden", hidden)],
-    )?;
+    sizes(name, &[("channels", channels), ("stages", stages[0]), ("stages", stages[1]), ("hidden", hidden)])?;
     let name = "avmnist.experts.low-rank";
     let Architecture::LenetLowRank { channels, stages, rank, output, hidden, .. } = experts.low_rank else {
         return Err(wrong_network(name, &experts.low_rank, "\"lenet-low-rank\""));

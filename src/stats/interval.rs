@@ -44,8 +44,7 @@ mod tests {
     fn agrees_with_scipy() {
         for case in golden()["prediction"].as_array().unwrap() {
             let number = |name: &str| case[name].as_f64().unwrap();
-            let stored =
-                Summary { n: number("n") as usize, mean: number("mean"), std: Some(number("std")) };
+            let stored = Summary { n: number("n") as usize, mean: number("mean"), std: Some(number("std")) };
             let interval = prediction_interval(&stored, number("m") as usize, 0.0).unwrap();
             assert!((interval.low - number("low")).abs() < 1e-8, "{interval:?}");
             assert!((interval.high - number("high")).abs() < 1e-8, "{interval:?}");
@@ -76,7 +75,8 @@ mod tests {
             ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64
         };
         let mut draw = |n: usize| -> Summary {
-            let normal = |u: f64, v: f64| libm::sqrt(-2.0 * libm::log(u)) * libm::cos(std::f64::consts::TAU * v);
+            let normal =
+                |u: f64, v: f64| libm::sqrt(-2.0 * libm::log(u)) * libm::cos(std::f64::consts::TAU * v);
             let values: Vec<f64> = (0..n).map(|_| normal(uniform(), uniform())).collect();
             Summary::of(&values).unwrap()
         };

@@ -21,11 +21,8 @@ pub fn welch(first: &Summary, second: &Summary) -> Option<Difference> {
     let (a, b) = (variance_of_mean(first)?, variance_of_mean(second)?);
     let (n, m) = (first.n as f64, second.n as f64);
     // Without any variance the ratio is 0 / 0; its limit for equal variances stands in.
-    let df = if a + b > 0.0 {
-        (a + b) * (a + b) / (a * a / (n - 1.0) + b * b / (m - 1.0))
-    } else {
-        n + m - 2.0
-    };
+    let df =
+        if a + b > 0.0 { (a + b) * (a + b) / (a * a / (n - 1.0) + b * b / (m - 1.0)) } else { n + m - 2.0 };
     Some(Difference { value: first.mean - second.mean, standard_error: (a + b).sqrt(), df })
 }
 
