@@ -8,6 +8,12 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::protocol::Modality;
 
+pub mod atomic;
+mod error;
+pub mod formats;
+
+pub use error::DataError;
+
 /// A part of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
