@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::protocol::Modality;
 
 pub mod atomic;
+pub mod avmnist;
 mod error;
 pub mod formats;
 
