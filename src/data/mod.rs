@@ -11,8 +11,10 @@ use crate::protocol::Modality;
 pub mod atomic;
 mod error;
 pub mod formats;
+pub mod identity;
 
 pub use error::DataError;
+pub use identity::StatCache;
 
 /// A part of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
