@@ -222,3 +222,6 @@ impl NpzBuilder {
         super::super::atomic::write(path, |out| out.write_all(&bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;
