@@ -8,6 +8,15 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::protocol::Modality;
 
+pub mod atomic;
+pub mod avmnist;
+mod error;
+pub mod formats;
+pub mod identity;
+
+pub use error::DataError;
+pub use identity::StatCache;
+
 /// A part of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {

@@ -1,0 +1,3 @@
+//! AV-MNIST: images (x) and spoken digits (x').
+mod greys;
+mod spectrogram;
