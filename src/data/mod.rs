@@ -12,6 +12,7 @@ pub mod atomic;
 mod error;
 pub mod formats;
 pub mod identity;
+pub mod mimic;
 
 pub use error::DataError;
 pub use identity::StatCache;
