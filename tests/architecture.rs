@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["benchmarks", "gate", "report", "engine", "experiment", "models", "data", "protocol", "ops", "device", "stats"]),
     ("benchmarks", &["engine", "protocol"]),
-    ("gate", &["engine", "protocol", "stats", "report"]),
+    ("gate", &["benchmarks", "engine", "protocol", "stats"]),
     ("report", &["benchmarks", "engine", "gate", "protocol", "stats"]),
     ("engine", &["experiment", "data", "protocol"]),
     ("experiment", &["models", "data", "protocol", "ops", "device"]),

@@ -9,7 +9,7 @@ fn jobs_threads_and_instruction_sets_do_not_move_a_bit() {
     let bench = Bench::new();
     let plans: [&[&str]; 2] = [
         &["reproduce", "table2", "--only", "table2:icd9-460-519:*", "--seeds", "1"],
-        &["reproduce", "table1", "--only", "image-only", "--seeds", "1"],
+        &["reproduce", "table1", "--only", "image", "--seeds", "1"],
     ];
     for plan in plans {
         let run = |out: &str, more: &[&str], isa: Option<&str>| {

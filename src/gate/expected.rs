@@ -105,21 +105,16 @@ impl Range {
         if n == 0 || new_seeds == 0 || values.iter().any(|value| !value.is_finite()) {
             return None;
         }
-        let summary = stats::summary::Summary::of(values)?;
-        let half = match summary.std {
-            Some(std) => {
-                let t = stats::student::quantile(0.995, (n - 1) as f64);
-                (t * std * (1.0 / n as f64 + 1.0 / new_seeds as f64).sqrt()).max(floor(unit))
-            }
-            None => 4.0 * floor(unit),
-        };
+        let summary = stats::Summary::of(values)?;
+        let single = stats::Interval { low: summary.mean - 4.0 * floor(unit), high: summary.mean + 4.0 * floor(unit) };
+        let interval = stats::prediction_interval(&summary, new_seeds, floor(unit)).unwrap_or(single);
         Some(Range {
             n,
             mean: summary.mean,
             std: summary.std,
             new_seeds,
-            low: summary.mean - half,
-            high: summary.mean + half,
+            low: interval.low,
+            high: interval.high,
             verdict,
             keys,
         })

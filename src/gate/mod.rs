@@ -4,6 +4,7 @@
 //! what was not measured, or not at the paper's budget, can never count as reproduced. A range changes only with a
 //! reason and the keys that justify it.
 
+pub mod check;
 pub mod expected;
 mod margins;
 mod verdict;
