@@ -18,6 +18,8 @@ pub struct Published {
     pub std: Option<f64>,
     /// Repetitions.
     pub n: Option<usize>,
+    /// The mean as it is printed.
+    pub printed: String,
     /// Digits printed after the point.
     pub decimals: usize,
     /// What was measured: `accuracy`, `entropy`, ...
@@ -75,6 +77,7 @@ pub fn published(benchmark: &Benchmark) -> Result<BTreeMap<CellId, Published>, P
             std: record.std,
             n: record.n,
             decimals: record.mean.split_once('.').map_or(0, |(_, digits)| digits.len()),
+            printed: record.mean,
             metric: record.metric,
             unit: record.unit,
             place: record.r#where,

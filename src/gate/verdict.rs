@@ -160,6 +160,7 @@ mod tests {
             mean,
             std: Some(std),
             n: Some(5),
+            printed: format!("{mean:.2}"),
             decimals: 2,
             metric: "accuracy".to_owned(),
             unit: "percent".to_owned(),
