@@ -11,6 +11,7 @@ use crate::protocol::Modality;
 pub mod atomic;
 mod error;
 pub mod formats;
+mod gather;
 pub mod identity;
 pub mod mimic;
 
