@@ -12,6 +12,7 @@ pub mod atomic;
 pub mod avmnist;
 mod error;
 pub mod formats;
+mod gather;
 pub mod identity;
 pub mod mimic;
 

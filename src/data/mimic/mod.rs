@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::formats::npy::Dim;
 use super::formats::npz::Npz;
+use super::gather::gather_rows;
 use super::{DataError, Dataset, Identity, Split, StatCache, identity};
 use crate::protocol::{Modality, Task};
 pub use explain::explain;
@@ -174,13 +175,7 @@ impl Dataset for MimicDataset {
         let width: usize = self.dims(modality).iter().product();
         let part = part(self.cohort.rows, split);
         let values = &values[part.start * width..part.end * width];
-        assert_eq!(out.len(), width * rows.len(), "a batch needs room for every feature of every row");
-        for (i, &row) in rows.iter().enumerate() {
-            let features = &values[row as usize * width..][..width];
-            for (out, &feature) in out[i..].iter_mut().step_by(rows.len()).zip(features) {
-                *out = feature;
-            }
-        }
+        gather_rows(values, width, rows, out);
     }
 }
 
