@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::super::DataError;
+use crate::digest::Digest;
 
 /// Type code of unsigned bytes, the only one that MNIST uses.
 const UNSIGNED_BYTES: u8 = 0x08;
@@ -18,6 +19,8 @@ pub struct Idx {
     pub dims: Vec<usize>,
     /// The elements, last index fastest.
     pub bytes: Vec<u8>,
+    /// SHA-256 of the whole file.
+    pub digest: Digest,
 }
 
 /// Reads an idx file of unsigned bytes with `N` dimensions.
@@ -65,7 +68,8 @@ pub fn read<const N: usize>(path: &Path) -> Result<Idx, DataError> {
         let found = bytes.len() as u64;
         return Err(DataError::Truncated { file: file(), expected: u128::from(available), found });
     }
-    Ok(Idx { dims: dims.into_iter().map(|dim| dim as usize).collect(), bytes })
+    let digest = Digest::of_reader(header.as_slice().chain(bytes.as_slice())).map_err(DataError::io(path, "read it"))?;
+    Ok(Idx { dims: dims.into_iter().map(|dim| dim as usize).collect(), bytes, digest })
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
