@@ -85,9 +85,11 @@ impl BuildOptions {
             return wrong("speakers", "at least one speaker of FSDD", "none".into());
         }
         match &self.noise {
-            Some(noise) if !(noise.power > 0.0 && noise.power.is_finite()) => {
-                wrong("noise power", "a positive number (leave the noise out for none)", noise.power.to_string())
-            }
+            Some(noise) if !(noise.power > 0.0 && noise.power.is_finite()) => wrong(
+                "noise power",
+                "a positive number (leave the noise out for none)",
+                noise.power.to_string(),
+            ),
             _ => Ok(()),
         }
     }
@@ -229,7 +231,11 @@ impl Digits {
             return Err(shape(&path, "[12 or more, 28, 28]".into(), &images));
         }
         if rows != images.dims[0] {
-            return Err(shape(&labels_path, format!("[{}], one label for each image", images.dims[0]), &labels));
+            return Err(shape(
+                &labels_path,
+                format!("[{}], one label for each image", images.dims[0]),
+                &labels,
+            ));
         }
         if let Some(row) = labels.bytes.iter().position(|&label| usize::from(label) >= CLASSES) {
             return Err(DataError::Label {
@@ -318,17 +324,4 @@ fn write_part(
     draft.array(&file(compact::BASES), &[options.components, pixels], &bases)?;
     draft.array(&file(compact::LABELS), &[rows], &digits.labels)?;
     Ok(Part { rows, agreement: pairing::agreement(&digits.labels, &sources), explained })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    #[test]
-    fn tmp() {
-        let d = Path::new("/work/shared/data");
-        let o = BuildOptions::new(d.join("mnist"), d.join("fsdd"), "/tmp/t/avm_out".into());
-        let t = std::time::Instant::now();
-        let r = build(&o, &|s| println!("{s} {:?}", t.elapsed())).unwrap();
-        println!("{r:#?} {:?}", t.elapsed());
-    }
 }

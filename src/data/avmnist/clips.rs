@@ -66,7 +66,8 @@ impl Clips {
         domain: &str,
         decode: fn(&Path) -> Result<Vec<f64>, DataError>,
     ) -> Result<Self, DataError> {
-        let numbers = |pool| (0u32..).zip(&files).filter(|(_, (_, of))| *of == pool).map(|(i, _)| i).collect();
+        let numbers =
+            |pool| (0u32..).zip(&files).filter(|(_, (_, of))| *of == pool).map(|(i, _)| i).collect();
         let pools = [numbers(Pool::Train), numbers(Pool::Test)];
         // Collecting keeps the order, and of several errors the first file's.
         let read = files

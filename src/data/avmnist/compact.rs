@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataError;
+use crate::data::Identity;
 use crate::data::formats::npy::{self, Element};
 use crate::data::identity::StatCache;
-use crate::data::Identity;
 use crate::digest::Digest;
 
 /// The manifest's name; a folder that holds one is a compact build.
@@ -125,8 +125,7 @@ impl Draft {
         replaceable(out)?;
         let named = || io::Error::new(io::ErrorKind::InvalidInput, "it does not name a folder");
         let name = out.file_name().ok_or_else(named).map_err(DataError::io(out, "create it"))?;
-        let aside =
-            out.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
+        let aside = out.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
         let create = || {
             if aside.exists() {
                 fs::remove_dir_all(&aside)?;

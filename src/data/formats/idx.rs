@@ -46,7 +46,8 @@ pub fn read<const N: usize>(path: &Path) -> Result<Idx, DataError> {
             _ if header.starts_with(&[0x1f, 0x8b]) => "gzip's magic number; unpack it (gunzip)".to_owned(),
             _ => hexadecimal(&header[..present]),
         };
-        let expected = format!("an idx file of {N}-dimensional bytes, which begins with {}", hexadecimal(&magic));
+        let expected =
+            format!("an idx file of {N}-dimensional bytes, which begins with {}", hexadecimal(&magic));
         return Err(DataError::BadMagic { file: file(), expected, found });
     }
     if !whole {
@@ -68,7 +69,8 @@ pub fn read<const N: usize>(path: &Path) -> Result<Idx, DataError> {
         let found = bytes.len() as u64;
         return Err(DataError::Truncated { file: file(), expected: u128::from(available), found });
     }
-    let digest = Digest::of_reader(header.as_slice().chain(bytes.as_slice())).map_err(DataError::io(path, "read it"))?;
+    let digest = Digest::of_reader(header.as_slice().chain(bytes.as_slice()))
+        .map_err(DataError::io(path, "read it"))?;
     Ok(Idx { dims: dims.into_iter().map(|dim| dim as usize).collect(), bytes, digest })
 }
 

@@ -13,9 +13,11 @@ use memmap2::Mmap;
 use super::super::DataError;
 pub use element::{Dtype, Element};
 pub(super) use header::Header;
+pub use rows::NpyRows;
 
 mod element;
 mod header;
+mod rows;
 
 /// What a dimension must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
