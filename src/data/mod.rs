@@ -12,7 +12,9 @@ pub mod atomic;
 pub mod avmnist;
 mod error;
 pub mod formats;
+mod gather;
 pub mod identity;
+pub mod mimic;
 
 pub use error::DataError;
 pub use identity::StatCache;

@@ -105,12 +105,13 @@ impl Npy {
         let Header { dtype, big_endian, fortran, dims, offset } = header;
         let fortran =
             fortran && bytes.all().len() > offset && dims.iter().filter(|&&dim| dim > 1).count() > 1;
-        if !fortran && !(big_endian && dtype.size() > 1) {
+        let swapped = big_endian && dtype.size() > 1;
+        if !fortran && !swapped {
             return Npy { file, dtype, dims, bytes, start: offset };
         }
         let data = &bytes.all()[offset..];
         let mut data = if fortran { c_order(data, dtype.size(), &dims) } else { data.to_vec() };
-        if big_endian {
+        if swapped {
             data.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
         }
         Npy { file, dtype, dims, bytes: Bytes::Owned(data), start: 0 }
