@@ -49,6 +49,11 @@ pub trait Dataset: Send + Sync {
     /// Writes the given rows of a split, batch innermost: `out[feature * rows.len() + i]` is feature `feature` of
     /// row `rows[i]`. `out` has `dims product * rows.len()` elements.
     fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]);
+
+    /// Why rows could not be read any more, if that has happened; [`Dataset::gather`] then gave NaN.
+    fn fault(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Where a dataset's files are.

@@ -122,24 +122,3 @@ fn shade(decibels: &[f64]) -> Vec<u8> {
     };
     decibels.iter().map(pixel).collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    #[test]
-    fn tmp() {
-        let x = std::fs::read("/tmp/t/avm_X.bin").unwrap();
-        let f = std::fs::read_to_string("/tmp/t/avm_f.txt").unwrap();
-        let s = Spectrograph::new();
-        let t = std::time::Instant::now();
-        let mut bad = 0;
-        for (i, name) in f.lines().enumerate() {
-            let w = crate::data::formats::wav::read(std::path::Path::new(&format!("/work/shared/data/fsdd/recordings/{name}"))).unwrap();
-            let d = s.draw(&w).unwrap();
-            let g = &x[i * 12544..(i + 1) * 12544];
-            let n = d.iter().zip(g).filter(|(a, b)| a != b).count();
-            if n > 0 { bad += 1; println!("{name} {n} len {}", w.len()); }
-        }
-        println!("bad {bad} {:?}", t.elapsed());
-    }
-}

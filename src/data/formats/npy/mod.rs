@@ -13,9 +13,11 @@ use memmap2::Mmap;
 use super::super::DataError;
 pub use element::{Dtype, Element};
 pub(super) use header::Header;
+pub use rows::NpyRows;
 
 mod element;
 mod header;
+mod rows;
 
 /// What a dimension must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +231,7 @@ pub fn write<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize], values
         let message = format!("{} values do not fill an array of shape {dims:?}", values.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    out.write_all(&Header::write(T::DTYPE, dims))?;
+    write_header::<T>(out, dims)?;
     let mut buffer = Vec::with_capacity(1 << 16);
     for part in values.chunks(1 << 13) {
         buffer.clear();
@@ -237,6 +239,14 @@ pub fn write<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize], values
         out.write_all(&buffer)?;
     }
     Ok(())
+}
+
+/// Writes the header of an array whose elements the caller writes itself, in C order and little-endian.
+///
+/// # Errors
+/// When `out` refuses.
+pub fn write_header<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize]) -> io::Result<()> {
+    out.write_all(&Header::write(T::DTYPE, dims))
 }
 
 /// Checks dimensions against what they must be.
