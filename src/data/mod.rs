@@ -13,6 +13,7 @@ pub mod avmnist;
 mod error;
 pub mod formats;
 pub mod identity;
+pub mod synthetic;
 
 pub use error::DataError;
 pub use identity::StatCache;
