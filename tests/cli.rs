@@ -129,19 +129,30 @@ fn a_full_disk_is_an_error_and_leaves_nothing_half_written() {
 }
 
 #[test]
-fn a_data_file_changed_after_planning_voids_the_run() {
+fn a_damaged_data_file_is_named_and_a_damaged_fixture_is_made_again() {
     let bench = Bench::new();
-    bench.expect(0, &["data", "status"]);
-    bench.expect(0, SMALL);
-    let fixture = files(&bench.path("results")).into_iter().find(|f| f.extension().is_some_and(|e| e == "npz")).unwrap();
-    let path = bench.path("results").join(fixture);
-    let mut bytes = std::fs::read(&path).unwrap();
+    bench.expect(0, &["data", "status", "mimic"]);
+    let fixture = bench.path("results/fixtures/mimic/im.npz");
+    let real = bench.path("data/mimic/im.npz");
+    std::fs::create_dir_all(real.parent().unwrap()).unwrap();
+    std::fs::copy(&fixture, &real).unwrap();
+    bench.expect(0, &["data", "verify", "mimic", "--data", "data"]);
+    let sound = std::fs::read(&real).unwrap();
+    let mut bytes = sound.clone();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    let ran = bench.run(&["data", "verify", "mimic"]);
-    assert_ne!(ran.code, 0);
-    assert!(ran.stderr.contains("npz"), "{}", ran.stderr);
+    std::fs::write(&real, &bytes).unwrap();
+    let ran = bench.expect(3, &["data", "verify", "mimic", "--data", "data"]);
+    assert!(ran.stderr.contains("im.npz"), "{}", ran.stderr);
+    // Training on it fails the same way, and leaves no result.
+    let ran = bench.run(&["reproduce", "table2", "--only", "table2:mortality:static", "--data", "data"]);
+    assert!(ran.code == 3 || ran.code == 4, "{}", ran.code);
+    assert!(ran.stderr.contains("im.npz"), "{}", ran.stderr);
+    assert_eq!(bench.results("results"), []);
+
+    std::fs::write(&fixture, &bytes).unwrap();
+    bench.expect(0, &["data", "verify", "mimic"]);
+    assert_eq!(std::fs::read(&fixture).unwrap(), sound);
 }
 
 #[test]
