@@ -127,9 +127,11 @@ impl fmt::Display for Stage {
 /// What was built.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct BuildReport {
+    /// Over the content of the data files; the same on any x86-64 machine.
+    pub digest: Digest,
     /// Bytes of all files.
     pub bytes: u64,
-    /// The manifest that was written beside the data; its digest is the same on any machine.
+    /// The manifest that was written beside the data.
     pub manifest: Manifest,
 }
 
@@ -190,7 +192,7 @@ pub fn build(options: &BuildOptions, progress: &dyn Fn(Stage)) -> Result<BuildRe
         test: test_part,
     };
     let (manifest, bytes) = draft.finish(facts)?;
-    Ok(BuildReport { bytes, manifest })
+    Ok(BuildReport { digest: manifest.digest, bytes, manifest })
 }
 
 /// Noise to add, with its factor.

@@ -53,6 +53,12 @@ struct Part {
     audio: Samples,
 }
 
+/// Whether `root` holds a rebuild (whose choices were made with the paper's unimodal accuracies in view), not the
+/// published files.
+pub fn is_rebuilt(root: &Path) -> bool {
+    root.join(compact::MANIFEST).is_file()
+}
+
 /// Loads the dataset in `root`: the compact form if there is a manifest, otherwise the published layout
 /// (`image/{train,test}_data.npy` `[N, 784]`, `audio/{train,test}_data.npy` `[N, S, S]`, `{train,test}_labels.npy`
 /// `[N]`; spec 1.1).
@@ -64,7 +70,7 @@ struct Part {
 /// Files that are missing, broken, of another shape or type, hold anything but finite numbers and digits, or do not
 /// agree with each other.
 pub fn load(root: &Path) -> Result<AvmnistDataset, DataError> {
-    let (train, test) = if root.join(compact::MANIFEST).is_file() {
+    let (train, test) = if is_rebuilt(root) {
         let side = Dim::UpTo(LARGEST_SIDE);
         let path = root.join(compact::SPECTROGRAMS);
         let spectrograms = Arc::new(NpyRows::open(&path, &[Dim::UpTo(MOST_ROWS), side, side], RESIDENT)?);
@@ -105,7 +111,7 @@ pub fn load(root: &Path) -> Result<AvmnistDataset, DataError> {
 /// # Errors
 /// Files that are missing, unreadable, lead out of `root`, or are not those of the build's manifest.
 pub fn identity(root: &Path, cache: &StatCache) -> Result<Identity, DataError> {
-    if !root.join(compact::MANIFEST).is_file() {
+    if !is_rebuilt(root) {
         exists(root)?;
         return Identity::of(root, &PUBLISHED, "i2m2 avmnist published v1", "", cache);
     }

@@ -17,7 +17,7 @@ mod spectrogram;
 
 pub use build::{BuildOptions, BuildReport, NoiseOptions, Stage, build};
 pub use compact::{Manifest, Part, Settings};
-pub use dataset::{AvmnistDataset, identity, load};
+pub use dataset::{AvmnistDataset, identity, is_rebuilt, load};
 
 /// How to get AV-MNIST or rebuild it, and under which licences.
 pub fn explain() -> &'static str {
