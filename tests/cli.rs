@@ -26,12 +26,14 @@ fn a_table_is_trained_once_printed_written_and_gated() {
     }
 
     // No ranges yet: not measured is not passed.
-    let check = |code| bench.expect(code, &["check", "table2", "--only", "table2:mortality:static", "--seeds", "2"]);
+    let check =
+        |code| bench.expect(code, &["check", "table2", "--only", "table2:mortality:static", "--seeds", "2"]);
     check(3);
     // Accepting wants every cell that is asked for, and a reason.
     bench.expect(2, &["accept", "table2"]);
     bench.expect(3, &["accept", "table2", "--seeds", "2", "--reason", "not all cells are here"]);
-    let accept = &["accept", "table2", "--only", "table2:mortality:static", "--seeds", "2", "--reason", "test"];
+    let accept =
+        &["accept", "table2", "--only", "table2:mortality:static", "--seeds", "2", "--reason", "test"];
     bench.expect(0, accept);
     check(0);
 
@@ -160,7 +162,20 @@ fn list_shows_the_whole_paper_and_explain_the_data() {
     let bench = Bench::new();
     let list = bench.json(&["list", "--json"]);
     let ids: Vec<_> = list.as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned()).collect();
-    for id in ["table1", "table2", "table3", "table5", "table-b6", "table-c7", "figure2", "figure3", "figure4", "figure5", "figure-b6", "figure-b7"] {
+    for id in [
+        "table1",
+        "table2",
+        "table3",
+        "table5",
+        "table-b6",
+        "table-c7",
+        "figure2",
+        "figure3",
+        "figure4",
+        "figure5",
+        "figure-b6",
+        "figure-b7",
+    ] {
         assert!(ids.contains(&id.to_owned()), "{id} in {ids:?}");
     }
     let text = bench.expect(0, &["list"]).stdout;

@@ -94,7 +94,9 @@ Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusi
         expected: PathBuf,
     },
     /// Rewrites expected ranges from the store, as a prediction interval, with a reason.
-    #[command(after_help = "Examples:\n  i2m2 accept table2 --reason 'first reviewed ranges, all verdicts read'")]
+    #[command(
+        after_help = "Examples:\n  i2m2 accept table2 --reason 'first reviewed ranges, all verdicts read'"
+    )]
     Accept {
         /// What is accepted.
         #[command(flatten)]

@@ -34,7 +34,10 @@ impl Datasets for Opened<'_> {
         // Held while loading, so that two runs do not load one dataset twice.
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if !prepared.contains_key(&name) {
-            let source = self.sources.get(&name).ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
+            let source = self
+                .sources
+                .get(&name)
+                .ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
             prepared.insert(name, data::open(name, source)?);
         }
         prepared

@@ -32,7 +32,8 @@ struct State {
 impl Bars {
     /// Bars on a terminal, sparse lines elsewhere, nothing when quiet (but what went wrong).
     pub fn new(quiet: bool) -> Self {
-        let state = State { total: None, runs: BTreeMap::new(), missing: 0, finished: 0, last_line: Instant::now() };
+        let state =
+            State { total: None, runs: BTreeMap::new(), missing: 0, finished: 0, last_line: Instant::now() };
         Bars { quiet, drawn: output::bars(quiet).then(MultiProgress::new), state: Mutex::new(state) }
     }
 
@@ -70,7 +71,9 @@ impl Progress for Bars {
                     state.total = Some(bar);
                 }
             }
-            Event::Waiting { run } => self.line(&format!("{}: another process trains it; waiting", label(run))),
+            Event::Waiting { run } => {
+                self.line(&format!("{}: another process trains it; waiting", label(run)))
+            }
             Event::Started { run, steps_per_epoch, epochs, next_epoch } => {
                 if let Some(bars) = &self.drawn {
                     let bar = bars.add(ProgressBar::new((steps_per_epoch * epochs) as u64));

@@ -9,8 +9,8 @@ use crate::cli::resolve::{self, Resolved};
 use crate::data::synthetic::{self, References};
 use crate::data::{self, Source, atomic};
 use crate::digest::Digest;
-use crate::engine::store::{Depth, Store};
 use crate::engine::manifest::Determinism;
+use crate::engine::store::{Depth, Store};
 use crate::protocol::{Task, Tier};
 use crate::report::{self, Observed, Reference, Report};
 
@@ -54,7 +54,8 @@ impl Results {
         for report in &self.reports {
             let name = format!("{}.{}{}", report.benchmark.id, report.tier, resolve::suffix(report.protocol));
             let folder = resolved.out.join(name);
-            let put = |file: &str, bytes: &[u8]| atomic::write(&folder.join(file), |out| out.write_all(bytes));
+            let put =
+                |file: &str, bytes: &[u8]| atomic::write(&folder.join(file), |out| out.write_all(bytes));
             let reports = std::slice::from_ref(report);
             let mut frame = report::result_frame(reports)?;
             put("frame.parquet", &report::write_parquet(&mut frame)?)?;
@@ -62,7 +63,9 @@ impl Results {
             let mut summary = report::summary_frame(reports)?;
             put("summary.parquet", &report::write_parquet(&mut summary)?)?;
             put("summary.csv", &report::write_csv(&mut summary)?)?;
-            for format in [report::Format::Text, report::Format::Markdown, report::Format::Latex, report::Format::Csv] {
+            for format in
+                [report::Format::Text, report::Format::Markdown, report::Format::Latex, report::Format::Csv]
+            {
                 let exporter = format.exporter();
                 put(&format!("table.{}", exporter.extension()), exporter.export(report)?.as_bytes())?;
             }

@@ -102,7 +102,9 @@ pub fn accept(
             let keys = cell.values.iter().map(|seed| seed.key).collect();
             let verdict = cell.judgement.verdict.to_string();
             let range = Range::predict(&values, new_seeds.unwrap_or(values.len()), &cell.unit, verdict, keys)
-                .ok_or_else(|| Failure::not_measured(format!("`{}` has no finite values to predict from", cell.id)))?;
+                .ok_or_else(|| {
+                    Failure::not_measured(format!("`{}` has no finite values to predict from", cell.id))
+                })?;
             expected.cells.insert(cell.id.to_string(), range);
             accepted += 1;
         }
@@ -169,13 +171,15 @@ fn github(gate: &Gate) -> String {
             Outcome::Failed => "error",
         };
         let message = finding.message.replace('%', "%25").replace('\n', "%0A");
-        text += &format!("::{level} title={}::{message}\n", finding.cell.replace(':', "%3A").replace(',', "%2C"));
+        text +=
+            &format!("::{level} title={}::{message}\n", finding.cell.replace(':', "%3A").replace(',', "%2C"));
     }
     text + &headline(gate) + "\n"
 }
 
 fn markdown(gate: &Gate) -> String {
-    let mut text = format!("**{}**\n\n| cell | outcome | found | paper |\n|---|---|---|---|\n", headline(gate));
+    let mut text =
+        format!("**{}**\n\n| cell | outcome | found | paper |\n|---|---|---|---|\n", headline(gate));
     for finding in &gate.findings {
         text += &format!(
             "| `{}` | {} | {} | {} |\n",

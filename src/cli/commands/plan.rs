@@ -55,7 +55,8 @@ pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -
     let missing = train.iter().filter(|&&train| train).count();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = jobs.unwrap_or(cores).max(1);
-    let total: f64 = seconds.iter().zip(&train).filter(|(_, train)| **train).map(|(seconds, _)| seconds).sum();
+    let total: f64 =
+        seconds.iter().zip(&train).filter(|(_, train)| **train).map(|(seconds, _)| seconds).sum();
     let printed = Printed {
         tier: plan.tier.to_string(),
         protocol: plan.protocol.to_string(),
@@ -68,7 +69,11 @@ pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -
             .iter()
             .zip(&statuses)
             .zip(&seconds)
-            .map(|((run, state), &estimated_seconds)| PrintedRun { run, status: status(state), estimated_seconds })
+            .map(|((run, state), &estimated_seconds)| PrintedRun {
+                run,
+                status: status(state),
+                estimated_seconds,
+            })
             .collect(),
         cells: &plan.cells,
     };
@@ -81,7 +86,8 @@ pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -
 }
 
 fn text(printed: &Printed<'_>, jobs: usize) -> String {
-    let mut text = format!("{} tier, {} protocol, {}\n\n", printed.tier, printed.protocol, printed.device_class);
+    let mut text =
+        format!("{} tier, {} protocol, {}\n\n", printed.tier, printed.protocol, printed.device_class);
     text += "runs (upstream first)\n";
     for (index, printed) in printed.runs.iter().enumerate() {
         let upstream: Vec<String> = printed.run.upstream.iter().map(|run| format!("#{}", run.0)).collect();

@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::cli::args::{ReportFormat, Selection};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::Results;
-use crate::cli::output;
 use crate::report::Format;
 
 /// Prints tables from the store; trains nothing.

@@ -41,7 +41,8 @@ pub fn run(command: &StoreCommand, out: &Path) -> Result<Exit, Failure> {
 
 fn list(store: &Store, json: bool) -> Result<Exit, Failure> {
     let entries = store.list(Depth::Manifest)?;
-    let listed: Vec<Listed> = entries.iter().filter_map(|(_, entry)| Some(entry.as_ref().ok()?.into())).collect();
+    let listed: Vec<Listed> =
+        entries.iter().filter_map(|(_, entry)| Some(entry.as_ref().ok()?.into())).collect();
     if json {
         output::json(&listed)?;
     } else {
