@@ -1,9 +1,12 @@
-//! Whether a number agrees with the published one.
+//! The gate: expected ranges (did a number move?) and verdicts (did it reproduce?), two things side by side.
 //!
 //! Invariant: a verdict is a pure function of stored values, the published value and a margin declared beforehand;
-//! what was not measured, or not at the paper's budget, can never count as reproduced.
+//! what was not measured, or not at the paper's budget, can never count as reproduced. A range changes only with a
+//! reason and the keys that justify it.
 
+pub mod check;
 mod claims;
+pub mod expected;
 mod margins;
 mod verdict;
 
