@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Architecture, Combine, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier, Training,
+    Architecture, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier, Training,
 };
 
 /// A protocol at a tier: everything that benchmarks take their recipes from.
@@ -198,6 +198,20 @@ impl Protocol {
     pub fn seeds(&self, benchmark: &str) -> usize {
         let counts = &self.settings.seeds;
         counts.benchmarks.get(benchmark).copied().unwrap_or(counts.default)
+    }
+
+    /// The networks that recipes on a dataset use.
+    pub fn architectures(&self, dataset: DatasetName) -> Vec<Architecture> {
+        match dataset {
+            DatasetName::Avmnist => {
+                let AvmnistExperts { image, audio, late_fusion, low_rank } = &self.settings.avmnist.experts;
+                [image, audio, late_fusion, low_rank].map(Clone::clone).to_vec()
+            }
+            DatasetName::Mimic => {
+                let MimicExperts { static_, series, inter } = &self.settings.mimic.experts;
+                [static_, series, inter].map(Clone::clone).to_vec()
+            }
+        }
     }
 
     /// Sets the number of seeds of every benchmark, as `--seeds` asks.
