@@ -239,6 +239,15 @@ impl std::fmt::Display for ProtocolName {
     }
 }
 
+impl std::fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DatasetName::Avmnist => "avmnist",
+            DatasetName::Mimic => "mimic",
+        })
+    }
+}
+
 impl std::fmt::Display for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
