@@ -21,6 +21,8 @@ pub mod norm_relu_pool;
 pub mod parallel;
 pub mod parameter;
 pub mod simd;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use dfdx::prelude::{Device, NoneTape, Tensor};
 
