@@ -8,4 +8,5 @@
 //! or what else runs. Reductions run in a fixed order over eight fixed lanes ([`simd`]); parallel parts write
 //! disjoint outputs.
 
+pub mod math;
 pub mod simd;
