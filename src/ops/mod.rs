@@ -8,5 +8,6 @@
 //! or what else runs. Reductions run in a fixed order over eight fixed lanes ([`simd`]); parallel parts write
 //! disjoint outputs.
 
+pub mod kernel;
 pub mod math;
 pub mod simd;
