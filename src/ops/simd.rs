@@ -47,6 +47,8 @@ pub trait Lanes: Copy {
     fn min(self, other: Self) -> Self;
     /// `if self > than { yes } else { no }`, lane by lane.
     fn if_greater(self, than: Self, yes: Self, no: Self) -> Self;
+    /// Correctly rounded square root, lane by lane.
+    fn root(self) -> Self;
     /// 2 to the power of each lane, which must be an integer in the exponent range of normal numbers (or NaN: 1).
     fn pow2(self) -> Self;
     /// Splits positive normal lanes into mantissas in `[1, 2)` and exponents; anything for other lanes.
@@ -92,6 +94,32 @@ pub trait Lanes: Copy {
         for (i, lane) in self.to_array().into_iter().enumerate().take(count) {
             // SAFETY: i < count, and the caller vouches for `count` elements.
             unsafe { *to.add(i) = lane };
+        }
+    }
+
+    /// Reads a slice of up to eight elements; the other lanes are zero.
+    #[inline(always)]
+    fn read(from: &[Self::Elem]) -> Self {
+        // SAFETY: either eight elements are there, or exactly `len` are read.
+        unsafe {
+            if from.len() >= LANES {
+                Self::load(from.as_ptr())
+            } else {
+                Self::load_first(from.as_ptr(), from.len())
+            }
+        }
+    }
+
+    /// Writes the first lanes to a slice of up to eight elements.
+    #[inline(always)]
+    fn write(self, to: &mut [Self::Elem]) {
+        // SAFETY: either there is room for eight elements, or exactly `len` are written.
+        unsafe {
+            if to.len() >= LANES {
+                self.store(to.as_mut_ptr());
+            } else {
+                self.store_first(to.as_mut_ptr(), to.len());
+            }
         }
     }
 }
@@ -258,6 +286,16 @@ impl<E: Real> Lanes for Array<E> {
             if self.0[i] > than.0[i] {
                 out[i] = yes.0[i];
             }
+            i += 1;
+        }
+        Array(out)
+    }
+    #[inline(always)]
+    fn root(self) -> Self {
+        let mut out = self.0;
+        let mut i = 0;
+        while i < LANES {
+            out[i] = out[i].root();
             i += 1;
         }
         Array(out)
@@ -441,6 +479,10 @@ mod avx2 {
         #[inline(always)]
         fn if_greater(self, than: Self, yes: Self, no: Self) -> Self {
             F32(unsafe { _mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, than.0)) })
+        }
+        #[inline(always)]
+        fn root(self) -> Self {
+            F32(unsafe { _mm256_sqrt_ps(self.0) })
         }
         #[inline(always)]
         fn pow2(self) -> Self {
