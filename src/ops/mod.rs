@@ -16,4 +16,6 @@ pub mod optimizer;
 pub mod product_of_experts;
 pub mod provisional;
 pub mod simd;
+#[cfg(test)]
+pub(crate) mod testing;
 pub use provisional::*;

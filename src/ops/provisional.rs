@@ -27,3 +27,14 @@ pub struct Parameter<E: Real, D: Memory<E>> {
 
 pub trait Memory<E: Real>: ZerosTensor<E> + TensorFromVec<E> + CopySlice<E> {}
 impl<E: Real, D: ZerosTensor<E> + TensorFromVec<E> + CopySlice<E>> Memory<E> for D {}
+
+impl<E: Real, D: Memory<E>> Parameter<E, D> {
+    pub fn new(device: &D, dims: Vec<usize>, values: Vec<E>) -> Result<Self, OpError> {
+        let count: usize = dims.iter().product();
+        if count != values.len() {
+            return Err(OpError::shape("parameter", format!("{count} values for {dims:?}"), values.len()));
+        }
+        let value = device.try_tensor_from_vec(values, (count,)).map_err(OpError::device)?;
+        Ok(Parameter { dims, value, needs_grad: true })
+    }
+}

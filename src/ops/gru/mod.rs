@@ -13,6 +13,8 @@ use super::{Memory, OpError, Parameter};
 use crate::device::Storage1;
 
 mod cpu;
+#[cfg(test)]
+mod tests;
 
 /// Input and output of a layer.
 pub type Sequence<E, D, T = NoneTape> = Tensor<(usize, usize, usize), E, D, T>;

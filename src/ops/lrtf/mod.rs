@@ -11,6 +11,8 @@ use super::{Memory, OpError, Parameter};
 use crate::device::Storage1;
 
 mod cpu;
+#[cfg(test)]
+mod tests;
 
 /// Features or outputs, (features, batch).
 pub type Features<E, D, T = NoneTape> = Tensor<(usize, usize), E, D, T>;

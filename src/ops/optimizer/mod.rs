@@ -10,6 +10,8 @@ use super::{Memory, OpError, Parameter};
 use crate::device::Storage1;
 
 mod cpu;
+#[cfg(test)]
+mod tests;
 
 /// How a parameter p follows its gradient g, which clipping has scaled already.
 #[derive(Clone, Copy, Debug, PartialEq)]

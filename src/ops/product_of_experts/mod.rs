@@ -14,6 +14,8 @@ use crate::device::Storage1;
 
 mod cpu;
 pub mod evaluate;
+#[cfg(test)]
+mod tests;
 
 /// The product of experts on a device. Logits and log-probabilities are classes x examples.
 pub trait ProductOfExperts<E: Real>: Memory<E> {
