@@ -1,8 +1,10 @@
 //! What the ops' tests share: deterministic values, finite differences, golden vectors.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::de::DeserializeOwned;
 
-use super::simd::Real;
+use super::simd::{self, Isa, Real};
 use crate::random::Seeds;
 
 /// Deterministic values in [-scale, scale).
@@ -67,7 +69,20 @@ pub(crate) fn bits<E: Real>(values: &[E]) -> Vec<u64> {
     values.iter().map(|&value| Real::to_f64(value).to_bits()).collect()
 }
 
-/// Runs with a number of threads of its own.
-pub(crate) fn with_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+/// Asserts that a computation gives the same bits on 1, 2 and 3 threads and without AVX2, and returns them.
+pub(crate) fn same_bits_everywhere<T: PartialEq + Send>(run: impl Fn() -> T + Sync) -> T {
+    // The instruction set is chosen for the whole process: one test at a time, and the native one is put back. Tests
+    // beside it are not disturbed, because they get the same bits.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let native = simd::isa();
+    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(&run);
+    let one = on(1);
+    assert!(one == on(2), "2 threads give other bits");
+    assert!(one == on(3), "3 threads give other bits");
+    simd::force(Isa::Portable);
+    let portable = on(1);
+    simd::force(native);
+    assert!(one == portable, "the portable instruction set gives other bits");
+    one
 }

@@ -1,7 +1,7 @@
 //! The product of experts against finite differences, PyTorch, and its own evaluation in `f64`.
 
 use super::*;
-use crate::ops::testing::{check, close, golden, of, values};
+use crate::ops::testing::{bits, check, close, golden, of, same_bits_everywhere, values};
 
 type Result<E> = (E, Vec<E>, Vec<Option<Vec<E>>>);
 
@@ -106,4 +106,14 @@ fn labels_and_experts_that_do_not_fit_are_an_error() {
     assert!(error(vec![logits(3), logits(4)], &[0, 1]).contains("(4, 2)"));
     assert!(error(vec![logits(3)], &[0]).contains("found 1"));
     assert!(error(vec![logits(3)], &[0, 3]).contains("below 3"));
+}
+
+#[test]
+fn same_bits_on_every_instruction_set() {
+    let experts: Vec<Vec<f64>> = (0..3).map(|e| values(&format!("expert {e}"), 10 * 43, 5.0)).collect();
+    same_bits_everywhere(|| {
+        let (loss, log_probabilities, gradients) = run::<f32>(&experts, 10, &labels(10, 43));
+        let gradients: Vec<_> = gradients.into_iter().flatten().map(|values| bits(&values)).collect();
+        (loss.to_bits(), bits(&log_probabilities), gradients)
+    });
 }
