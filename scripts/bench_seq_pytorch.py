@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch on one CPU thread at the sizes of benches/sequence.rs: median microseconds. Needs torch."""
+"""PyTorch on one CPU thread at the sizes of benches/sequence.rs: median microseconds of processor time. Needs torch."""
 
 import statistics
 import time
@@ -13,8 +13,8 @@ def measure(name, run, rounds=7, least=0.3):
     run()
     medians = []
     for _ in range(rounds):
-        count, start = 0, time.perf_counter()
-        while (now := time.perf_counter()) - start < least:
+        count, start = 0, time.process_time()
+        while (now := time.process_time()) - start < least:
             run()
             count += 1
         medians.append((now - start) / count * 1e6)

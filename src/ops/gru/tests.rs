@@ -25,7 +25,7 @@ where
     let device = Cpu::default();
     let x = device.tensor_from_vec(of(&inputs[0]), (steps, input, batch));
     let parameter =
-        |index: usize, dims: Vec<usize>| Parameter::new(&device, dims, of::<E>(&inputs[index])).unwrap();
+        |index: usize, dims: Vec<usize>| Parameter::new(&device, &dims, of::<E>(&inputs[index])).unwrap();
     let weights = Weights {
         input: &parameter(1, vec![3 * hidden, input]),
         hidden: &parameter(2, vec![3 * hidden, hidden]),
@@ -95,7 +95,7 @@ fn only_what_is_wanted_gets_a_gradient() {
     let x = device.tensor_from_vec(vec![0.5f32; 12], (2, 3, 2));
     let parameter = |dims: Vec<usize>, needs_grad| {
         let values = vec![0.3; dims.iter().product()];
-        Parameter { needs_grad, ..Parameter::new(&device, dims, values).unwrap() }
+        Parameter { needs_grad, ..Parameter::new(&device, &dims, values).unwrap() }
     };
     let weights = Weights {
         input: &parameter(vec![12, 3], true),
@@ -118,7 +118,7 @@ fn parameters_that_do_not_fit_are_an_error() {
     let device = Cpu::default();
     let parameter = |dims: Vec<usize>| {
         let values = vec![0.0; dims.iter().product()];
-        Parameter::<f32, Cpu>::new(&device, dims, values).unwrap()
+        Parameter::<f32, Cpu>::new(&device, &dims, values).unwrap()
     };
     let weights = Weights {
         input: &parameter(vec![12, 5]),

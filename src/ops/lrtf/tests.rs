@@ -32,7 +32,7 @@ where
     let modality = |m: usize| device.tensor_from_vec(of::<E>(&inputs[m]), (features[m], batch));
     let (first, second) = (modality(0), modality(1));
     let parameter = |index: usize, dims: Vec<usize>| {
-        let made = Parameter::new(&device, dims, of::<E>(&inputs[index])).unwrap();
+        let made = Parameter::new(&device, &dims, of::<E>(&inputs[index])).unwrap();
         Parameter { needs_grad: trainable, ..made }
     };
     let fusion = Fusion {
@@ -104,7 +104,7 @@ fn factors_that_do_not_fit_are_an_error() {
     let device = Cpu::default();
     let parameter = |dims: Vec<usize>| {
         let values = vec![0.0; dims.iter().product()];
-        Parameter::<f32, Cpu>::new(&device, dims, values).unwrap()
+        Parameter::<f32, Cpu>::new(&device, &dims, values).unwrap()
     };
     let fusion = Fusion {
         factors: [&parameter(vec![2, 4, 5]), &parameter(vec![2, 4, 5])],
@@ -122,7 +122,7 @@ fn frozen_parameters_get_no_gradient() {
     let device = Cpu::default();
     let frozen = |dims: Vec<usize>| {
         let values = vec![0.5; dims.iter().product()];
-        let made = Parameter::<f32, Cpu>::new(&device, dims, values).unwrap();
+        let made = Parameter::<f32, Cpu>::new(&device, &dims, values).unwrap();
         Parameter { needs_grad: false, ..made }
     };
     let fusion = Fusion {

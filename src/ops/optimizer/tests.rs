@@ -7,7 +7,7 @@ type Parameters = Vec<Parameter<f32, Cpu>>;
 
 fn parameters(values: &[Vec<f64>], frozen: Option<usize>) -> Parameters {
     let make = |(index, values): (usize, &Vec<f64>)| {
-        let made = Parameter::new(&Cpu::default(), vec![values.len()], of(values)).unwrap();
+        let made = Parameter::new(&Cpu::default(), &[values.len()], of(values)).unwrap();
         Parameter { needs_grad: frozen != Some(index), ..made }
     };
     values.iter().enumerate().map(make).collect()
