@@ -45,12 +45,19 @@ pub fn for_each_chunk<E: Send>(
 }
 
 /// An output that parallel parts write, each its own elements.
-#[derive(Clone, Copy)]
 pub struct Disjoint<'a, E> {
     first: *mut E,
     len: usize,
     output: PhantomData<&'a mut [E]>,
 }
+
+impl<E> Clone for Disjoint<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Disjoint<'_, E> {}
 
 // SAFETY: a `Disjoint` only hands out pointers; whoever writes through them vouches that no two parts share an element.
 unsafe impl<E: Send> Send for Disjoint<'_, E> {}
@@ -76,7 +83,7 @@ impl<'a, E> Disjoint<'a, E> {
     ///
     /// # Panics
     /// If they are not within the output.
-    pub fn at(self, offset: usize, count: usize) -> *mut E {
+    pub fn at(&self, offset: usize, count: usize) -> *mut E {
         assert!(offset <= self.len && count <= self.len - offset, "a part writes outside of its output");
         // SAFETY: the offset was just checked to be within the output (or one past its end).
         unsafe { self.first.add(offset) }

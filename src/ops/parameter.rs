@@ -9,7 +9,7 @@ use crate::ops::simd::Real;
 
 /// A trained (or frozen) array of values, row-major in its logical dimensions.
 #[derive(Clone, Debug)]
-pub struct Parameter<E: Real, D: Device<E>> {
+pub struct Parameter<E: Real, D: Storage<E>> {
     /// Logical dimensions, as in PyTorch: `[out, in, k, k]` for a convolution, `[out, in]` for a linear layer.
     pub dims: Vec<usize>,
     /// The values.
@@ -18,7 +18,7 @@ pub struct Parameter<E: Real, D: Device<E>> {
     pub needs_grad: bool,
 }
 
-impl<E: Real, D: Device<E>> Parameter<E, D> {
+impl<E: Real, D: TensorFromVec<E>> Parameter<E, D> {
     /// A trained parameter with the given values.
     ///
     /// # Errors
@@ -35,7 +35,9 @@ impl<E: Real, D: Device<E>> Parameter<E, D> {
         let value = device.try_tensor_from_vec(values, (count,)).map_err(OpError::device("parameter"))?;
         Ok(Parameter { dims: dims.to_vec(), value, needs_grad: true })
     }
+}
 
+impl<E: Real, D: Storage<E>> Parameter<E, D> {
     /// The same parameter, no longer trained.
     #[must_use]
     pub fn frozen(self) -> Self {

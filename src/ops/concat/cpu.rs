@@ -3,14 +3,11 @@
 use dfdx::prelude::*;
 
 use super::Concat;
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::Features;
 use crate::ops::simd::Real;
 
-impl<E: Real> Concat<E> for Cpu
-where
-    Cpu: Device<E>,
-{
+impl<E: Real> Concat<E> for Cpu {
     fn concat(
         &self,
         first: &Features<E, Self>,
@@ -23,9 +20,9 @@ where
 
     fn concat_backward(
         &self,
-        gradient: &Self::Vec,
+        gradient: &Storage1<Self, E>,
         from: usize,
-        input: &mut Self::Vec,
+        input: &mut Storage1<Self, E>,
     ) -> Result<(), CpuError> {
         for (sum, &value) in input.iter_mut().zip(&gradient[from..]) {
             *sum += value;

@@ -4,14 +4,14 @@ mod cpu;
 
 use dfdx::prelude::*;
 
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{Features, OpError};
+use crate::ops::{Backend, Features, OpError};
 
 const OP: &str = "concat";
 
 /// The kernels of [`concat`].
-pub trait Concat<E: Real>: Device<E> {
+pub trait Concat<E: Real>: Storage<E> {
     /// The features of `first`, then those of `second`.
     ///
     /// # Errors
@@ -28,9 +28,9 @@ pub trait Concat<E: Real>: Device<E> {
     /// If the device fails.
     fn concat_backward(
         &self,
-        gradient: &Self::Vec,
+        gradient: &Storage1<Self, E>,
         from: usize,
-        input: &mut Self::Vec,
+        input: &mut Storage1<Self, E>,
     ) -> Result<(), Self::Err>;
 }
 
@@ -44,7 +44,7 @@ pub fn concat<E, D, T, R>(
 ) -> Result<Features<E, D, T>, OpError>
 where
     E: Real,
-    D: Concat<E>,
+    D: Backend<E>,
     T: Tape<E, D> + Merge<R>,
     R: Tape<E, D>,
 {
@@ -61,7 +61,7 @@ where
         let len = first.shape().0 * first.shape().1;
         let (first, second, ghost) = (first.ghost(), second.ghost(), out.ghost());
         tape.add_backward_op(move |grads| {
-            let gradient = device::take(&dev, grads.get_or_alloc_mut(&ghost)?)?;
+            let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
             dev.concat_backward(&gradient, 0, grads.get_or_alloc_mut(&first)?)?;
             dev.concat_backward(&gradient, len, grads.get_or_alloc_mut(&second)?)
         });

@@ -14,7 +14,7 @@ use dfdx::prelude::*;
 
 use super::geometry::{Segment, inside, segments, terms};
 use super::{Conv2d, Shape};
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::Maps;
 use crate::ops::kernel::{Layout, Pairs, Rows, Start, Term, Window, correlate_unchecked, project_unchecked};
 use crate::ops::parallel::{Disjoint, for_each_range};
@@ -25,10 +25,7 @@ const OUTPUT_BLOCK: usize = 48;
 /// Elements of one channel in a tile of the weight gradient: 24 pixels of a batch of 40.
 const TILE: usize = 960;
 
-impl<E: Real> Conv2d<E> for Cpu
-where
-    Cpu: Device<E>,
-{
+impl<E: Real> Conv2d<E> for Cpu {
     fn conv2d(
         &self,
         x: &Maps<E, Self>,
@@ -48,8 +45,8 @@ where
         &self,
         weight: &Tensor<(usize,), E, Self>,
         shape: Shape,
-        gradient: &Self::Vec,
-        x_gradient: &mut Self::Vec,
+        gradient: &Storage1<Self, E>,
+        x_gradient: &mut Storage1<Self, E>,
     ) -> Result<(), CpuError> {
         let flipped = flip(device::read(weight), shape);
         let shape = Shape { inputs: shape.outputs, outputs: shape.inputs, ..shape };
@@ -61,8 +58,8 @@ where
         &self,
         x: &Maps<E, Self>,
         shape: Shape,
-        gradient: &Self::Vec,
-        weight_gradient: &mut Self::Vec,
+        gradient: &Storage1<Self, E>,
+        weight_gradient: &mut Storage1<Self, E>,
     ) -> Result<(), CpuError> {
         weight_gradient_of(shape, device::read(x), gradient, weight_gradient);
         Ok(())
@@ -112,7 +109,7 @@ fn convolve<E: Real>(
 
 /// A whole convolution.
 #[derive(Clone, Copy)]
-struct Stripe<'a, E> {
+struct Stripe<'a, E: 'static> {
     shape: Shape,
     rows: &'a [Segment],
     columns: &'a [Segment],
@@ -124,7 +121,7 @@ struct Stripe<'a, E> {
 }
 
 /// Some rows and outputs of a convolution.
-struct Part<'a, E> {
+struct Part<'a, E: 'static> {
     stripe: Stripe<'a, E>,
     height: Range<usize>,
     outputs: Range<usize>,

@@ -10,9 +10,9 @@ mod tests;
 
 use dfdx::prelude::*;
 
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{Maps, OpError, Parameter};
+use crate::ops::{Backend, Maps, OpError, Parameter};
 
 const OP: &str = "conv2d";
 
@@ -43,7 +43,7 @@ pub enum InputGradient {
 }
 
 /// The kernels of [`conv2d`].
-pub trait Conv2d<E: Real>: Device<E> {
+pub trait Conv2d<E: Real>: Storage<E> {
     /// The output `(outputs, height, width, batch)`.
     ///
     /// # Errors
@@ -63,8 +63,8 @@ pub trait Conv2d<E: Real>: Device<E> {
         &self,
         weight: &Tensor<(usize,), E, Self>,
         shape: Shape,
-        gradient: &Self::Vec,
-        x_gradient: &mut Self::Vec,
+        gradient: &Storage1<Self, E>,
+        x_gradient: &mut Storage1<Self, E>,
     ) -> Result<(), Self::Err>;
 
     /// Adds to the gradient of the weight.
@@ -75,8 +75,8 @@ pub trait Conv2d<E: Real>: Device<E> {
         &self,
         x: &Maps<E, Self>,
         shape: Shape,
-        gradient: &Self::Vec,
-        weight_gradient: &mut Self::Vec,
+        gradient: &Storage1<Self, E>,
+        weight_gradient: &mut Storage1<Self, E>,
     ) -> Result<(), Self::Err>;
 }
 
@@ -84,7 +84,7 @@ pub trait Conv2d<E: Real>: Device<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if they do not fit; [`OpError::Device`] if the device fails.
-pub fn conv2d<E: Real, D: Conv2d<E>, T: Tape<E, D>>(
+pub fn conv2d<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Maps<E, D, T>,
     weight: &Parameter<E, D>,
     input_gradient: InputGradient,
@@ -109,7 +109,7 @@ pub fn conv2d<E: Real, D: Conv2d<E>, T: Tape<E, D>>(
         let needs_weight = weight.needs_grad;
         let (weight, ghost) = (weight.value.clone(), out.ghost());
         tape.add_backward_op(move |grads| {
-            let gradient = device::take(&dev, grads.get_or_alloc_mut(&ghost)?)?;
+            let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
             if needs_x {
                 dev.conv2d_backward_input(&weight, shape, &gradient, grads.get_or_alloc_mut(&x)?)?;
             }

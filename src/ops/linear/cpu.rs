@@ -3,16 +3,13 @@
 use dfdx::prelude::*;
 
 use super::{Activation, Linear, LinearGradients};
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::Series;
 use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, correlate, project};
 use crate::ops::parallel::for_each_chunk;
 use crate::ops::simd::Real;
 
-impl<E: Real> Linear<E> for Cpu
-where
-    Cpu: Device<E>,
-{
+impl<E: Real> Linear<E> for Cpu {
     fn linear(
         &self,
         x: &Series<E, Self>,
@@ -60,8 +57,8 @@ where
         weight: &Tensor<(usize,), E, Self>,
         out: &Series<E, Self>,
         activation: Activation,
-        mut gradient: Self::Vec,
-        into: LinearGradients<'_, Self::Vec>,
+        mut gradient: Storage1<Self, E>,
+        into: LinearGradients<'_, Storage1<Self, E>>,
     ) -> Result<(), CpuError> {
         let &(steps, inputs, batch) = x.shape();
         let outputs = out.shape().1;
@@ -102,7 +99,7 @@ where
             });
         }
         if let Some(sums) = into.bias {
-            let ones = vec![E::ONE; batch];
+            let ones = vec![<E as Real>::ONE; batch];
             let pairs = Pairs { outputs, gradient_stride: batch, weight_stride: 1 };
             let window = Window { input_stride: 0, ..window };
             correlate(&gradient, &ones, &[Term { weight: 0, input: 0 }], window, sums, pairs);

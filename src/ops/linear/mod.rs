@@ -8,9 +8,9 @@ mod tests;
 
 use dfdx::prelude::*;
 
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{Features, OpError, Parameter, Series};
+use crate::ops::{Backend, Features, OpError, Parameter, Series};
 
 const OP: &str = "linear";
 
@@ -50,7 +50,7 @@ pub struct LinearGradients<'a, V> {
 }
 
 /// The kernels of [`linear`].
-pub trait Linear<E: Real>: Device<E> {
+pub trait Linear<E: Real>: Storage<E> {
     /// The activated output `(steps, outputs, batch)` for `x` `(steps, inputs, batch)`.
     ///
     /// # Errors
@@ -73,8 +73,8 @@ pub trait Linear<E: Real>: Device<E> {
         weight: &Tensor<(usize,), E, Self>,
         out: &Series<E, Self>,
         activation: Activation,
-        gradient: Self::Vec,
-        into: LinearGradients<'_, Self::Vec>,
+        gradient: Storage1<Self, E>,
+        into: LinearGradients<'_, Storage1<Self, E>>,
     ) -> Result<(), Self::Err>;
 }
 
@@ -82,7 +82,7 @@ pub trait Linear<E: Real>: Device<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if they do not fit; [`OpError::Device`] if the device fails.
-pub fn linear<E: Real, D: Linear<E>, T: Tape<E, D>>(
+pub fn linear<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Features<E, D, T>,
     weight: &Parameter<E, D>,
     bias: &Parameter<E, D>,
@@ -99,7 +99,7 @@ pub fn linear<E: Real, D: Linear<E>, T: Tape<E, D>>(
 ///
 /// # Errors
 /// As [`linear`].
-pub fn linear_per_step<E: Real, D: Linear<E>, T: Tape<E, D>>(
+pub fn linear_per_step<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Series<E, D, T>,
     weight: &Parameter<E, D>,
     bias: &Parameter<E, D>,
@@ -120,10 +120,10 @@ pub fn linear_per_step<E: Real, D: Linear<E>, T: Tape<E, D>>(
         let (needs_weight, needs_bias) = (weight.needs_grad, bias.needs_grad);
         let (weight, bias, saved) = (weight.value.clone(), bias.value.ghost(), out.clone());
         tape.add_backward_op(move |grads| {
-            let gradient = device::take(&dev, grads.get_or_alloc_mut(&saved)?)?;
-            let mut x_gradient = device::take(&dev, grads.get_or_alloc_mut(&x)?)?;
-            let mut weight_gradient = device::take(&dev, grads.get_or_alloc_mut(&weight)?)?;
-            let mut bias_gradient = device::take(&dev, grads.get_or_alloc_mut(&bias)?)?;
+            let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&saved)?)?;
+            let mut x_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&x)?)?;
+            let mut weight_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&weight)?)?;
+            let mut bias_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&bias)?)?;
             let into = LinearGradients {
                 x: &mut x_gradient,
                 weight: needs_weight.then_some(&mut weight_gradient),

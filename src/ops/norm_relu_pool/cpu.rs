@@ -6,15 +6,12 @@
 use dfdx::prelude::*;
 
 use super::{EPSILON, MOMENTUM, NormGradients, NormReluPool, Running, Statistics, saved};
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::Maps;
 use crate::ops::parallel::{Disjoint, for_each_range};
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
-impl<E: Real> NormReluPool<E> for Cpu
-where
-    Cpu: Device<E>,
-{
+impl<E: Real> NormReluPool<E> for Cpu {
     fn norm_statistics(
         &self,
         x: &Maps<E, Self>,
@@ -43,7 +40,7 @@ where
             Statistics::Running => device::read(&running.mean)
                 .iter()
                 .zip(device::read(&running.variance))
-                .map(|(mean, variance)| [mean.to_f64(), variance.to_f64()])
+                .map(|(mean, variance)| [Real::to_f64(*mean), Real::to_f64(*variance)])
                 .collect(),
         };
         if statistics == Statistics::Batch {
@@ -96,8 +93,8 @@ where
         x: &Maps<E, Self>,
         saved: &Tensor<(usize,), E, Self>,
         statistics: Statistics,
-        gradient: &Self::Vec,
-        into: NormGradients<'_, Self::Vec>,
+        gradient: &Storage1<Self, E>,
+        into: NormGradients<'_, Storage1<Self, E>>,
     ) -> Result<(), CpuError> {
         let &(channels, height, width, batch) = x.shape();
         let (x, saved) = (device::read(x), device::read(saved));

@@ -10,9 +10,9 @@ mod tests;
 
 use dfdx::prelude::*;
 
-use crate::device;
+use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{Maps, OpError, Parameter};
+use crate::ops::{Backend, Maps, OpError, Parameter};
 
 const OP: &str = "norm_relu_pool";
 /// Added to the variance.
@@ -32,20 +32,20 @@ pub enum Statistics {
 
 /// The running statistics of one BatchNorm.
 #[derive(Clone, Debug)]
-pub struct Running<E: Real, D: Device<E>> {
+pub struct Running<E: Real, D: Storage<E>> {
     /// One mean per channel.
     pub mean: Tensor<(usize,), E, D>,
     /// One (unbiased) variance per channel.
     pub variance: Tensor<(usize,), E, D>,
 }
 
-impl<E: Real, D: Device<E>> Running<E, D> {
+impl<E: Real, D: TensorFromVec<E>> Running<E, D> {
     /// Mean 0 and variance 1, as before any training.
     ///
     /// # Errors
     /// [`OpError::Device`] if the device has no room.
     pub fn new(device: &D, channels: usize) -> Result<Self, OpError> {
-        Self::from_values(device, vec![E::ZERO; channels], vec![E::ONE; channels])
+        Self::from_values(device, vec![E::ZERO; channels], vec![<E as Real>::ONE; channels])
     }
 
     /// The given statistics.
@@ -89,7 +89,7 @@ pub struct NormGradients<'a, V> {
 }
 
 /// The kernels of [`norm_relu_pool`].
-pub trait NormReluPool<E: Real>: Device<E> {
+pub trait NormReluPool<E: Real>: Storage<E> {
     /// The per-channel values of [`saved`]; with [`Statistics::Batch`] also moves the running statistics.
     ///
     /// # Errors
@@ -122,8 +122,8 @@ pub trait NormReluPool<E: Real>: Device<E> {
         x: &Maps<E, Self>,
         saved: &Tensor<(usize,), E, Self>,
         statistics: Statistics,
-        gradient: &Self::Vec,
-        into: NormGradients<'_, Self::Vec>,
+        gradient: &Storage1<Self, E>,
+        into: NormGradients<'_, Storage1<Self, E>>,
     ) -> Result<(), Self::Err>;
 }
 
@@ -131,7 +131,7 @@ pub trait NormReluPool<E: Real>: Device<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if they do not fit or if there is nothing to pool; [`OpError::Device`] if the device fails.
-pub fn norm_relu_pool<E: Real, D: NormReluPool<E>, T: Tape<E, D>>(
+pub fn norm_relu_pool<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Maps<E, D, T>,
     weight: &Parameter<E, D>,
     bias: &Parameter<E, D>,
@@ -157,10 +157,10 @@ pub fn norm_relu_pool<E: Real, D: NormReluPool<E>, T: Tape<E, D>>(
         let (needs_weight, needs_bias) = (weight.needs_grad, bias.needs_grad);
         let (weight, bias, ghost) = (weight.value.ghost(), bias.value.ghost(), out.ghost());
         tape.add_backward_op(move |grads| {
-            let gradient = device::take(&dev, grads.get_or_alloc_mut(&ghost)?)?;
-            let mut x_gradient = device::take(&dev, grads.get_or_alloc_mut(&x)?)?;
-            let mut weight_gradient = device::take(&dev, grads.get_or_alloc_mut(&weight)?)?;
-            let mut bias_gradient = device::take(&dev, grads.get_or_alloc_mut(&bias)?)?;
+            let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
+            let mut x_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&x)?)?;
+            let mut weight_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&weight)?)?;
+            let mut bias_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&bias)?)?;
             let into = NormGradients {
                 x: &mut x_gradient,
                 weight: needs_weight.then_some(&mut weight_gradient),
