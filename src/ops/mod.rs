@@ -15,14 +15,21 @@ pub mod concat;
 pub mod conv2d;
 pub mod error;
 pub mod flatten;
+pub mod gru;
 pub mod kernel;
 pub mod linear;
+pub mod lrtf;
+pub mod math;
 pub mod norm_relu_pool;
+pub mod optimizer;
 pub mod parallel;
 pub mod parameter;
+pub mod product_of_experts;
 pub mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod differences;
 
 use dfdx::prelude::{Device, NoneTape, Tensor};
 
@@ -38,7 +45,15 @@ pub type Series<E, D, T = NoneTape> = Tensor<(usize, usize, usize), E, D, T>;
 
 /// A device that has all our ops.
 pub trait Backend<E: simd::Real>:
-    Device<E> + concat::Concat<E> + conv2d::Conv2d<E> + linear::Linear<E> + norm_relu_pool::NormReluPool<E>
+    Device<E>
+    + concat::Concat<E>
+    + conv2d::Conv2d<E>
+    + gru::Gru<E>
+    + linear::Linear<E>
+    + lrtf::LowRankFusion<E>
+    + norm_relu_pool::NormReluPool<E>
+    + optimizer::Update<E>
+    + product_of_experts::ProductOfExperts<E>
 {
 }
 
@@ -48,7 +63,11 @@ where
     D: Device<E>
         + concat::Concat<E>
         + conv2d::Conv2d<E>
+        + gru::Gru<E>
         + linear::Linear<E>
-        + norm_relu_pool::NormReluPool<E>,
+        + lrtf::LowRankFusion<E>
+        + norm_relu_pool::NormReluPool<E>
+        + optimizer::Update<E>
+        + product_of_experts::ProductOfExperts<E>,
 {
 }

@@ -1,0 +1,114 @@
+//! The one formula: the product of experts, with its cross-entropy.
+//!
+//! `out = log_softmax(sum_e log_softmax(z_e))`, loss = mean of `-out[y]` (spec section 0; no prior, no weights). One
+//! expert is plain cross-entropy.
+//!
+//! Invariant: the gradient that reaches every expert's logits is the same, `(softmax(out) - onehot(y)) / N`: the inner
+//! normalisation only shifts each column by a constant, which the outer one takes off again.
+
+use dfdx::prelude::*;
+
+use super::simd::Real;
+use super::{Features, OpError};
+use crate::device::{self, Storage1};
+
+mod cpu;
+pub mod evaluate;
+#[cfg(test)]
+mod tests;
+
+const OP: &str = "product of experts";
+
+/// The product of experts on a device. Logits and log-probabilities are classes x examples.
+pub trait ProductOfExperts<E: Real>: Storage<E> {
+    /// Writes the normalised log-probabilities, and returns the mean cross-entropy.
+    fn product_forward(
+        &self,
+        experts: &[&Features<E, Self>],
+        labels: &[u8],
+        log_probabilities: &mut Features<E, Self>,
+    ) -> Result<E, Self::Err>;
+
+    /// Adds the gradient of the logits to every expert's gradient.
+    fn product_backward(
+        &self,
+        log_probabilities: &Features<E, Self>,
+        labels: &[u8],
+        loss_gradient: &Storage1<Self, E>,
+        gradients: &mut [Storage1<Self, E>],
+    ) -> Result<(), Self::Err>;
+}
+
+/// What the product of experts gives.
+pub struct Product<E: Real, D: Device<E>, T> {
+    /// Mean cross-entropy over the examples; its `backward` reaches every expert.
+    pub loss: Tensor<Rank0, E, D, T>,
+    /// Normalised log-probabilities, classes x examples.
+    pub log_probabilities: Features<E, D>,
+}
+
+/// Combines the logits (classes x examples) of one or more experts; the tapes are merged into the loss.
+///
+/// # Errors
+/// When there is no expert, the experts differ in shape, or the labels do not fit.
+pub fn product_of_experts<E, D, T>(
+    experts: Vec<Features<E, D, T>>,
+    labels: &[u8],
+) -> Result<Product<E, D, T>, OpError>
+where
+    E: Real,
+    D: Device<E> + ProductOfExperts<E>,
+    T: Tape<E, D>,
+{
+    let mut tape = T::default();
+    let mut logits = Vec::with_capacity(experts.len());
+    for expert in experts {
+        let (values, expert_tape) = expert.split_tape();
+        tape = tape.merge(expert_tape);
+        logits.push(values);
+    }
+    check(&logits, labels)?;
+    let device = logits[0].device().clone();
+    let mut log_probabilities = device.try_zeros_like(logits[0].shape()).map_err(OpError::device(OP))?;
+    let loss = device
+        .product_forward(&logits.iter().collect::<Vec<_>>(), labels, &mut log_probabilities)
+        .map_err(OpError::device(OP))?;
+    let loss = device.try_tensor(loss).map_err(OpError::device(OP))?;
+
+    if T::OWNS_TAPE {
+        let inputs: Vec<_> = logits.iter().map(Tensor::ghost).collect();
+        let (output, saved, labels) = (loss.ghost(), log_probabilities.clone(), labels.to_vec());
+        tape.add_backward_op(move |gradients| {
+            let loss_gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&output)?)?;
+            let mut inner = Vec::with_capacity(inputs.len());
+            for input in &inputs {
+                inner.push(device::take::<E, D>(&device, gradients.get_or_alloc_mut(input)?)?);
+            }
+            device.product_backward(&saved, &labels, &loss_gradient, &mut inner)?;
+            for (input, gradient) in inputs.iter().zip(inner) {
+                *gradients.get_or_alloc_mut(input)? = gradient;
+            }
+            Ok(())
+        });
+    }
+    Ok(Product { loss: loss.put_tape(tape), log_probabilities })
+}
+
+/// Whether the experts agree in shape and every example has a label below the number of classes.
+fn check<E: Real, D: Device<E>>(logits: &[Features<E, D>], labels: &[u8]) -> Result<(), OpError> {
+    let Some(&(classes, examples)) = logits.first().map(Tensor::shape) else {
+        return Err(OpError::shape(OP, "at least one expert", "none"));
+    };
+    if let Some(other) = logits.iter().find(|other| *other.shape() != (classes, examples)) {
+        let (expected, found) = (format!("logits {classes} x {examples}"), format!("{:?}", other.shape()));
+        return Err(OpError::shape(OP, expected, found));
+    }
+    if labels.len() != examples || examples == 0 {
+        let expected = format!("a label for each of {examples} (at least one) examples");
+        return Err(OpError::shape(OP, expected, labels.len().to_string()));
+    }
+    if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+        return Err(OpError::shape(OP, format!("labels below {classes}"), label.to_string()));
+    }
+    Ok(())
+}
