@@ -8,9 +8,24 @@ use std::collections::BTreeMap;
 use crate::data::Dataset;
 use crate::protocol::Recipe;
 
+mod batches;
+mod canary;
+mod checkpoint;
+mod error;
+mod evaluate;
+mod learner;
+mod metrics;
+mod selection;
 pub mod tensors;
+mod train;
+mod weights;
 
+pub use canary::numerics_digest;
+pub use checkpoint::CheckpointError;
+pub use error::TrainError;
+pub use learner::{LearnError, Learner};
 pub use tensors::Tensors;
+pub use train::train;
 
 /// What a run trains on.
 pub struct Job<'a> {
