@@ -8,4 +8,12 @@
 //! or what else runs. Reductions run in a fixed order over eight fixed lanes ([`simd`]); parallel parts write
 //! disjoint outputs.
 
+pub mod gru;
+pub mod kernel;
+pub mod lrtf;
+pub mod math;
+pub mod optimizer;
+pub mod product_of_experts;
+pub mod provisional;
 pub mod simd;
+pub use provisional::*;

@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::math::Transcendental;
+
 /// Number of lanes; part of the definition of every reduction.
 pub const LANES: usize = 8;
 
@@ -45,6 +47,12 @@ pub trait Lanes: Copy {
     fn min(self, other: Self) -> Self;
     /// `if self > than { yes } else { no }`, lane by lane.
     fn if_greater(self, than: Self, yes: Self, no: Self) -> Self;
+    /// Correctly rounded square root, lane by lane.
+    fn root(self) -> Self;
+    /// 2 to the power of each lane, which must be an integer in the exponent range of normal numbers (or NaN: 1).
+    fn pow2(self) -> Self;
+    /// Splits positive normal lanes into mantissas in `[1, 2)` and exponents; anything for other lanes.
+    fn split_exponent(self) -> (Self, Self);
     /// The lanes as an array.
     fn to_array(self) -> [Self::Elem; LANES];
     /// Lanes from an array.
@@ -88,6 +96,32 @@ pub trait Lanes: Copy {
             unsafe { *to.add(i) = lane };
         }
     }
+
+    /// Reads a slice of up to eight elements; the other lanes are zero.
+    #[inline(always)]
+    fn read(from: &[Self::Elem]) -> Self {
+        // SAFETY: either eight elements are there, or exactly `len` are read.
+        unsafe {
+            if from.len() >= LANES {
+                Self::load(from.as_ptr())
+            } else {
+                Self::load_first(from.as_ptr(), from.len())
+            }
+        }
+    }
+
+    /// Writes the first lanes to a slice of up to eight elements.
+    #[inline(always)]
+    fn write(self, to: &mut [Self::Elem]) {
+        // SAFETY: either there is room for eight elements, or exactly `len` are written.
+        unsafe {
+            if to.len() >= LANES {
+                self.store(to.as_mut_ptr());
+            } else {
+                self.store_first(to.as_mut_ptr(), to.len());
+            }
+        }
+    }
 }
 
 /// A computation that is compiled once per instruction set. Mark `run` `#[inline(always)]`, and use no closures in it:
@@ -108,6 +142,7 @@ pub trait Real:
     + std::ops::Div<Output = Self>
     + std::ops::Neg<Output = Self>
     + PartialOrd
+    + Transcendental
 {
     /// 0.
     const ZERO: Self;
@@ -121,6 +156,10 @@ pub trait Real:
     fn root(self) -> Self;
     /// `self * by + plus`, rounded once.
     fn fused(self, by: Self, plus: Self) -> Self;
+    /// One lane of [`Lanes::pow2`].
+    fn pow2(self) -> Self;
+    /// One lane of [`Lanes::split_exponent`].
+    fn split_exponent(self) -> (Self, Self);
     /// Runs a kernel with the instruction set of [`isa`].
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output;
 }
@@ -252,6 +291,36 @@ impl<E: Real> Lanes for Array<E> {
         Array(out)
     }
     #[inline(always)]
+    fn root(self) -> Self {
+        let mut out = self.0;
+        let mut i = 0;
+        while i < LANES {
+            out[i] = out[i].root();
+            i += 1;
+        }
+        Array(out)
+    }
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        let mut out = self.0;
+        let mut i = 0;
+        while i < LANES {
+            out[i] = out[i].pow2();
+            i += 1;
+        }
+        Array(out)
+    }
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        let (mut mantissas, mut exponents) = (self.0, self.0);
+        let mut i = 0;
+        while i < LANES {
+            (mantissas[i], exponents[i]) = self.0[i].split_exponent();
+            i += 1;
+        }
+        (Array(mantissas), Array(exponents))
+    }
+    #[inline(always)]
     fn to_array(self) -> [E; LANES] {
         self.0
     }
@@ -279,6 +348,18 @@ impl Real for f64 {
     #[inline(always)]
     fn fused(self, by: Self, plus: Self) -> Self {
         self.mul_add(by, plus)
+    }
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        f64::from_bits(((self as i64).wrapping_add(1023) as u64) << 52)
+    }
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        let bits = self.to_bits();
+        (
+            f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000),
+            ((bits >> 52) as i64 - 1023) as f64,
+        )
     }
     #[inline]
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output {
@@ -309,6 +390,15 @@ impl Real for f32 {
     #[inline(always)]
     fn fused(self, by: Self, plus: Self) -> Self {
         self.mul_add(by, plus)
+    }
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        f32::from_bits(((self as i32).wrapping_add(127) as u32) << 23)
+    }
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        let bits = self.to_bits();
+        (f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000), ((bits >> 23) as i32 - 127) as f32)
     }
     #[inline]
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output {
@@ -391,6 +481,27 @@ mod avx2 {
             F32(unsafe { _mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, than.0)) })
         }
         #[inline(always)]
+        fn root(self) -> Self {
+            F32(unsafe { _mm256_sqrt_ps(self.0) })
+        }
+        #[inline(always)]
+        fn pow2(self) -> Self {
+            unsafe {
+                let biased = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
+                F32(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased)))
+            }
+        }
+        #[inline(always)]
+        fn split_exponent(self) -> (Self, Self) {
+            unsafe {
+                let bits = _mm256_castps_si256(self.0);
+                let fraction = _mm256_and_si256(bits, _mm256_set1_epi32(0x007f_ffff));
+                let mantissa = _mm256_or_si256(fraction, _mm256_set1_epi32(0x3f80_0000));
+                let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(127));
+                (F32(_mm256_castsi256_ps(mantissa)), F32(_mm256_cvtepi32_ps(exponent)))
+            }
+        }
+        #[inline(always)]
         fn to_array(self) -> [f32; LANES] {
             let mut lanes = [0.0; LANES];
             unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) };
@@ -399,6 +510,14 @@ mod avx2 {
         #[inline(always)]
         fn from_array(lanes: [f32; LANES]) -> Self {
             F32(unsafe { _mm256_loadu_ps(lanes.as_ptr()) })
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            unsafe {
+                let fours = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+                let twos = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
+                _mm_cvtss_f32(_mm_add_ss(twos, _mm_shuffle_ps::<1>(twos, twos)))
+            }
         }
     }
 }

@@ -1,0 +1,169 @@
+//! A whole GRU layer as one op, PyTorch's cell (spec "Framework primitives"), with h0 = 0:
+//!
+//! r = sigmoid(W_ir x + b_ir + W_hr h + b_hr); z = sigmoid(W_iz x + b_iz + W_hz h + b_hz);
+//! n = tanh(W_in x + b_in + r (W_hn h + b_hn)); h' = (1 - z) n + z h.
+//!
+//! Invariant: weights are laid out as in PyTorch (gate order r, z, n), activations batch innermost: input
+//! (steps, features, batch), output (steps, hidden, batch).
+
+use dfdx::prelude::*;
+
+use super::simd::Real;
+use super::{Memory, OpError, Parameter};
+use crate::device::Storage1;
+
+mod cpu;
+
+/// Input and output of a layer.
+pub type Sequence<E, D, T = NoneTape> = Tensor<(usize, usize, usize), E, D, T>;
+
+/// Sizes of one application of the layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Time steps.
+    pub steps: usize,
+    /// Features of the input.
+    pub input: usize,
+    /// Hidden units.
+    pub hidden: usize,
+    /// Examples.
+    pub batch: usize,
+}
+
+/// The layer's parameters, borrowed.
+pub struct Weights<'a, E: Real, D: Memory<E>> {
+    /// (3 hidden) x input.
+    pub input: &'a Parameter<E, D>,
+    /// (3 hidden) x hidden.
+    pub hidden: &'a Parameter<E, D>,
+    /// 3 hidden.
+    pub input_bias: &'a Parameter<E, D>,
+    /// 3 hidden.
+    pub hidden_bias: &'a Parameter<E, D>,
+}
+
+/// The values of the layer's parameters, in the order of [`Weights`].
+pub type Values<E, D> = [Tensor<(usize,), E, D>; 4];
+
+/// The GRU layer on a device.
+pub trait Gru<E: Real>: Memory<E> {
+    /// Fills `hidden` (steps, hidden, batch) with all hidden states, and `gates` (steps, 4 hidden, batch) with
+    /// r, z, n and W_hn h + b_hn of every step.
+    fn forward(
+        &self,
+        sizes: Sizes,
+        input: &Sequence<E, Self>,
+        weights: &Values<E, Self>,
+        gates: &mut Sequence<E, Self>,
+        hidden: &mut Sequence<E, Self>,
+    ) -> Result<(), Self::Err>;
+
+    /// Adds to the gradients: the input's, and those of the parameters in the order of [`Weights`]. `None` is not
+    /// wanted.
+    #[expect(clippy::too_many_arguments, reason = "what forward had, what it left, and where gradients go")]
+    fn backward(
+        &self,
+        sizes: Sizes,
+        input: &Sequence<E, Self>,
+        weights: &Values<E, Self>,
+        gates: &Sequence<E, Self>,
+        hidden: &Sequence<E, Self>,
+        gradient: &Storage1<Self, E>,
+        input_gradient: Option<&mut Storage1<Self, E>>,
+        weight_gradients: [Option<&mut Storage1<Self, E>>; 4],
+    ) -> Result<(), Self::Err>;
+}
+
+/// All hidden states (steps, hidden, batch) of a GRU layer over an input (steps, features, batch). The gradient of the
+/// input is only computed when `input_needs_grad`.
+///
+/// # Errors
+/// When the parameters' dimensions do not fit the input, or the device has no memory.
+pub fn gru<E, D, T>(
+    input: Sequence<E, D, T>,
+    weights: &Weights<'_, E, D>,
+    input_needs_grad: bool,
+) -> Result<Sequence<E, D, T>, OpError>
+where
+    E: Real,
+    D: Gru<E>,
+    T: Tape<E, D>,
+{
+    let sizes = sizes(*input.shape(), weights)?;
+    let (input, mut tape) = input.split_tape();
+    let device = input.device().clone();
+    let parameters = [weights.input, weights.hidden, weights.input_bias, weights.hidden_bias];
+    let values = parameters.map(|parameter| parameter.value.clone());
+    let allocate =
+        |rows: usize| device.try_zeros_like(&(sizes.steps, rows, sizes.batch)).map_err(OpError::device);
+    let (mut gates, mut hidden) = (allocate(4 * sizes.hidden)?, allocate(sizes.hidden)?);
+    device.forward(sizes, &input, &values, &mut gates, &mut hidden).map_err(OpError::device)?;
+
+    if T::OWNS_TAPE {
+        let wanted = parameters.map(|parameter| parameter.needs_grad);
+        let saved = hidden.clone();
+        tape.add_backward_op(move |gradients| {
+            let gradient = std::mem::replace(gradients.get_or_alloc_mut(&saved)?, device.try_alloc_len(1)?);
+            let mut input_gradient = match input_needs_grad {
+                true => {
+                    Some(std::mem::replace(gradients.get_or_alloc_mut(&input)?, device.try_alloc_len(1)?))
+                }
+                false => None,
+            };
+            let mut weight_gradients = [const { None }; 4];
+            for (i, slot) in weight_gradients.iter_mut().enumerate().filter(|(i, _)| wanted[*i]) {
+                let taken =
+                    std::mem::replace(gradients.get_or_alloc_mut(&values[i])?, device.try_alloc_len(1)?);
+                *slot = Some(taken);
+            }
+            device.backward(
+                sizes,
+                &input,
+                &values,
+                &gates,
+                &saved,
+                &gradient,
+                input_gradient.as_mut(),
+                weight_gradients.each_mut().map(Option::as_mut),
+            )?;
+            if let Some(gradient) = input_gradient {
+                *gradients.get_or_alloc_mut(&input)? = gradient;
+            }
+            for (value, gradient) in values.iter().zip(weight_gradients) {
+                if let Some(gradient) = gradient {
+                    *gradients.get_or_alloc_mut(value)? = gradient;
+                }
+            }
+            Ok(())
+        });
+    }
+    Ok(hidden.put_tape(tape))
+}
+
+/// The sizes, if all dimensions agree and none is zero.
+fn sizes<E: Real, D: Memory<E>>(
+    (steps, input, batch): (usize, usize, usize),
+    weights: &Weights<'_, E, D>,
+) -> Result<Sizes, OpError> {
+    let hidden = weights.hidden.dims.last().copied().unwrap_or(0);
+    for (parameter, name, dims) in [
+        (weights.input, "weight_ih", vec![3 * hidden, input]),
+        (weights.hidden, "weight_hh", vec![3 * hidden, hidden]),
+        (weights.input_bias, "bias_ih", vec![3 * hidden]),
+        (weights.hidden_bias, "bias_hh", vec![3 * hidden]),
+    ] {
+        if parameter.dims != dims {
+            let found = format!("{:?}", parameter.dims);
+            return Err(OpError::shape("gru", format!("{name} of dimensions {dims:?}"), found));
+        }
+    }
+    if steps * input * batch * hidden == 0 {
+        let found = format!("({steps}, {input}, {batch}) and {hidden} hidden units");
+        return Err(OpError::shape(
+            "gru",
+            "an input (steps, features, batch) with no zero among them",
+            found,
+        ));
+    }
+    Ok(Sizes { steps, input, hidden, batch })
+}
