@@ -7,19 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use super::noise::Noise;
 use super::{EpochReport, Job, Observer, Tensors, TrainError, train};
-use crate::data::{Dataset, Split};
 use crate::digest::{Digest, Hasher};
 use crate::protocol::{
     Activation, Architecture, Combine, EvalNorm, Evaluation, ExpertSpec, Init, Modality, Optimizer, Recipe,
     SelectBy, Task, Training,
 };
-use crate::random::Seeds;
 
 /// To be raised by hand when numbers change in a way that no canary sees.
 const VERSION: u32 = 1;
-const TRAIN: usize = 94;
-const HELD_OUT: usize = 19;
 const BATCH: usize = 10;
 const EPOCHS: usize = 2;
 
@@ -53,10 +50,9 @@ pub fn numerics_digest(architectures: &[Architecture]) -> Result<Digest, TrainEr
 fn tiny(architecture: &Architecture) -> (&'static str, Architecture) {
     let activation = Activation::LeakyRelu { slope: 0.2 };
     match architecture {
-        Architecture::Lenet { .. } => (
-            "lenet",
-            Architecture::Lenet { modality: Modality::First, channels: 3, stages: 3, hidden: 11 },
-        ),
+        Architecture::Lenet { .. } => {
+            ("lenet", Architecture::Lenet { modality: Modality::First, channels: 3, stages: 3, hidden: 11 })
+        }
         Architecture::LenetLateFusion { .. } => {
             ("lenet-late-fusion", Architecture::LenetLateFusion { channels: 2, stages: [3, 2], hidden: 11 })
         }
@@ -148,61 +144,56 @@ impl Observer for States {
     }
 }
 
-/// Noise around one pattern per class.
-struct Noise {
-    dims: [Vec<usize>; 2],
-    classes: usize,
-    labels: Vec<u8>,
-    samples: [Vec<f32>; 2],
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Noise {
-    fn new(dims: [Vec<usize>; 2], classes: usize) -> Self {
-        let seeds = Seeds::root(0).child("canary");
-        let mut stream = seeds.child("labels").stream();
-        let labels: Vec<u8> =
-            (0..TRAIN + 2 * HELD_OUT).map(|_| stream.below(classes as u64) as u8).collect();
-        let samples = [0, 1].map(|m| {
-            let len: usize = dims[m].iter().product();
-            let mut stream = seeds.child("samples").child(m).stream();
-            let patterns: Vec<f64> = (0..classes * len).map(|_| stream.uniform()).collect();
-            labels
-                .iter()
-                .flat_map(|&y| patterns[usize::from(y) * len..][..len].iter())
-                .map(|pattern| (pattern + stream.uniform_in(-0.5, 0.5)) as f32)
-                .collect()
-        });
-        Noise { dims, classes, labels, samples }
+    fn all() -> Vec<Architecture> {
+        let activation = Activation::Relu;
+        vec![
+            Architecture::Lenet { modality: Modality::Second, channels: 3, stages: 6, hidden: 100 },
+            Architecture::LenetLateFusion { channels: 6, stages: [4, 6], hidden: 100 },
+            Architecture::LenetLowRank {
+                channels: 6,
+                stages: [4, 6],
+                rank: 40,
+                output: 120,
+                hidden: 100,
+                trainable_fusion: true,
+            },
+            Architecture::StaticMlp { encoder: 10, hidden: 40, activation },
+            Architecture::SeriesGru { gru: 30, projection: 15, hidden: 40, activation },
+            Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation },
+        ]
     }
 
-    fn range(split: Split) -> std::ops::Range<usize> {
-        match split {
-            Split::Train => 0..TRAIN,
-            Split::Valid => TRAIN..TRAIN + HELD_OUT,
-            Split::Test => TRAIN + HELD_OUT..TRAIN + 2 * HELD_OUT,
+    #[test]
+    fn the_digest_depends_on_the_kinds_alone() {
+        let all = all();
+        let digest = numerics_digest(&all).unwrap();
+        let mut reversed = all.clone();
+        reversed.reverse();
+        reversed.push(all[0].clone());
+        assert_eq!(numerics_digest(&reversed).unwrap(), digest);
+        assert_ne!(numerics_digest(&all[..5]).unwrap(), digest);
+    }
+
+    #[test]
+    fn measuring_again_gives_the_same_bits() {
+        for architecture in all() {
+            let tiny = tiny(&architecture).1;
+            assert_eq!(measure(&tiny).unwrap(), measure(&tiny).unwrap());
         }
     }
-}
 
-impl Dataset for Noise {
-    fn classes(&self) -> usize {
-        self.classes
-    }
-    fn len(&self, split: Split) -> usize {
-        Self::range(split).len()
-    }
-    fn labels(&self, split: Split) -> &[u8] {
-        &self.labels[Self::range(split)]
-    }
-    fn dims(&self, modality: Modality) -> &[usize] {
-        &self.dims[modality as usize]
-    }
-    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
-        let len: usize = self.dims(modality).iter().product();
-        let first = Self::range(split).start;
-        for (i, &row) in rows.iter().enumerate() {
-            let sample = &self.samples[modality as usize][(first + row as usize) * len..][..len];
-            sample.iter().enumerate().for_each(|(feature, &value)| out[feature * rows.len() + i] = value);
+    /// Measured without the cache: all kinds stay well under a second in a release build.
+    #[test]
+    fn canaries_are_quick() {
+        let start = std::time::Instant::now();
+        for architecture in all() {
+            measure(&tiny(&architecture).1).unwrap();
         }
+        let limit = if cfg!(debug_assertions) { 60.0 } else { 3.0 };
+        assert!(start.elapsed().as_secs_f64() < limit, "{:?}", start.elapsed());
     }
 }

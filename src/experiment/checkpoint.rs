@@ -49,7 +49,9 @@ pub enum CheckpointError {
         found: u32,
     },
     /// The state of another job.
-    #[error("the saved state belongs to job {found}, expected {expected}: recipe, seed, data or upstream differ")]
+    #[error(
+        "the saved state belongs to job {found}, expected {expected}: recipe, seed, data or upstream differ"
+    )]
     Job {
         /// This job.
         expected: Digest,
@@ -57,7 +59,9 @@ pub enum CheckpointError {
         found: Digest,
     },
     /// Bits were altered.
-    #[error("the saved state's content has digest {found}, expected {expected}; remove it and the run starts over")]
+    #[error(
+        "the saved state's content has digest {found}, expected {expected}; remove it and the run starts over"
+    )]
     Content {
         /// What was written.
         expected: Digest,

@@ -1,8 +1,8 @@
 //! Why a run could not be trained.
 
+use super::Job;
 use super::checkpoint::CheckpointError;
 use super::learner::LearnError;
-use super::Job;
 use crate::models::ModelError;
 use crate::ops::OpError;
 

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::prelude::NoneTape;
+use dfdx::prelude::{HasShape, NoneTape};
 
 use super::batches::{Batch, OnDevice, Source, for_each_batch};
 use super::metrics;
 use crate::models::{Experts, ModelError};
 use crate::ops::Backend;
-use crate::ops::norm_relu_pool::Mode;
+use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::product_of_experts::evaluate::{log_probabilities, mean_probabilities};
 use crate::protocol::{Combine, EvalNorm};
 
@@ -27,18 +27,20 @@ pub fn logits<D: Backend<f32>>(
     device: &mut OnDevice<D>,
     buffers: &mut [Batch; 2],
 ) -> Result<Vec<Vec<f32>>, ModelError> {
-    let (mode, batch_size) = match norm {
-        EvalNorm::Running => (Mode::Eval, EVALUATION_BATCH),
-        EvalNorm::Batch => (Mode::EvalBatch, training_batch),
+    let (statistics, batch_size) = match norm {
+        EvalNorm::Running => (Statistics::Running, EVALUATION_BATCH),
+        EvalNorm::Batch => (Statistics::Batch, training_batch),
     };
     let rows: Vec<u32> = (0..source.data.len(source.split) as u32).collect();
     let mut all = vec![Vec::with_capacity(rows.len() * source.data.classes()); experts.names().count()];
     for_each_batch(source, &rows, batch_size, buffers, |batch| -> Result<(), ModelError> {
-        let found = experts.logits::<NoneTape>(device.load(source, batch)?, mode)?;
+        let found = experts.logits::<NoneTape>(device.load(source, batch)?, statistics)?;
         for (all, logits) in all.iter_mut().zip(found) {
             let (classes, examples) = *logits.shape();
             let values = logits.as_vec();
-            all.extend((0..examples).flat_map(|n| (0..classes).map(move |k| k * examples + n)).map(|i| values[i]));
+            all.extend(
+                (0..examples).flat_map(|n| (0..classes).map(move |k| k * examples + n)).map(|i| values[i]),
+            );
         }
         Ok(())
     })?;
@@ -46,7 +48,12 @@ pub fn logits<D: Backend<f32>>(
 }
 
 /// Metrics of combined experts by name: `accuracy` (percent), `loss` (nats), and for two classes `auprc` (in `[0, 1]`).
-pub fn summarise(logits: &[Vec<f32>], classes: usize, labels: &[u8], combine: Combine) -> BTreeMap<String, f64> {
+pub fn summarise(
+    logits: &[Vec<f32>],
+    classes: usize,
+    labels: &[u8],
+    combine: Combine,
+) -> BTreeMap<String, f64> {
     let experts: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
     let scores = match combine {
         Combine::Product => log_probabilities(&experts, classes),

@@ -3,12 +3,12 @@
 //! Invariant: gradients reach every expert through the joint loss alone; a loss or gradient that is not finite ends
 //! the run before any parameter changes.
 
-use dfdx::prelude::{AsArray, OwnedTape};
+use dfdx::prelude::{Backward, OwnedTape};
 
-use super::tensors::TensorData;
 use super::Tensors;
+use super::tensors::TensorData;
 use crate::models::{Experts, Inputs, ModelError};
-use crate::ops::norm_relu_pool::Mode;
+use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::optimizer::{Optimizer, Rule, Settings, StepError};
 use crate::ops::product_of_experts::product_of_experts;
 use crate::ops::simd::Real;
@@ -55,9 +55,9 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
 
     /// Learns from one batch; gives the loss before the update.
     pub fn step(&mut self, inputs: &Inputs<E, D>, labels: &[u8]) -> Result<f64, LearnError> {
-        let logits = self.experts.logits::<OwnedTape<E, D>>(inputs, Mode::Train)?;
+        let logits = self.experts.logits::<OwnedTape<E, D>>(inputs, Statistics::Batch)?;
         let loss = product_of_experts(logits, labels).map_err(ModelError::from)?.loss;
-        let value = loss.array().to_f64();
+        let value = loss.as_vec().first().map_or(f64::NAN, |&value| Real::to_f64(value));
         if !value.is_finite() {
             return Err(LearnError::Loss(value));
         }

@@ -15,8 +15,11 @@ mod error;
 mod evaluate;
 mod learner;
 mod metrics;
+mod noise;
 mod selection;
 pub mod tensors;
+#[cfg(test)]
+mod tests;
 mod train;
 mod weights;
 

@@ -97,8 +97,12 @@ impl<'a, D: Backend<f32>> Run<'a, D> {
         let (learner, device) = (&mut self.learner, &mut self.device);
         for_each_batch(source, &order, recipe.training.batch_size, &mut self.buffers, |batch| {
             step += 1;
-            let loss = device.load(source, batch).map_err(LearnError::from).and_then(|inputs| learner.step(inputs, batch.labels()));
-            total += loss.map_err(|source| TrainError::step(self.job, epoch, step, source))? * batch.labels().len() as f64;
+            let loss = device
+                .load(source, batch)
+                .map_err(LearnError::from)
+                .and_then(|inputs| learner.step(inputs, batch.labels()));
+            total += loss.map_err(|source| TrainError::step(self.job, epoch, step, source))?
+                * batch.labels().len() as f64;
             observer.step();
             Ok::<_, TrainError>(())
         })?;
@@ -203,6 +207,9 @@ fn check(job: &Job<'_>) -> Result<(), TrainError> {
             "labels of {} classes, but the task has {classes}",
             job.data.classes()
         )));
+    }
+    if training.select_by == SelectBy::Auprc && classes != 2 {
+        return Err(TrainError::Auprc { classes });
     }
     for split in [Split::Train, Split::Valid, Split::Test] {
         let labels = job.data.labels(split);

@@ -2,22 +2,32 @@
 //!
 //! Invariant: what is put in has every name and exactly the dimensions that the experts have; nothing is guessed.
 
+use dfdx::prelude::{HasShape, Tensor};
+
 use super::Tensors;
 use super::tensors::TensorData;
 use crate::models::{Experts, ModelError};
 use crate::ops::Backend;
 
-/// All weights and buffers, by `<expert>.<path>`.
-pub fn export<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> Tensors {
+/// A tensor of the experts: name, dimensions, values.
+type Named<'a, D> = (String, Vec<usize>, &'a mut Tensor<(usize,), f32, D>);
+
+/// Parameters, then buffers.
+fn all<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> impl Iterator<Item = Named<'_, D>> {
     let slots = experts.slots();
-    let all = slots.parameters.into_iter().chain(slots.buffers);
-    Tensors(
-        all.map(|(name, slot)| (name, TensorData { dims: slot.dims.clone(), values: slot.value.as_vec() }))
-            .collect(),
-    )
+    let parameters = slots.parameters.into_iter();
+    let buffers = slots.buffers.into_iter();
+    parameters
+        .map(|(name, parameter)| (name, parameter.dims.clone(), &mut parameter.value))
+        .chain(buffers.map(|(name, buffer)| (name, vec![buffer.shape().0], buffer)))
 }
 
-/// Overwrites the weights and buffers of every expert that `source` names tensors for.
+/// All weights and buffers, by `<expert>.<path>`.
+pub fn export<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> Tensors {
+    Tensors(all(experts).map(|(name, dims, t)| (name, TensorData { dims, values: t.as_vec() })).collect())
+}
+
+/// Overwrites the weights and buffers of every expert that `source` gives tensors for.
 ///
 /// # Errors
 /// When a tensor is missing there, or has other dimensions.
@@ -25,20 +35,19 @@ pub fn import<'t, D: Backend<f32>>(
     experts: &mut Experts<f32, D>,
     source: impl Fn(&str) -> Option<&'t Tensors>,
 ) -> Result<(), ModelError> {
-    let slots = experts.slots();
-    for (name, slot) in slots.parameters.into_iter().chain(slots.buffers) {
+    for (name, dims, values) in all(experts) {
         let expert = name.split('.').next().unwrap_or_default();
         let Some(tensors) = source(expert) else { continue };
         let mismatch = |found: String| ModelError::Weights {
             name: name.clone(),
-            expected: format!("dimensions {:?}", slot.dims),
+            expected: format!("dimensions {dims:?}"),
             found,
         };
         let tensor = tensors.0.get(&name).ok_or_else(|| mismatch("no such tensor".to_owned()))?;
-        if tensor.dims != slot.dims || tensor.values.len() != slot.dims.iter().product::<usize>() {
+        if tensor.dims != dims || tensor.values.len() != dims.iter().product::<usize>() {
             return Err(mismatch(format!("dimensions {:?} and {} values", tensor.dims, tensor.values.len())));
         }
-        slot.value.copy_from(&tensor.values);
+        values.copy_from(&tensor.values);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an architecture that does not fit the dimensions of the data is an error before anything is computed.
 
-use dfdx::prelude::{Tape, Tensor};
+use dfdx::prelude::Tape;
 
 use super::ModelError;
 use super::blueprint::{Blueprint, EncoderPlan, FusionPlan};
@@ -12,9 +12,10 @@ use super::low_rank::LowRank;
 use super::mlp::Mlp;
 use super::module::{Module, Scope, Slots};
 use super::series::Series;
-use crate::ops::norm_relu_pool::Mode;
+use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::simd::Real;
-use crate::ops::{Backend, concat};
+use crate::ops::concat::concat;
+use crate::ops::{Backend, Features};
 use crate::protocol::{Architecture, Modality};
 
 enum Encoder<E: Real, D: Backend<E>> {
@@ -51,8 +52,8 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
             encoders.push((modality, encoder));
             features.push(width);
         }
-        let (fusion, width) = match (fusion, features[..]) {
-            (FusionPlan::LowRank { rank, output, trainable }, [first, second]) => {
+        let (fusion, width) = match (fusion, &features[..]) {
+            (FusionPlan::LowRank { rank, output, trainable }, &[first, second]) => {
                 let scope = scope.within("fusion");
                 (Some(LowRank::new(&scope, [first, second], rank, output, trainable)?), output)
             }
@@ -69,11 +70,11 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
     pub fn logits<T: Tape<E, D>>(
         &mut self,
         inputs: &Inputs<E, D>,
-        mode: Mode,
-    ) -> Result<Tensor<(usize, usize), E, D, T>, ModelError> {
+        statistics: Statistics,
+    ) -> Result<Features<E, D, T>, ModelError> {
         let mut features = Vec::with_capacity(self.encoders.len());
         for (modality, encoder) in &mut self.encoders {
-            features.push(encoder.forward(inputs.get(*modality)?, *modality, mode)?);
+            features.push(encoder.forward(inputs.get(*modality)?, *modality, statistics)?);
         }
         let second = if features.len() > 1 { features.pop() } else { None };
         let mut features = features.pop().ok_or(ModelError::Nothing)?;
@@ -120,10 +121,10 @@ impl<E: Real, D: Backend<E>> Encoder<E, D> {
         &mut self,
         input: &Input<E, D>,
         modality: Modality,
-        mode: Mode,
-    ) -> Result<Tensor<(usize, usize), E, D, T>, ModelError> {
+        statistics: Statistics,
+    ) -> Result<Features<E, D, T>, ModelError> {
         Ok(match (self, input) {
-            (Encoder::Lenet(lenet), Input::Maps(maps)) => lenet.forward(maps.retaped(), mode)?,
+            (Encoder::Lenet(lenet), Input::Maps(maps)) => lenet.forward(maps.retaped(), statistics)?,
             (Encoder::Mlp(mlp), Input::Vectors(vectors)) => mlp.forward(vectors.retaped())?,
             (Encoder::Series(gru), Input::Series(series)) => gru.forward(series.retaped())?,
             (_, input) => {

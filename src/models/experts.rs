@@ -2,17 +2,15 @@
 //!
 //! Invariant: names are `<expert>.<path>`; experts, parameters and buffers are always in the same order.
 
-use std::collections::BTreeMap;
-
-use dfdx::prelude::{Tape, Tensor};
+use dfdx::prelude::Tape;
 
 use super::expert::modalities;
 use super::input::Inputs;
 use super::module::{Module, Scope, Slots};
 use super::{Expert, ModelError};
-use crate::ops::norm_relu_pool::Mode;
+use crate::ops::{Backend, Features};
+use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::simd::Real;
-use crate::ops::Backend;
 use crate::protocol::{Architecture, Modality};
 
 /// Named experts that are trained as one model: the product of experts.
@@ -64,9 +62,9 @@ impl<E: Real, D: Backend<E>> Experts<E, D> {
     pub fn logits<T: Tape<E, D>>(
         &mut self,
         inputs: &Inputs<E, D>,
-        mode: Mode,
-    ) -> Result<Vec<Tensor<(usize, usize), E, D, T>>, ModelError> {
-        self.experts.iter_mut().map(|(_, expert)| expert.logits(inputs, mode)).collect()
+        statistics: Statistics,
+    ) -> Result<Vec<Features<E, D, T>>, ModelError> {
+        self.experts.iter_mut().map(|(_, expert)| expert.logits(inputs, statistics)).collect()
     }
 
     /// Everything the experts learn or keep, by `<expert>.<path>`.

@@ -2,21 +2,21 @@
 //!
 //! Invariant: batch innermost, and of the dimensions that the dataset declares.
 
-use dfdx::prelude::Tensor;
+use dfdx::prelude::HasShape;
 
 use super::ModelError;
 use crate::ops::simd::Real;
-use crate::ops::{Backend, OpError};
+use crate::ops::{self, Backend, Features, OpError};
 use crate::protocol::Modality;
 
 /// One modality of a batch.
 pub enum Input<E: Real, D: Backend<E>> {
     /// Maps: channels, height, width, batch.
-    Maps(Tensor<(usize, usize, usize, usize), E, D>),
+    Maps(ops::Maps<E, D>),
     /// Vectors: features, batch.
-    Vectors(Tensor<(usize, usize), E, D>),
+    Vectors(Features<E, D>),
     /// Series: steps, channels, batch.
-    Series(Tensor<(usize, usize, usize), E, D>),
+    Series(ops::Series<E, D>),
 }
 
 /// A batch: whichever modalities are needed.

@@ -3,18 +3,21 @@
 //! Invariant: stage 0 is a 5x5 convolution from one channel to c, every later one 3x3 and doubles the channels; no
 //! convolution has a bias, and all keep the side, which the pool then halves (rounding down).
 
-use dfdx::prelude::{Tape, Tensor};
+use dfdx::prelude::Tape;
 
 use super::module::{Draw, Module, Scope, Slots};
-use crate::ops::conv2d::conv2d;
-use crate::ops::norm_relu_pool::{BatchNorm, Mode, norm_relu_pool};
+use crate::ops::conv2d::{InputGradient, conv2d};
+use crate::ops::flatten::flatten_maps;
+use crate::ops::norm_relu_pool::{Running, Statistics, norm_relu_pool};
 use crate::ops::simd::Real;
-use crate::ops::{Backend, OpError, Parameter, flatten};
+use crate::ops::{Backend, Features, Maps, OpError, Parameter};
 
 /// Convolution, BatchNorm, ReLU, max-pool.
 struct Stage<E: Real, D: Backend<E>> {
     convolution: Parameter<E, D>,
-    norm: BatchNorm<E, D>,
+    norm_weight: Parameter<E, D>,
+    norm_bias: Parameter<E, D>,
+    running: Running<E, D>,
 }
 
 /// The encoder: a map of one channel to a vector of features.
@@ -46,12 +49,9 @@ impl<E: Real, D: Backend<E>> Lenet<E, D> {
                     &[outputs, inputs, kernel, kernel],
                     draw,
                 )?,
-                norm: BatchNorm {
-                    weight: norm.parameter("weight", &[outputs], Draw::Constant(1.0))?,
-                    bias: norm.parameter("bias", &[outputs], Draw::Constant(0.0))?,
-                    running_mean: norm.parameter("running_mean", &[outputs], Draw::Constant(0.0))?,
-                    running_var: norm.parameter("running_var", &[outputs], Draw::Constant(1.0))?,
-                },
+                norm_weight: norm.parameter("weight", &[outputs], Draw::Constant(1.0))?,
+                norm_bias: norm.parameter("bias", &[outputs], Draw::Constant(0.0))?,
+                running: Running::new(scope.device(), outputs)?,
             })
         };
         Ok(Lenet { stages: (0..stages).map(stage).collect::<Result<_, OpError>>()? })
@@ -60,15 +60,15 @@ impl<E: Real, D: Backend<E>> Lenet<E, D> {
     /// Maps (1, height, width, batch) to features x batch. The gradient of the maps themselves is not computed.
     pub fn forward<T: Tape<E, D>>(
         &mut self,
-        mut x: Tensor<(usize, usize, usize, usize), E, D, T>,
-        mode: Mode,
-    ) -> Result<Tensor<(usize, usize), E, D, T>, OpError> {
+        mut x: Maps<E, D, T>,
+        statistics: Statistics,
+    ) -> Result<Features<E, D, T>, OpError> {
         for (index, stage) in self.stages.iter_mut().enumerate() {
-            let input_gradient = index > 0;
-            x = conv2d(x, &stage.convolution, input_gradient)?;
-            x = norm_relu_pool(x, &mut stage.norm, mode)?;
+            let wanted = if index == 0 { InputGradient::Unneeded } else { InputGradient::Needed };
+            x = conv2d(x, &stage.convolution, wanted)?;
+            x = norm_relu_pool(x, &stage.norm_weight, &stage.norm_bias, &mut stage.running, statistics)?;
         }
-        flatten(x)
+        flatten_maps(x)
     }
 }
 
@@ -76,11 +76,10 @@ impl<E: Real, D: Backend<E>> Module<E, D> for Lenet<E, D> {
     fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
         for (index, stage) in self.stages.iter_mut().enumerate() {
             slots.parameters.push((format!("{prefix}.conv{index}.weight"), &mut stage.convolution));
-            let norm = &mut stage.norm;
-            slots.parameters.push((format!("{prefix}.norm{index}.weight"), &mut norm.weight));
-            slots.parameters.push((format!("{prefix}.norm{index}.bias"), &mut norm.bias));
-            slots.buffers.push((format!("{prefix}.norm{index}.running_mean"), &mut norm.running_mean));
-            slots.buffers.push((format!("{prefix}.norm{index}.running_var"), &mut norm.running_var));
+            slots.parameters.push((format!("{prefix}.norm{index}.weight"), &mut stage.norm_weight));
+            slots.parameters.push((format!("{prefix}.norm{index}.bias"), &mut stage.norm_bias));
+            slots.buffers.push((format!("{prefix}.norm{index}.running_mean"), &mut stage.running.mean));
+            slots.buffers.push((format!("{prefix}.norm{index}.running_var"), &mut stage.running.variance));
         }
     }
 }

@@ -3,12 +3,12 @@
 //! Invariant: factors and rank weights are Xavier-normal as PyTorch computes the fans of their shapes, the bias is
 //! zero; with `trainable` off (deviation A3) all four stay at their initial values, and are not counted.
 
-use dfdx::prelude::{Tape, Tensor};
+use dfdx::prelude::Tape;
 
 use super::module::{Draw, Module, Scope, Slots};
 use crate::ops::lrtf::{Fusion, low_rank_fusion};
 use crate::ops::simd::Real;
-use crate::ops::{Backend, OpError, Parameter};
+use crate::ops::{Backend, Features, OpError, Parameter};
 
 /// The fusion: a factor of rank x (features + 1) x outputs per modality, rank weights, and a bias.
 pub struct LowRank<E: Real, D: Backend<E>> {
@@ -36,7 +36,8 @@ impl<E: Real, D: Backend<E>> LowRank<E, D> {
                 scope.parameter(&name, &[rank, rows, output], Draw::Normal(deviation))?,
             ))
         };
-        let weights = scope.parameter("weight", &[1, rank], Draw::Normal((2.0 / (1 + rank) as f64).sqrt()))?;
+        let weights =
+            scope.parameter("weight", &[1, rank], Draw::Normal((2.0 / (1 + rank) as f64).sqrt()))?;
         let bias = scope.parameter("bias", &[1, output], Draw::Constant(0.0))?;
         Ok(LowRank {
             factors: [factor(0)?, factor(1)?],
@@ -48,18 +49,17 @@ impl<E: Real, D: Backend<E>> LowRank<E, D> {
     /// Features of both modalities (features x batch each) to outputs x batch.
     pub fn forward<T: Tape<E, D>>(
         &self,
-        first: Tensor<(usize, usize), E, D, T>,
-        second: Tensor<(usize, usize), E, D, T>,
-    ) -> Result<Tensor<(usize, usize), E, D, T>, OpError> {
+        first: Features<E, D, T>,
+        second: Features<E, D, T>,
+    ) -> Result<Features<E, D, T>, OpError> {
         let [factor0, factor1] = &self.factors;
         let fusion = Fusion { factors: [factor0, factor1], weights: &self.weights, bias: &self.bias };
         low_rank_fusion(first, second, &fusion)
     }
 }
 
-fn frozen_unless<E: Real, D: Backend<E>>(trainable: bool, mut parameter: Parameter<E, D>) -> Parameter<E, D> {
-    parameter.needs_grad = trainable;
-    parameter
+fn frozen_unless<E: Real, D: Backend<E>>(trainable: bool, parameter: Parameter<E, D>) -> Parameter<E, D> {
+    Parameter { needs_grad: trainable, ..parameter }
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for LowRank<E, D> {

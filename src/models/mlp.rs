@@ -2,12 +2,12 @@
 //!
 //! Invariant: PyTorch's default initialisation, weight and bias from U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 
-use dfdx::prelude::{Tape, Tensor};
+use dfdx::prelude::Tape;
 
 use super::module::{Draw, Module, Scope, Slots};
-use crate::ops::linear::linear;
+use crate::ops::linear::{self, linear};
 use crate::ops::simd::Real;
-use crate::ops::{Backend, OpError, Parameter};
+use crate::ops::{Backend, Features, OpError, Parameter};
 use crate::protocol::Activation;
 
 /// A linear layer: weight (outputs x inputs) and bias.
@@ -62,10 +62,14 @@ impl<E: Real, D: Backend<E>> Mlp<E, D> {
     /// Features x batch to outputs x batch.
     pub fn forward<T: Tape<E, D>>(
         &self,
-        x: Tensor<(usize, usize), E, D, T>,
-    ) -> Result<Tensor<(usize, usize), E, D, T>, OpError> {
-        let hidden = linear(x, &self.hidden.weight, &self.hidden.bias, Some(self.activation))?;
-        linear(hidden, &self.output.weight, &self.output.bias, None)
+        x: Features<E, D, T>,
+    ) -> Result<Features<E, D, T>, OpError> {
+        let activation = match self.activation {
+            Activation::Relu => linear::Activation::Relu,
+            Activation::LeakyRelu { slope } => linear::Activation::LeakyRelu { slope },
+        };
+        let hidden = linear(x, &self.hidden.weight, &self.hidden.bias, activation)?;
+        linear(hidden, &self.output.weight, &self.output.bias, linear::Activation::Identity)
     }
 }
 

@@ -12,6 +12,8 @@ mod low_rank;
 mod mlp;
 mod module;
 mod series;
+#[cfg(test)]
+mod tests;
 
 pub use expert::{Expert, modalities};
 pub use experts::Experts;
@@ -29,7 +31,9 @@ use crate::protocol::Modality;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The data does not fit the architecture.
-    #[error("the {modality:?} modality has samples of dimensions {found:?}, but the network expects {expected}")]
+    #[error(
+        "the {modality:?} modality has samples of dimensions {found:?}, but the network expects {expected}"
+    )]
     Dims {
         /// Which modality.
         modality: Modality,

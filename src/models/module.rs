@@ -3,6 +3,8 @@
 //! Invariant: a parameter's dotted name (`image.encoder.conv0.weight`) is its place in checkpoints, in the optimiser's
 //! order, and its path in the seed tree, so initial values depend on (seed, name) alone.
 
+use dfdx::prelude::Tensor;
+
 use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError, Parameter};
 use crate::random::Seeds;
@@ -12,7 +14,7 @@ pub struct Slots<'a, E: Real, D: Backend<E>> {
     /// What is trained, or frozen.
     pub parameters: Vec<(String, &'a mut Parameter<E, D>)>,
     /// BatchNorm's running statistics: kept in checkpoints, not trained, not counted.
-    pub buffers: Vec<(String, &'a mut Parameter<E, D>)>,
+    pub buffers: Vec<(String, &'a mut Tensor<(usize,), E, D>)>,
 }
 
 impl<E: Real, D: Backend<E>> Default for Slots<'_, E, D> {
@@ -52,13 +54,23 @@ impl<D> Scope<D> {
 }
 
 impl<D: Clone> Scope<D> {
+    /// Where tensors are made.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
     /// The scope of the part called `name`.
     pub fn within(&self, name: &str) -> Self {
         Scope { device: self.device.clone(), seeds: self.seeds.child(name) }
     }
 
     /// A new parameter called `name`, with its own stream of random numbers.
-    pub fn parameter<E: Real>(&self, name: &str, dims: &[usize], draw: Draw) -> Result<Parameter<E, D>, OpError>
+    pub fn parameter<E: Real>(
+        &self,
+        name: &str,
+        dims: &[usize],
+        draw: Draw,
+    ) -> Result<Parameter<E, D>, OpError>
     where
         D: Backend<E>,
     {
@@ -68,6 +80,6 @@ impl<D: Clone> Scope<D> {
             Draw::Normal(deviation) => E::of(deviation * stream.normal()),
             Draw::Constant(value) => E::of(value),
         });
-        Parameter::new(&self.device, dims.to_vec(), values.collect())
+        Parameter::new(&self.device, dims, values.collect())
     }
 }

@@ -3,13 +3,15 @@
 //! Invariant: PyTorch's GRU initialisation, every weight and bias from U(-1/sqrt(hidden), 1/sqrt(hidden)); the states
 //! of all steps are kept, step after step.
 
-use dfdx::prelude::{Tape, Tensor};
+use dfdx::prelude::Tape;
 
 use super::mlp::Linear;
 use super::module::{Draw, Module, Scope, Slots};
+use crate::ops::flatten::flatten_series;
 use crate::ops::gru::{Weights, gru};
+use crate::ops::linear::{Activation, linear_per_step};
 use crate::ops::simd::Real;
-use crate::ops::{Backend, OpError, Parameter};
+use crate::ops::{self, Backend, Features, OpError, Parameter};
 
 /// A GRU layer, and a linear layer on each of its states if there is a projection.
 pub struct Series<E: Real, D: Backend<E>> {
@@ -44,8 +46,8 @@ impl<E: Real, D: Backend<E>> Series<E, D> {
     /// Series (steps, channels, batch) to (steps * features) x batch. The gradient of the series is not computed.
     pub fn forward<T: Tape<E, D>>(
         &self,
-        x: Tensor<(usize, usize, usize), E, D, T>,
-    ) -> Result<Tensor<(usize, usize), E, D, T>, OpError> {
+        x: ops::Series<E, D, T>,
+    ) -> Result<Features<E, D, T>, OpError> {
         let weights = Weights {
             input: &self.weight_ih,
             hidden: &self.weight_hh,
@@ -53,11 +55,13 @@ impl<E: Real, D: Backend<E>> Series<E, D> {
             hidden_bias: &self.bias_hh,
         };
         let states = gru(x, &weights, false)?;
-        let features = match &self.projection {
-            Some(projection) => linear_per_step(states, &projection.weight, &projection.bias)?,
+        let states = match &self.projection {
+            Some(projection) => {
+                linear_per_step(states, &projection.weight, &projection.bias, Activation::Identity)?
+            },
             None => states,
         };
-        flatten(features)
+        flatten_series(states)
     }
 }
 
