@@ -168,8 +168,8 @@ pub unsafe fn project_unchecked<V: Lanes>(
                     0 => project_rows::<V, 4, 0>(rows, terms, input, start, out, layout, left),
                     1 => project_rows::<V, 4, 1>(rows, terms, input, start, out, layout, left),
                     2 => project_rows::<V, 4, 2>(rows, terms, input, start, out, layout, left),
-                    3 => project_rows::<V, 4, 3>(rows, terms, input, start, out, layout, left),
-                    4 => project_rows::<V, 3, 4>(rows, terms, input, start, out, layout, left),
+                    3 => project_rows::<V, 3, 3>(rows, terms, input, start, out, layout, left),
+                    4 => project_rows::<V, 2, 4>(rows, terms, input, start, out, layout, left),
                     _ => project_rows::<V, 2, WIDE>(rows, terms, input, start, out, layout, left),
                 }
             }
@@ -272,14 +272,15 @@ unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
         for term in terms {
             let weight = weights.add(term.weight as usize);
             let input = input.add(term.input as usize);
-            let mut x = [V::zero(); C];
-            for c in 0..C {
-                x[c] = V::load(input.add(c * LANES));
-            }
+            // The weights are held and the inputs pass by: 2 x 5 sums, 2 weights and 1 input stay clear of 16 registers.
+            let mut w = [V::zero(); R];
             for r in 0..R {
-                let weight = V::splat(*weight.add(r * row_stride));
-                for c in 0..C {
-                    sums[r][c] = weight.mul_add(x[c], sums[r][c]);
+                w[r] = V::splat(*weight.add(r * row_stride));
+            }
+            for c in 0..C {
+                let x = V::load(input.add(c * LANES));
+                for r in 0..R {
+                    sums[r][c] = w[r].mul_add(x, sums[r][c]);
                 }
             }
         }
@@ -421,8 +422,7 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
     sums: *mut V::Elem,
     pairs: Pairs,
 ) {
-    // Blocks of 4 x 3 or 3 x 4 use twelve accumulators and seven loads for twelve products.
-    let thirds = !pairs.outputs.is_multiple_of(4) && pairs.outputs.is_multiple_of(3);
+    // Twelve sums, three gradients and one input fill the sixteen registers; every layer has a multiple of 3 outputs.
     let mut o = 0;
     while o < pairs.outputs {
         // SAFETY: outputs below `pairs.outputs` are valid.
@@ -430,10 +430,7 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
             let gradient = gradient.add(o * pairs.gradient_stride);
             let sums = sums.add(o * pairs.weight_stride);
             o += match pairs.outputs - o {
-                left if left >= 4 && !thirds => {
-                    correlate_rows::<V, 4, 3>(gradient, input, terms, window, sums, pairs)
-                }
-                left if left >= 3 => correlate_rows::<V, 3, 4>(gradient, input, terms, window, sums, pairs),
+                3.. => correlate_rows::<V, 3, 4>(gradient, input, terms, window, sums, pairs),
                 2 => correlate_rows::<V, 2, 4>(gradient, input, terms, window, sums, pairs),
                 _ => correlate_rows::<V, 1, 4>(gradient, input, terms, window, sums, pairs),
             };

@@ -2,27 +2,28 @@
 
 use dfdx::prelude::*;
 
-use super::{Gru, Sequence, Sizes, Values};
+use super::{Gru, Sizes, Values};
 use crate::device::{self, Storage1};
+use crate::ops::Series;
 use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, correlate, project};
 use crate::ops::math::sigmoid;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
 impl<E: Real> Gru<E> for Cpu {
-    fn forward(
+    fn gru_forward(
         &self,
         sizes: Sizes,
-        input: &Sequence<E, Cpu>,
+        input: &Series<E, Cpu>,
         weights: &Values<E, Cpu>,
-        gates: &mut Sequence<E, Cpu>,
-        hidden: &mut Sequence<E, Cpu>,
+        gates: &mut Series<E, Cpu>,
+        hidden: &mut Series<E, Cpu>,
     ) -> Result<(), CpuError> {
         let [w_input, w_hidden, b_input, b_hidden] = weights.each_ref().map(device::read);
         let Sizes { input: features, hidden: units, batch, .. } = sizes;
         let state = units * batch;
         // r and z add both biases; n needs W_hn h + b_hn apart.
         let mut bias = b_input.to_vec();
-        bias[..2 * units].iter_mut().zip(b_hidden).for_each(|(sum, &b)| *sum = *sum + b);
+        bias[..2 * units].iter_mut().zip(b_hidden).for_each(|(sum, &b)| *sum += b);
         let from_input = Term::strided(features, 1, batch);
         let from_hidden = Term::strided(units, 1, batch);
         let (w_rz, w_n) = w_hidden.split_at(2 * units * units);
@@ -47,20 +48,22 @@ impl<E: Real> Gru<E> for Cpu {
         Ok(())
     }
 
-    fn backward(
+    fn gru_backward(
         &self,
         sizes: Sizes,
-        input: &Sequence<E, Cpu>,
+        input: &Series<E, Cpu>,
         weights: &Values<E, Cpu>,
-        gates: &Sequence<E, Cpu>,
-        hidden: &Sequence<E, Cpu>,
+        gates: &Series<E, Cpu>,
+        hidden: &Series<E, Cpu>,
         gradient: &Storage1<Cpu, E>,
         input_gradient: Option<&mut Storage1<Cpu, E>>,
         weight_gradients: [Option<&mut Storage1<Cpu, E>>; 4],
     ) -> Result<(), CpuError> {
         let (input, gates, hidden) = (device::read(input), device::read(gates), device::read(hidden));
         let [w_input, w_hidden, ..] = weights.each_ref().map(device::read);
-        let deltas = deltas(sizes, w_hidden, gates, hidden, gradient);
+        // From the device, whose cache (where enabled) saves the page faults of a fresh large vector every time.
+        let mut deltas = self.try_alloc_len(gates.len())?;
+        fill_deltas(sizes, w_hidden, gates, hidden, gradient, &mut deltas);
         if let Some(total) = input_gradient {
             add_input_gradient(sizes, w_input, &deltas, total);
         }
@@ -70,7 +73,14 @@ impl<E: Real> Gru<E> for Cpu {
 }
 
 /// Back through time: the gradients of what r, z, n and m = W_hn h + b_hn are made of, (steps, 4 hidden, batch).
-fn deltas<E: Real>(sizes: Sizes, w_hidden: &[E], gates: &[E], hidden: &[E], gradient: &[E]) -> Vec<E> {
+fn fill_deltas<E: Real>(
+    sizes: Sizes,
+    w_hidden: &[E],
+    gates: &[E],
+    hidden: &[E],
+    gradient: &[E],
+    deltas: &mut [E],
+) {
     let Sizes { steps, hidden: units, batch, .. } = sizes;
     let state = units * batch;
     // A previous state acts through r, z and m: rows 0, 1 and 3 of the deltas, and rows 0, 1 and 2 of the weights.
@@ -79,7 +89,6 @@ fn deltas<E: Real>(sizes: Sizes, w_hidden: &[E], gates: &[E], hidden: &[E], grad
         .collect();
     let layout = Layout { outputs: units, stride: batch, run: batch };
     let start = vec![E::ZERO; state];
-    let mut deltas = vec![E::ZERO; steps * 4 * state];
     let mut carried = vec![E::ZERO; state];
     for t in (0..steps).rev() {
         let previous = if t == 0 { &start } else { &hidden[(t - 1) * state..t * state] };
@@ -97,7 +106,6 @@ fn deltas<E: Real>(sizes: Sizes, w_hidden: &[E], gates: &[E], hidden: &[E], grad
             project(back, Start::Existing, &mut carried, layout);
         }
     }
-    deltas
 }
 
 fn add_input_gradient<E: Real>(sizes: Sizes, w_input: &[E], deltas: &[E], total: &mut [E]) {

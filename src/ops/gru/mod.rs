@@ -9,13 +9,14 @@
 use dfdx::prelude::*;
 
 use super::simd::Real;
-use super::{Memory, OpError, Parameter};
-use crate::device::Storage1;
+use super::{OpError, Parameter, Series};
+use crate::device::{self, Storage1};
 
 mod cpu;
+#[cfg(test)]
+mod tests;
 
-/// Input and output of a layer.
-pub type Sequence<E, D, T = NoneTape> = Tensor<(usize, usize, usize), E, D, T>;
+const OP: &str = "gru";
 
 /// Sizes of one application of the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct Sizes {
 }
 
 /// The layer's parameters, borrowed.
-pub struct Weights<'a, E: Real, D: Memory<E>> {
+pub struct Weights<'a, E: Real, D: Device<E>> {
     /// (3 hidden) x input.
     pub input: &'a Parameter<E, D>,
     /// (3 hidden) x hidden.
@@ -46,28 +47,28 @@ pub struct Weights<'a, E: Real, D: Memory<E>> {
 pub type Values<E, D> = [Tensor<(usize,), E, D>; 4];
 
 /// The GRU layer on a device.
-pub trait Gru<E: Real>: Memory<E> {
+pub trait Gru<E: Real>: Storage<E> {
     /// Fills `hidden` (steps, hidden, batch) with all hidden states, and `gates` (steps, 4 hidden, batch) with
     /// r, z, n and W_hn h + b_hn of every step.
-    fn forward(
+    fn gru_forward(
         &self,
         sizes: Sizes,
-        input: &Sequence<E, Self>,
+        input: &Series<E, Self>,
         weights: &Values<E, Self>,
-        gates: &mut Sequence<E, Self>,
-        hidden: &mut Sequence<E, Self>,
+        gates: &mut Series<E, Self>,
+        hidden: &mut Series<E, Self>,
     ) -> Result<(), Self::Err>;
 
     /// Adds to the gradients: the input's, and those of the parameters in the order of [`Weights`]. `None` is not
     /// wanted.
     #[expect(clippy::too_many_arguments, reason = "what forward had, what it left, and where gradients go")]
-    fn backward(
+    fn gru_backward(
         &self,
         sizes: Sizes,
-        input: &Sequence<E, Self>,
+        input: &Series<E, Self>,
         weights: &Values<E, Self>,
-        gates: &Sequence<E, Self>,
-        hidden: &Sequence<E, Self>,
+        gates: &Series<E, Self>,
+        hidden: &Series<E, Self>,
         gradient: &Storage1<Self, E>,
         input_gradient: Option<&mut Storage1<Self, E>>,
         weight_gradients: [Option<&mut Storage1<Self, E>>; 4],
@@ -80,13 +81,13 @@ pub trait Gru<E: Real>: Memory<E> {
 /// # Errors
 /// When the parameters' dimensions do not fit the input, or the device has no memory.
 pub fn gru<E, D, T>(
-    input: Sequence<E, D, T>,
+    input: Series<E, D, T>,
     weights: &Weights<'_, E, D>,
     input_needs_grad: bool,
-) -> Result<Sequence<E, D, T>, OpError>
+) -> Result<Series<E, D, T>, OpError>
 where
     E: Real,
-    D: Gru<E>,
+    D: Device<E> + Gru<E>,
     T: Tape<E, D>,
 {
     let sizes = sizes(*input.shape(), weights)?;
@@ -95,28 +96,25 @@ where
     let parameters = [weights.input, weights.hidden, weights.input_bias, weights.hidden_bias];
     let values = parameters.map(|parameter| parameter.value.clone());
     let allocate =
-        |rows: usize| device.try_zeros_like(&(sizes.steps, rows, sizes.batch)).map_err(OpError::device);
+        |rows: usize| device.try_zeros_like(&(sizes.steps, rows, sizes.batch)).map_err(OpError::device(OP));
     let (mut gates, mut hidden) = (allocate(4 * sizes.hidden)?, allocate(sizes.hidden)?);
-    device.forward(sizes, &input, &values, &mut gates, &mut hidden).map_err(OpError::device)?;
+    device.gru_forward(sizes, &input, &values, &mut gates, &mut hidden).map_err(OpError::device(OP))?;
 
     if T::OWNS_TAPE {
         let wanted = parameters.map(|parameter| parameter.needs_grad);
         let saved = hidden.clone();
         tape.add_backward_op(move |gradients| {
-            let gradient = std::mem::replace(gradients.get_or_alloc_mut(&saved)?, device.try_alloc_len(1)?);
+            let gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&saved)?)?;
             let mut input_gradient = match input_needs_grad {
-                true => {
-                    Some(std::mem::replace(gradients.get_or_alloc_mut(&input)?, device.try_alloc_len(1)?))
-                }
+                true => Some(device::take::<E, D>(&device, gradients.get_or_alloc_mut(&input)?)?),
                 false => None,
             };
             let mut weight_gradients = [const { None }; 4];
             for (i, slot) in weight_gradients.iter_mut().enumerate().filter(|(i, _)| wanted[*i]) {
-                let taken =
-                    std::mem::replace(gradients.get_or_alloc_mut(&values[i])?, device.try_alloc_len(1)?);
+                let taken = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&values[i])?)?;
                 *slot = Some(taken);
             }
-            device.backward(
+            device.gru_backward(
                 sizes,
                 &input,
                 &values,
@@ -141,7 +139,7 @@ where
 }
 
 /// The sizes, if all dimensions agree and none is zero.
-fn sizes<E: Real, D: Memory<E>>(
+fn sizes<E: Real, D: Device<E>>(
     (steps, input, batch): (usize, usize, usize),
     weights: &Weights<'_, E, D>,
 ) -> Result<Sizes, OpError> {
@@ -154,7 +152,7 @@ fn sizes<E: Real, D: Memory<E>>(
     ] {
         if parameter.dims != dims {
             let found = format!("{:?}", parameter.dims);
-            return Err(OpError::shape("gru", format!("{name} of dimensions {dims:?}"), found));
+            return Err(OpError::shape(OP, format!("{name} of dimensions {dims:?}"), found));
         }
     }
     if steps * input * batch * hidden == 0 {

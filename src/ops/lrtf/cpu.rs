@@ -3,8 +3,9 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::{Features, LowRankFusion, Projections, Sizes, Totals, Values};
+use super::{LowRankFusion, Projections, Sizes, Totals, Values};
 use crate::device::{self, Storage1};
+use crate::ops::Features;
 use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, correlate, project};
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
@@ -12,7 +13,7 @@ use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 const ROWS: usize = 24;
 
 impl<E: Real> LowRankFusion<E> for Cpu {
-    fn forward(
+    fn fusion_forward(
         &self,
         sizes: Sizes,
         inputs: [&Features<E, Cpu>; 2],
@@ -47,7 +48,7 @@ impl<E: Real> LowRankFusion<E> for Cpu {
         Ok(())
     }
 
-    fn backward(
+    fn fusion_backward(
         &self,
         sizes: Sizes,
         inputs: [&Features<E, Cpu>; 2],
@@ -68,14 +69,14 @@ impl<E: Real> LowRankFusion<E> for Cpu {
         if let Some(total) = to_weights {
             let [first, second] = projections.map(|projection| projection.par_chunks_exact(outputs * batch));
             (total.par_iter_mut(), first, second).into_par_iter().for_each(|(total, first, second)| {
-                *total = *total + E::dispatch(TripleProduct { gradient, first, second });
+                *total += E::dispatch(TripleProduct { gradient, first, second });
             });
         }
         let to_factors = [to_first_factor, to_second_factor];
         let modalities = [first, second].into_iter().zip(to_factors).zip(totals.features);
         for (m, ((factor, to_factor), to_features)) in modalities.enumerate() {
             let other = projections[1 - m];
-            let mut to_projection = vec![E::of(0.0); other.len()];
+            let mut to_projection = self.try_alloc_len(other.len())?;
             to_projection.par_chunks_mut(outputs * batch).enumerate().for_each(|(r, out)| {
                 let other = &other[r * outputs * batch..][..outputs * batch];
                 E::dispatch(ScaledProduct { scale: weights[r], gradient, other, out });

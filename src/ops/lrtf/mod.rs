@@ -7,13 +7,14 @@
 use dfdx::prelude::*;
 
 use super::simd::Real;
-use super::{Memory, OpError, Parameter};
-use crate::device::Storage1;
+use super::{Features, OpError, Parameter};
+use crate::device::{self, Storage1};
 
 mod cpu;
+#[cfg(test)]
+mod tests;
 
-/// Features or outputs, (features, batch).
-pub type Features<E, D, T = NoneTape> = Tensor<(usize, usize), E, D, T>;
+const OP: &str = "low-rank fusion";
 
 /// Sizes of one fusion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Sizes {
 }
 
 /// The fusion's parameters, borrowed.
-pub struct Fusion<'a, E: Real, D: Memory<E>> {
+pub struct Fusion<'a, E: Real, D: Device<E>> {
     /// Factor of each modality: rank x (features + 1) x outputs.
     pub factors: [&'a Parameter<E, D>; 2],
     /// Weight of each rank: 1 x rank.
@@ -53,9 +54,9 @@ pub struct Totals<'a, E: Real, D: Storage<E>> {
 }
 
 /// Low-rank tensor fusion on a device.
-pub trait LowRankFusion<E: Real>: Memory<E> {
+pub trait LowRankFusion<E: Real>: Storage<E> {
     /// Fills the projections and the output.
-    fn forward(
+    fn fusion_forward(
         &self,
         sizes: Sizes,
         inputs: [&Features<E, Self>; 2],
@@ -65,7 +66,7 @@ pub trait LowRankFusion<E: Real>: Memory<E> {
     ) -> Result<(), Self::Err>;
 
     /// Adds to the gradients, given the output's.
-    fn backward(
+    fn fusion_backward(
         &self,
         sizes: Sizes,
         inputs: [&Features<E, Self>; 2],
@@ -87,7 +88,7 @@ pub fn low_rank_fusion<E, D, T>(
 ) -> Result<Features<E, D, T>, OpError>
 where
     E: Real,
-    D: LowRankFusion<E>,
+    D: Device<E> + LowRankFusion<E>,
     T: Tape<E, D>,
 {
     let sizes = sizes(*first.shape(), *second.shape(), fusion)?;
@@ -98,28 +99,29 @@ where
     let parameters = [fusion.factors[0], fusion.factors[1], fusion.weights, fusion.bias];
     let values = parameters.map(|parameter| parameter.value.clone());
     let projection =
-        || device.try_zeros_like(&(sizes.rank, sizes.outputs, sizes.batch)).map_err(OpError::device);
+        || device.try_zeros_like(&(sizes.rank, sizes.outputs, sizes.batch)).map_err(OpError::device(OP));
     let mut projections = [projection()?, projection()?];
-    let mut out = device.try_zeros_like(&(sizes.outputs, sizes.batch)).map_err(OpError::device)?;
-    device.forward(sizes, [&first, &second], &values, &mut projections, &mut out).map_err(OpError::device)?;
+    let mut out = device.try_zeros_like(&(sizes.outputs, sizes.batch)).map_err(OpError::device(OP))?;
+    device
+        .fusion_forward(sizes, [&first, &second], &values, &mut projections, &mut out)
+        .map_err(OpError::device(OP))?;
 
     if T::OWNS_TAPE {
         let wanted = parameters.map(|parameter| parameter.needs_grad);
         let output = out.ghost();
         tape.add_backward_op(move |gradients| {
-            let empty = || device.try_alloc_len(1);
-            let gradient = std::mem::replace(gradients.get_or_alloc_mut(&output)?, empty()?);
-            let mut to_first = std::mem::replace(gradients.get_or_alloc_mut(&first)?, empty()?);
-            let mut to_second = std::mem::replace(gradients.get_or_alloc_mut(&second)?, empty()?);
+            let gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&output)?)?;
+            let mut to_first = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&first)?)?;
+            let mut to_second = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&second)?)?;
             let mut to_parameters = [const { None }; 4];
             for (i, slot) in to_parameters.iter_mut().enumerate().filter(|(i, _)| wanted[*i]) {
-                *slot = Some(std::mem::replace(gradients.get_or_alloc_mut(&values[i])?, empty()?));
+                *slot = Some(device::take::<E, D>(&device, gradients.get_or_alloc_mut(&values[i])?)?);
             }
             let totals = Totals {
                 features: [&mut to_first, &mut to_second],
                 parameters: to_parameters.each_mut().map(Option::as_mut),
             };
-            device.backward(sizes, [&first, &second], &values, &projections, &gradient, totals)?;
+            device.fusion_backward(sizes, [&first, &second], &values, &projections, &gradient, totals)?;
             *gradients.get_or_alloc_mut(&first)? = to_first;
             *gradients.get_or_alloc_mut(&second)? = to_second;
             for (value, gradient) in values.iter().zip(to_parameters) {
@@ -134,12 +136,11 @@ where
 }
 
 /// The sizes, if all dimensions agree and none is zero.
-fn sizes<E: Real, D: Memory<E>>(
+fn sizes<E: Real, D: Device<E>>(
     first: (usize, usize),
     second: (usize, usize),
     fusion: &Fusion<'_, E, D>,
 ) -> Result<Sizes, OpError> {
-    const OP: &str = "low-rank fusion";
     let &[rank, _, outputs] = &fusion.factors[0].dims[..] else {
         let found = format!("{:?}", fusion.factors[0].dims);
         return Err(OpError::shape(OP, "a factor rank x (features + 1) x outputs", found));

@@ -6,10 +6,14 @@
 use dfdx::prelude::*;
 
 use super::simd::Real;
-use super::{Memory, OpError, Parameter};
+use super::{OpError, Parameter};
 use crate::device::Storage1;
 
 mod cpu;
+#[cfg(test)]
+mod tests;
+
+const OP: &str = "optimizer";
 
 /// How a parameter p follows its gradient g, which clipping has scaled already.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +49,7 @@ pub struct Scales<E> {
 }
 
 /// The optimiser's kernels on a device.
-pub trait Update<E: Real>: Memory<E> {
+pub trait Update<E: Real>: Storage<E> {
     /// Sum of squares, over fixed blocks in order.
     fn sum_of_squares(&self, gradient: &Storage1<Self, E>) -> Result<f64, Self::Err>;
 
@@ -84,13 +88,13 @@ pub enum StepError {
 }
 
 /// An optimiser and its state.
-pub struct Optimizer<E: Real, D: Memory<E>> {
+pub struct Optimizer<E: Real, D: Device<E>> {
     settings: Settings,
     /// RMSprop's running mean of squared gradients, per parameter; empty for SGD.
     squares: Vec<Tensor<(usize,), E, D>>,
 }
 
-impl<E: Real, D: Update<E>> Optimizer<E, D> {
+impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
     /// An optimiser for these parameters, which every call must name in the same order.
     ///
     /// # Errors
@@ -106,7 +110,7 @@ impl<E: Real, D: Update<E>> Optimizer<E, D> {
             Rule::Sgd => Vec::new(),
             Rule::Rmsprop => parameters
                 .into_iter()
-                .map(|parameter| zeros_like(&parameter.value).map_err(OpError::device))
+                .map(|parameter| zeros_like(&parameter.value).map_err(OpError::device(OP)))
                 .collect::<Result<_, _>>()?,
         };
         Ok(Optimizer { settings, squares })
@@ -130,8 +134,8 @@ impl<E: Real, D: Update<E>> Optimizer<E, D> {
         self.check(parameters)?;
         let mut total = 0.0;
         for parameter in parameters.iter().filter(|parameter| parameter.needs_grad) {
-            let gradient = gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device)?;
-            total += parameter.value.device().sum_of_squares(gradient).map_err(OpError::device)?;
+            let gradient = gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device(OP))?;
+            total += parameter.value.device().sum_of_squares(gradient).map_err(OpError::device(OP))?;
         }
         let norm = libm::sqrt(total);
         if !norm.is_finite() {
@@ -146,7 +150,7 @@ impl<E: Real, D: Update<E>> Optimizer<E, D> {
             if !parameter.needs_grad {
                 continue;
             }
-            let gradient = gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device)?;
+            let gradient = gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device(OP))?;
             let device = parameter.value.device().clone();
             match self.settings.rule {
                 Rule::Sgd => device.sgd(&mut parameter.value, gradient, scales),
@@ -154,7 +158,7 @@ impl<E: Real, D: Update<E>> Optimizer<E, D> {
                     device.rmsprop(&mut parameter.value, &mut self.squares[index], gradient, scales)
                 }
             }
-            .map_err(OpError::device)?;
+            .map_err(OpError::device(OP))?;
         }
         Ok(norm)
     }
@@ -173,7 +177,7 @@ impl<E: Real, D: Update<E>> Optimizer<E, D> {
         let expected = lengths(&mut self.squares.iter().map(|square| square.shape().num_elements()));
         let found = lengths(&mut state.iter().map(Vec::len));
         if expected != found {
-            return Err(OpError::shape("optimizer state", format!("{expected:?}"), format!("{found:?}")));
+            return Err(OpError::shape(OP, format!("{expected:?}"), format!("{found:?}")));
         }
         for (square, values) in self.squares.iter_mut().zip(state) {
             square.copy_from(values);
@@ -189,12 +193,12 @@ impl<E: Real, D: Update<E>> Optimizer<E, D> {
             return Ok(());
         }
         let found = format!("{} others", parameters.len());
-        Err(OpError::shape("optimizer", format!("its {} parameters", self.squares.len()), found))
+        Err(OpError::shape(OP, format!("its {} parameters", self.squares.len()), found))
     }
 }
 
 /// A tensor of zeros beside another.
-fn zeros_like<E: Real, D: Memory<E>>(
+fn zeros_like<E: Real, D: Device<E>>(
     tensor: &Tensor<(usize,), E, D>,
 ) -> Result<Tensor<(usize,), E, D>, D::Err> {
     tensor.device().try_zeros_like(tensor.shape())

@@ -6,14 +6,15 @@ use dfdx::prelude::*;
 
 use super::ProductOfExperts;
 use crate::device::{self, Storage1};
+use crate::ops::Features;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
 impl<E: Real> ProductOfExperts<E> for Cpu {
-    fn forward(
+    fn product_forward(
         &self,
-        experts: &[&Tensor<(usize, usize), E, Cpu>],
+        experts: &[&Features<E, Cpu>],
         labels: &[u8],
-        out: &mut Tensor<(usize, usize), E, Cpu>,
+        out: &mut Features<E, Cpu>,
     ) -> Result<E, CpuError> {
         let (_, examples) = *out.shape();
         let experts: Vec<&[E]> = experts.iter().map(|logits| device::read(*logits)).collect();
@@ -24,9 +25,9 @@ impl<E: Real> ProductOfExperts<E> for Cpu {
         Ok(E::of(total / examples as f64))
     }
 
-    fn backward(
+    fn product_backward(
         &self,
-        log_probabilities: &Tensor<(usize, usize), E, Cpu>,
+        log_probabilities: &Features<E, Cpu>,
         labels: &[u8],
         loss_gradient: &Storage1<Cpu, E>,
         gradients: &mut [Storage1<Cpu, E>],
@@ -37,10 +38,10 @@ impl<E: Real> ProductOfExperts<E> for Cpu {
         E::dispatch(Probabilities { log_probabilities, scale, out: &mut gradient });
         for (n, &label) in labels.iter().enumerate() {
             let place = &mut gradient[label as usize * labels.len() + n];
-            *place = *place - scale;
+            *place -= scale;
         }
         for total in gradients {
-            total.iter_mut().zip(&gradient).for_each(|(total, &gradient)| *total = *total + gradient);
+            total.iter_mut().zip(&gradient).for_each(|(total, &gradient)| *total += gradient);
         }
         Ok(())
     }

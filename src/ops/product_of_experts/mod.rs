@@ -9,26 +9,30 @@
 use dfdx::prelude::*;
 
 use super::simd::Real;
-use super::{Memory, OpError};
-use crate::device::Storage1;
+use super::{Features, OpError};
+use crate::device::{self, Storage1};
 
 mod cpu;
 pub mod evaluate;
+#[cfg(test)]
+mod tests;
+
+const OP: &str = "product of experts";
 
 /// The product of experts on a device. Logits and log-probabilities are classes x examples.
-pub trait ProductOfExperts<E: Real>: Memory<E> {
+pub trait ProductOfExperts<E: Real>: Storage<E> {
     /// Writes the normalised log-probabilities, and returns the mean cross-entropy.
-    fn forward(
+    fn product_forward(
         &self,
-        experts: &[&Tensor<(usize, usize), E, Self>],
+        experts: &[&Features<E, Self>],
         labels: &[u8],
-        log_probabilities: &mut Tensor<(usize, usize), E, Self>,
+        log_probabilities: &mut Features<E, Self>,
     ) -> Result<E, Self::Err>;
 
     /// Adds the gradient of the logits to every expert's gradient.
-    fn backward(
+    fn product_backward(
         &self,
-        log_probabilities: &Tensor<(usize, usize), E, Self>,
+        log_probabilities: &Features<E, Self>,
         labels: &[u8],
         loss_gradient: &Storage1<Self, E>,
         gradients: &mut [Storage1<Self, E>],
@@ -36,11 +40,11 @@ pub trait ProductOfExperts<E: Real>: Memory<E> {
 }
 
 /// What the product of experts gives.
-pub struct Product<E: Real, D: Memory<E>, T> {
+pub struct Product<E: Real, D: Device<E>, T> {
     /// Mean cross-entropy over the examples; its `backward` reaches every expert.
     pub loss: Tensor<Rank0, E, D, T>,
     /// Normalised log-probabilities, classes x examples.
-    pub log_probabilities: Tensor<(usize, usize), E, D>,
+    pub log_probabilities: Features<E, D>,
 }
 
 /// Combines the logits (classes x examples) of one or more experts; the tapes are merged into the loss.
@@ -48,12 +52,12 @@ pub struct Product<E: Real, D: Memory<E>, T> {
 /// # Errors
 /// When there is no expert, the experts differ in shape, or the labels do not fit.
 pub fn product_of_experts<E, D, T>(
-    experts: Vec<Tensor<(usize, usize), E, D, T>>,
+    experts: Vec<Features<E, D, T>>,
     labels: &[u8],
 ) -> Result<Product<E, D, T>, OpError>
 where
     E: Real,
-    D: ProductOfExperts<E>,
+    D: Device<E> + ProductOfExperts<E>,
     T: Tape<E, D>,
 {
     let mut tape = T::default();
@@ -65,23 +69,22 @@ where
     }
     check(&logits, labels)?;
     let device = logits[0].device().clone();
-    let mut log_probabilities = device.try_zeros_like(logits[0].shape()).map_err(OpError::device)?;
+    let mut log_probabilities = device.try_zeros_like(logits[0].shape()).map_err(OpError::device(OP))?;
     let loss = device
-        .forward(&logits.iter().collect::<Vec<_>>(), labels, &mut log_probabilities)
-        .map_err(OpError::device)?;
-    let loss = device.try_tensor(loss).map_err(OpError::device)?;
+        .product_forward(&logits.iter().collect::<Vec<_>>(), labels, &mut log_probabilities)
+        .map_err(OpError::device(OP))?;
+    let loss = device.try_tensor(loss).map_err(OpError::device(OP))?;
 
     if T::OWNS_TAPE {
         let inputs: Vec<_> = logits.iter().map(Tensor::ghost).collect();
         let (output, saved, labels) = (loss.ghost(), log_probabilities.clone(), labels.to_vec());
         tape.add_backward_op(move |gradients| {
-            let empty = device.try_alloc_len(1)?;
-            let loss_gradient = std::mem::replace(gradients.get_or_alloc_mut(&output)?, empty);
+            let loss_gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&output)?)?;
             let mut inner = Vec::with_capacity(inputs.len());
             for input in &inputs {
-                inner.push(std::mem::replace(gradients.get_or_alloc_mut(input)?, device.try_alloc_len(1)?));
+                inner.push(device::take::<E, D>(&device, gradients.get_or_alloc_mut(input)?)?);
             }
-            device.backward(&saved, &labels, &loss_gradient, &mut inner)?;
+            device.product_backward(&saved, &labels, &loss_gradient, &mut inner)?;
             for (input, gradient) in inputs.iter().zip(inner) {
                 *gradients.get_or_alloc_mut(input)? = gradient;
             }
@@ -92,23 +95,20 @@ where
 }
 
 /// Whether the experts agree in shape and every example has a label below the number of classes.
-fn check<E: Real, D: Memory<E>>(
-    logits: &[Tensor<(usize, usize), E, D>],
-    labels: &[u8],
-) -> Result<(), OpError> {
+fn check<E: Real, D: Device<E>>(logits: &[Features<E, D>], labels: &[u8]) -> Result<(), OpError> {
     let Some(&(classes, examples)) = logits.first().map(Tensor::shape) else {
-        return Err(OpError::shape("product of experts", "at least one expert", "none"));
+        return Err(OpError::shape(OP, "at least one expert", "none"));
     };
     if let Some(other) = logits.iter().find(|other| *other.shape() != (classes, examples)) {
         let (expected, found) = (format!("logits {classes} x {examples}"), format!("{:?}", other.shape()));
-        return Err(OpError::shape("product of experts", expected, found));
+        return Err(OpError::shape(OP, expected, found));
     }
     if labels.len() != examples || examples == 0 {
         let expected = format!("a label for each of {examples} (at least one) examples");
-        return Err(OpError::shape("product of experts", expected, labels.len()));
+        return Err(OpError::shape(OP, expected, labels.len().to_string()));
     }
     if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
-        return Err(OpError::shape("product of experts", format!("labels below {classes}"), label));
+        return Err(OpError::shape(OP, format!("labels below {classes}"), label.to_string()));
     }
     Ok(())
 }

@@ -1,0 +1,119 @@
+//! The product of experts against finite differences, PyTorch, and its own evaluation in `f64`.
+
+use super::*;
+use crate::ops::testing::{bits, check, close, golden, of, same_bits_everywhere, values};
+
+type Result<E> = (E, Vec<E>, Vec<Option<Vec<E>>>);
+
+/// Loss, log-probabilities and the gradient of every expert's logits.
+fn run<E: Real>(experts: &[Vec<f64>], classes: usize, labels: &[u8]) -> Result<E>
+where
+    Cpu: Device<E>,
+{
+    let device = Cpu::default();
+    let tensor = |logits: &Vec<f64>| device.tensor_from_vec(of::<E>(logits), (classes, labels.len()));
+    let logits: Vec<_> = experts.iter().map(tensor).collect();
+    let traced = logits.iter().map(|logits| logits.clone().leaky_trace()).collect();
+    let Product { loss, log_probabilities } = product_of_experts(traced, labels).unwrap();
+    let value = loss.as_vec()[0];
+    let gradients = loss.backward();
+    let gradients = logits.iter().map(|logits| Some(gradients.get(logits).as_vec())).collect();
+    (value, log_probabilities.as_vec(), gradients)
+}
+
+fn labels(classes: usize, batch: usize) -> Vec<u8> {
+    (0..batch).map(|n| (n * 5 % classes) as u8).collect()
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    for (experts, classes, batch) in [(1, 2, 1), (1, 10, 3), (2, 6, 10), (3, 10, 8), (3, 3, 17)] {
+        let logits: Vec<_> =
+            (0..experts).map(|e| values(&format!("expert {e}"), classes * batch, 3.0)).collect();
+        let labels = labels(classes, batch);
+        check(&logits, |logits| {
+            let (loss, _, gradients) = run::<f64>(logits, classes, &labels);
+            (loss, gradients)
+        });
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    classes: usize,
+    cases: Vec<Case>,
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    labels: Vec<u8>,
+    logits: Vec<Vec<f64>>,
+    log_probabilities: Vec<f64>,
+    loss: f64,
+    gradients: Vec<Vec<f64>>,
+}
+
+#[test]
+fn agrees_with_pytorch() {
+    let golden: Golden = golden("product_of_experts");
+    for case in golden.cases {
+        let (loss, log_probabilities, gradients) = run::<f32>(&case.logits, golden.classes, &case.labels);
+        close("loss", &[loss], &[case.loss]);
+        close("log-probabilities", &log_probabilities, &case.log_probabilities);
+        for (found, expected) in gradients.iter().zip(&case.gradients) {
+            close("gradient", found.as_ref().unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn training_and_evaluation_agree() {
+    let (classes, batch) = (7, 13);
+    let experts: Vec<Vec<f64>> =
+        (0..3).map(|e| values(&format!("expert {e}"), classes * batch, 5.0)).collect();
+    let (_, found, _) = run::<f32>(&experts, classes, &labels(classes, batch));
+    let turned: Vec<Vec<f32>> = experts
+        .iter()
+        .map(|z| (0..batch * classes).map(|i| z[i % classes * batch + i / classes] as f32).collect())
+        .collect();
+    let rows: Vec<&[f32]> = turned.iter().map(Vec::as_slice).collect();
+    let expected = evaluate::log_probabilities(&rows, classes);
+    let expected: Vec<f64> =
+        (0..classes * batch).map(|i| expected[i % batch * classes + i / batch]).collect();
+    close("log-probabilities", &found, &expected);
+}
+
+#[test]
+fn large_logits_stay_finite() {
+    let logits = vec![1e4, -1e4, -1e4, 1e4, 0.0, 9999.0];
+    let (loss, log_probabilities, gradients) = run::<f32>(&[logits.clone(), logits], 3, &[0, 2]);
+    assert!(loss.is_finite() && log_probabilities.iter().all(|value| value.is_finite()));
+    assert!(gradients.into_iter().flatten().flatten().all(|value| value.is_finite()));
+}
+
+#[test]
+fn nan_reaches_the_loss() {
+    let (loss, ..) = run::<f32>(&[vec![0.0, f64::NAN, 1.0, 2.0]], 2, &[0, 1]);
+    assert!(loss.is_nan());
+}
+
+#[test]
+fn labels_and_experts_that_do_not_fit_are_an_error() {
+    let device = Cpu::default();
+    let logits = |classes: usize| device.tensor_from_vec(vec![0.0f32; classes * 2], (classes, 2));
+    let error = |experts, labels: &[u8]| product_of_experts(experts, labels).err().unwrap().to_string();
+    assert!(error(vec![], &[0, 1]).contains("at least one expert"));
+    assert!(error(vec![logits(3), logits(4)], &[0, 1]).contains("(4, 2)"));
+    assert!(error(vec![logits(3)], &[0]).contains("found 1"));
+    assert!(error(vec![logits(3)], &[0, 3]).contains("below 3"));
+}
+
+#[test]
+fn same_bits_on_every_instruction_set() {
+    let experts: Vec<Vec<f64>> = (0..3).map(|e| values(&format!("expert {e}"), 10 * 43, 5.0)).collect();
+    same_bits_everywhere(|| {
+        let (loss, log_probabilities, gradients) = run::<f32>(&experts, 10, &labels(10, 43));
+        let gradients: Vec<_> = gradients.into_iter().flatten().map(|values| bits(&values)).collect();
+        (loss.to_bits(), bits(&log_probabilities), gradients)
+    });
+}
