@@ -161,8 +161,8 @@ fn first_values_are_pytorchs_distributions() {
 fn names_are_unique_and_stable() {
     let mut experts = experts(&["image", "lrtf"], 10);
     let slots = experts.slots();
-    let names: Vec<String> =
-        slots.parameters.into_iter().chain(slots.buffers).map(|(name, _)| name).collect();
+    let parameters = slots.parameters.into_iter().map(|(name, _)| name);
+    let names: Vec<String> = parameters.chain(slots.buffers.into_iter().map(|(name, _)| name)).collect();
     let mut unique = names.clone();
     unique.sort();
     unique.dedup();
