@@ -8,9 +8,27 @@ use std::collections::BTreeMap;
 use crate::data::Dataset;
 use crate::protocol::Recipe;
 
+mod batches;
+mod canary;
+mod checkpoint;
+mod error;
+mod evaluate;
+mod learner;
+mod metrics;
+mod noise;
+mod selection;
 pub mod tensors;
+#[cfg(test)]
+mod tests;
+mod train;
+mod weights;
 
+pub use canary::numerics_digest;
+pub use checkpoint::CheckpointError;
+pub use error::TrainError;
+pub use learner::{LearnError, Learner};
 pub use tensors::Tensors;
+pub use train::train;
 
 /// What a run trains on.
 pub struct Job<'a> {

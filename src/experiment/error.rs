@@ -1,0 +1,77 @@
+//! Why a run could not be trained.
+
+use super::Job;
+use super::checkpoint::CheckpointError;
+use super::learner::LearnError;
+use crate::models::ModelError;
+use crate::ops::OpError;
+
+/// Why a run could not be trained; no outcome exists then.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A step failed: a loss or gradient that is not finite, or an op.
+    #[error("{run}: epoch {epoch}, step {step}: {source}")]
+    Step {
+        /// The run's experts and seed.
+        run: String,
+        /// Counted from 1.
+        epoch: usize,
+        /// Counted from 1 within the epoch.
+        step: usize,
+        /// What happened.
+        source: LearnError,
+    },
+    /// No epoch had a validation metric above 0.
+    #[error(
+        "none of {epochs} epochs had a validation metric above 0, so there is no best checkpoint; check the labels"
+    )]
+    NeverImproved {
+        /// Epochs trained.
+        epochs: usize,
+    },
+    /// The recipe asks for AUPRC where it is not defined.
+    #[error("the recipe selects by AUPRC, which needs two classes; the task has {classes}")]
+    Auprc {
+        /// The task's classes.
+        classes: usize,
+    },
+    /// The recipe cannot be trained.
+    #[error("the recipe cannot be trained: {0}")]
+    Recipe(String),
+    /// The data does not fit the recipe.
+    #[error("the data does not fit the recipe: {0}")]
+    Data(String),
+    /// An upstream run is missing.
+    #[error("expert `{expert}` starts from upstream run {run}, which was not given")]
+    Upstream {
+        /// The expert.
+        expert: String,
+        /// Index into the upstream list.
+        run: usize,
+    },
+    /// The saved state cannot be used or made.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The state could not be saved: never ignored.
+    #[error("the state after epoch {epoch} could not be saved: {source}")]
+    Save {
+        /// The epoch.
+        epoch: usize,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A network could not be built, filled or run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The optimiser could not be built.
+    #[error(transparent)]
+    Op(#[from] OpError),
+}
+
+impl TrainError {
+    /// A step of a job that failed.
+    pub(super) fn step(job: &Job<'_>, epoch: usize, step: usize, source: LearnError) -> Self {
+        let experts: Vec<&str> = job.recipe.experts.iter().map(|spec| spec.name.as_str()).collect();
+        TrainError::Step { run: format!("{} (seed {})", experts.join(" + "), job.seed), epoch, step, source }
+    }
+}

@@ -1,0 +1,72 @@
+//! Evaluation: every expert's logits over a split, and the numbers that come of them.
+//!
+//! Invariant: with running statistics an example's logits do not depend on its neighbours, so the batch size here is a
+//! matter of speed; with batch statistics (deviation A2) it is the training batch size, rows in order.
+
+use std::collections::BTreeMap;
+
+use dfdx::prelude::{HasShape, NoneTape};
+
+use super::batches::{Batch, OnDevice, Source, for_each_batch};
+use super::metrics;
+use crate::models::{Experts, ModelError};
+use crate::ops::Backend;
+use crate::ops::norm_relu_pool::Statistics;
+use crate::ops::product_of_experts::evaluate::{log_probabilities, mean_probabilities};
+use crate::protocol::{Combine, EvalNorm};
+
+/// Examples evaluated at a time where that is ours to choose.
+const EVALUATION_BATCH: usize = 120;
+
+/// Logits of each expert over a split, in the order of the rows; row-major, examples x classes.
+pub fn logits<D: Backend<f32>>(
+    experts: &mut Experts<f32, D>,
+    source: Source<'_>,
+    norm: EvalNorm,
+    training_batch: usize,
+    device: &mut OnDevice<D>,
+    buffers: &mut [Batch; 2],
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let (statistics, batch_size) = match norm {
+        EvalNorm::Running => (Statistics::Running, EVALUATION_BATCH),
+        EvalNorm::Batch => (Statistics::Batch, training_batch),
+    };
+    let rows: Vec<u32> = (0..source.data.len(source.split) as u32).collect();
+    let mut all = vec![Vec::with_capacity(rows.len() * source.data.classes()); experts.names().count()];
+    for_each_batch(source, &rows, batch_size, buffers, |batch| -> Result<(), ModelError> {
+        let found = experts.logits::<NoneTape>(device.load(source, batch)?, statistics)?;
+        for (all, logits) in all.iter_mut().zip(found) {
+            let (classes, examples) = *logits.shape();
+            let values = logits.as_vec();
+            all.extend(
+                (0..examples).flat_map(|n| (0..classes).map(move |k| k * examples + n)).map(|i| values[i]),
+            );
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Metrics of combined experts by name: `accuracy` (percent), `loss` (nats), and for two classes `auprc` (in `[0, 1]`).
+pub fn summarise(
+    logits: &[Vec<f32>],
+    classes: usize,
+    labels: &[u8],
+    combine: Combine,
+) -> BTreeMap<String, f64> {
+    let experts: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
+    let scores = match combine {
+        Combine::Product => log_probabilities(&experts, classes),
+        Combine::Mean => mean_probabilities(&experts, classes).into_iter().map(libm::log).collect(),
+    };
+    let mut found = BTreeMap::from([
+        ("accuracy".to_owned(), metrics::accuracy(&scores, classes, labels)),
+        ("loss".to_owned(), metrics::cross_entropy(&scores, classes, labels)),
+    ]);
+    if classes == 2 {
+        let second: Vec<f64> = scores.chunks_exact(2).map(|row| row[1]).collect();
+        let positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
+        found.insert("auprc".to_owned(), metrics::average_precision(&second, &positive));
+    }
+    found
+}

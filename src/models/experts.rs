@@ -1,0 +1,85 @@
+//! The experts of a run, side by side.
+//!
+//! Invariant: names are `<expert>.<path>`; experts, parameters and buffers are always in the same order.
+
+use dfdx::prelude::Tape;
+
+use super::expert::modalities;
+use super::input::Inputs;
+use super::module::{Module, Scope, Slots};
+use super::{Expert, ModelError};
+use crate::ops::{Backend, Features};
+use crate::ops::norm_relu_pool::Statistics;
+use crate::ops::simd::Real;
+use crate::protocol::{Architecture, Modality};
+
+/// Named experts that are trained as one model: the product of experts.
+pub struct Experts<E: Real, D: Backend<E>> {
+    experts: Vec<(String, Expert<E, D>)>,
+    modalities: Vec<Modality>,
+}
+
+impl<E: Real, D: Backend<E>> Experts<E, D> {
+    /// Builds experts with fresh weights for data of these dimensions (first and second modality). An expert's initial
+    /// weights depend on the scope's seed and its own name alone, not on its neighbours.
+    pub fn new<'a>(
+        scope: &Scope<D>,
+        experts: impl IntoIterator<Item = (&'a str, &'a Architecture)>,
+        dims: [&[usize]; 2],
+        classes: usize,
+    ) -> Result<Self, ModelError> {
+        let (mut built, mut looked_at) = (Vec::new(), Vec::new());
+        for (name, architecture) in experts {
+            let expert = Expert::new(&scope.within(name), architecture, dims, classes)?;
+            built.push((name.to_owned(), expert));
+            looked_at.extend(modalities(architecture));
+        }
+        let names: Vec<String> = built.iter().map(|(name, _)| name.clone()).collect();
+        let plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let unique = names.iter().all(|name| names.iter().filter(|other| *other == name).count() == 1);
+        if !unique || !names.iter().all(|name| !name.is_empty() && plain(name)) {
+            return Err(ModelError::Names(names));
+        }
+        if built.is_empty() {
+            return Err(ModelError::Nothing);
+        }
+        looked_at.sort_unstable();
+        looked_at.dedup();
+        Ok(Experts { experts: built, modalities: looked_at })
+    }
+
+    /// The modalities that some expert looks at, first before second.
+    pub fn modalities(&self) -> &[Modality] {
+        &self.modalities
+    }
+
+    /// The experts' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.experts.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Logits of every expert, classes x batch each; with a gradient tape each carries its own.
+    pub fn logits<T: Tape<E, D>>(
+        &mut self,
+        inputs: &Inputs<E, D>,
+        statistics: Statistics,
+    ) -> Result<Vec<Features<E, D, T>>, ModelError> {
+        self.experts.iter_mut().map(|(_, expert)| expert.logits(inputs, statistics)).collect()
+    }
+
+    /// Everything the experts learn or keep, by `<expert>.<path>`.
+    pub fn slots(&mut self) -> Slots<'_, E, D> {
+        let mut slots = Slots::default();
+        for (name, expert) in &mut self.experts {
+            expert.slots(name, &mut slots);
+        }
+        slots
+    }
+
+    /// The number of trained values; BatchNorm buffers and frozen parameters are not counted.
+    pub fn parameter_count(&mut self) -> usize {
+        let parameters = self.slots().parameters;
+        let trained = parameters.iter().filter(|(_, parameter)| parameter.needs_grad);
+        trained.map(|(_, parameter)| parameter.dims.iter().product::<usize>()).sum()
+    }
+}

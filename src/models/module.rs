@@ -1,0 +1,85 @@
+//! What all networks share: how their parameters come to be, what they are called, and how they are reached.
+//!
+//! Invariant: a parameter's dotted name (`image.encoder.conv0.weight`) is its place in checkpoints, in the optimiser's
+//! order, and its path in the seed tree, so initial values depend on (seed, name) alone.
+
+use dfdx::prelude::Tensor;
+
+use crate::ops::simd::Real;
+use crate::ops::{Backend, OpError, Parameter};
+use crate::random::Seeds;
+
+/// Everything a network learns or keeps, by name, in a fixed order.
+pub struct Slots<'a, E: Real, D: Backend<E>> {
+    /// What is trained, or frozen.
+    pub parameters: Vec<(String, &'a mut Parameter<E, D>)>,
+    /// BatchNorm's running statistics: kept in checkpoints, not trained, not counted.
+    pub buffers: Vec<(String, &'a mut Tensor<(usize,), E, D>)>,
+}
+
+impl<E: Real, D: Backend<E>> Default for Slots<'_, E, D> {
+    fn default() -> Self {
+        Slots { parameters: Vec::new(), buffers: Vec::new() }
+    }
+}
+
+/// A network or a part of one.
+pub trait Module<E: Real, D: Backend<E>> {
+    /// Adds everything it holds to `slots`; names start with `prefix` and a dot.
+    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>);
+}
+
+/// Initial values of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Draw {
+    /// Uniform between minus and plus this.
+    Uniform(f64),
+    /// Normal around zero with this standard deviation.
+    Normal(f64),
+    /// The same value everywhere.
+    Constant(f64),
+}
+
+/// Where a network is being built: on a device, at a node of the seed tree.
+pub struct Scope<D> {
+    device: D,
+    seeds: Seeds,
+}
+
+impl<D> Scope<D> {
+    /// The scope of a whole model.
+    pub fn new(device: D, seeds: Seeds) -> Self {
+        Scope { device, seeds }
+    }
+}
+
+impl<D: Clone> Scope<D> {
+    /// Where tensors are made.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// The scope of the part called `name`.
+    pub fn within(&self, name: &str) -> Self {
+        Scope { device: self.device.clone(), seeds: self.seeds.child(name) }
+    }
+
+    /// A new parameter called `name`, with its own stream of random numbers.
+    pub fn parameter<E: Real>(
+        &self,
+        name: &str,
+        dims: &[usize],
+        draw: Draw,
+    ) -> Result<Parameter<E, D>, OpError>
+    where
+        D: Backend<E>,
+    {
+        let mut stream = self.seeds.child(name).stream();
+        let values = (0..dims.iter().product::<usize>()).map(|_| match draw {
+            Draw::Uniform(bound) => E::of(stream.uniform_in(-bound, bound)),
+            Draw::Normal(deviation) => E::of(deviation * stream.normal()),
+            Draw::Constant(value) => E::of(value),
+        });
+        Parameter::new(&self.device, dims, values.collect())
+    }
+}

@@ -1,0 +1,173 @@
+//! Counts and first values of the networks.
+
+use dfdx::prelude::Cpu;
+
+use super::*;
+use crate::protocol::{Activation, Architecture, Modality};
+use crate::random::Seeds;
+
+const DIGITS: [&[usize]; 2] = [&[1, 28, 28], &[1, 112, 112]];
+const PATIENTS: [&[usize]; 2] = [&[5], &[24, 12]];
+
+fn experts(names: &[&str], classes: usize) -> Experts<f32, Cpu> {
+    with_fusion(names, classes, true)
+}
+
+fn with_fusion(names: &[&str], classes: usize, trainable_fusion: bool) -> Experts<f32, Cpu> {
+    let activation = Activation::Relu;
+    let architecture = |name: &&str| match *name {
+        "image" => Architecture::Lenet { modality: Modality::First, channels: 3, stages: 4, hidden: 100 },
+        "audio" => Architecture::Lenet { modality: Modality::Second, channels: 3, stages: 6, hidden: 100 },
+        "lf" => Architecture::LenetLateFusion { channels: 6, stages: [4, 6], hidden: 100 },
+        "lrtf" => Architecture::LenetLowRank {
+            channels: 6,
+            stages: [4, 6],
+            rank: 40,
+            output: 120,
+            hidden: 100,
+            trainable_fusion,
+        },
+        "static" => Architecture::StaticMlp { encoder: 10, hidden: 40, activation },
+        "series" => Architecture::SeriesGru { gru: 30, projection: 15, hidden: 40, activation },
+        _ => Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation },
+    };
+    let architectures: Vec<Architecture> = names.iter().map(architecture).collect();
+    let dims = if classes == 10 { DIGITS } else { PATIENTS };
+    let scope = Scope::new(Cpu::default(), Seeds::root(1));
+    Experts::new(&scope, names.iter().copied().zip(&architectures), dims, classes).unwrap()
+}
+
+/// Values of the slots whose names start so.
+fn count(experts: &mut Experts<f32, Cpu>, prefix: &str) -> usize {
+    let parameters = experts.slots().parameters;
+    let chosen = parameters.iter().filter(|(name, _)| name.starts_with(prefix));
+    chosen.map(|(_, parameter)| parameter.dims.iter().product::<usize>()).sum()
+}
+
+#[test]
+fn parameter_counts_of_avmnist_are_the_specs() {
+    let expected: [(&[&str], usize); 7] = [
+        (&["image"], 7_077),
+        (&["audio"], 66_405),
+        (&["image", "audio"], 73_482),
+        (&["lf"], 260_922),
+        (&["lrtf"], 1_410_682),
+        (&["image", "audio", "lf"], 334_404),
+        (&["image", "audio", "lrtf"], 1_484_164),
+    ];
+    for (names, parameters) in expected {
+        assert_eq!(experts(names, 10).parameter_count(), parameters, "{names:?}");
+    }
+    assert_eq!(with_fusion(&["lrtf"], 10, false).parameter_count(), 248_922);
+    assert_eq!(with_fusion(&["image", "audio", "lrtf"], 10, false).parameter_count(), 322_404);
+
+    let (mut unimodal, mut lf, mut lrtf) =
+        (experts(&["image", "audio"], 10), experts(&["lf"], 10), experts(&["lrtf"], 10));
+    for (prefix, parameters) in
+        [("image.encoder", 3_567), ("audio.encoder", 55_695), ("image.head", 3_510), ("audio.head", 10_710)]
+    {
+        assert_eq!(count(&mut unimodal, prefix), parameters, "{prefix}");
+    }
+    for (prefix, parameters) in [("lf.encoder0", 13_938), ("lf.encoder1", 221_874), ("lf.head", 25_110)] {
+        assert_eq!(count(&mut lf, prefix), parameters, "{prefix}");
+    }
+    for (prefix, parameters) in [
+        ("lrtf.fusion.factor0", 235_200),
+        ("lrtf.fusion.factor1", 926_400),
+        ("lrtf.fusion.weight", 40),
+        ("lrtf.fusion.bias", 120),
+        ("lrtf.fusion", 1_161_760),
+        ("lrtf.head", 13_110),
+    ] {
+        assert_eq!(count(&mut lrtf, prefix), parameters, "{prefix}");
+    }
+}
+
+#[test]
+fn parameter_counts_of_mimic_are_the_specs() {
+    let models: [&[&str]; 5] =
+        [&["static"], &["series"], &["static", "series"], &["inter"], &["static", "series", "inter"]];
+    for (classes, expected) in
+        [(6, [856, 19_111, 19_967, 33_616, 53_583]), (2, [692, 18_947, 19_639, 33_452, 53_091])]
+    {
+        for (names, parameters) in models.iter().zip(expected) {
+            assert_eq!(experts(names, classes).parameter_count(), parameters, "{names:?}, {classes} classes");
+        }
+    }
+    let all = ["static", "series", "inter"];
+    let pieces = [
+        ("static.encoder", 170),
+        ("series.encoder.gru", 3_960),
+        ("series.encoder.projection", 465),
+        ("inter.encoder0", 170),
+        ("inter.encoder1.gru", 3_960),
+    ];
+    for (prefix, parameters) in pieces {
+        assert_eq!(count(&mut experts(&all, 6), prefix), parameters, "{prefix}");
+    }
+    for (classes, heads) in [(6, [686, 14_686, 29_486]), (2, [522, 14_522, 29_322])] {
+        for (name, parameters) in all.iter().zip(heads) {
+            assert_eq!(count(&mut experts(&all, classes), &format!("{name}.head")), parameters);
+        }
+    }
+}
+
+/// Largest absolute value, mean and standard deviation of a parameter.
+fn moments(experts: &mut Experts<f32, Cpu>, name: &str) -> (f64, f64, f64) {
+    let parameters = experts.slots().parameters;
+    let (_, parameter) = parameters.iter().find(|(found, _)| found == name).unwrap();
+    let values: Vec<f64> = parameter.value.as_vec().into_iter().map(f64::from).collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64;
+    (values.iter().fold(0.0, |largest, x| x.abs().max(largest)), mean, variance.sqrt())
+}
+
+#[test]
+fn first_values_are_pytorchs_distributions() {
+    let mut digits = experts(&["audio", "lrtf"], 10);
+    for (name, bound) in [
+        ("audio.encoder.conv5.weight", (6.0f64 / (48.0 * 9.0)).sqrt()),
+        ("lrtf.encoder1.conv4.weight", (6.0f64 / (48.0 * 9.0)).sqrt()),
+        ("audio.head.hidden.weight", 1.0 / 96f64.sqrt()),
+        ("lrtf.head.hidden.weight", 1.0 / 120f64.sqrt()),
+    ] {
+        let (largest, mean, deviation) = moments(&mut digits, name);
+        assert!(largest <= bound && largest > 0.98 * bound, "{name}: {largest}, bound {bound}");
+        assert!(mean.abs() < 0.05 * bound && (deviation * 3f64.sqrt() / bound - 1.0).abs() < 0.03, "{name}");
+    }
+    for (name, expected) in [("lrtf.fusion.factor0", 0.013_685), ("lrtf.fusion.factor1", 0.008_457_6)] {
+        let (_, mean, deviation) = moments(&mut digits, name);
+        assert!(
+            (deviation / expected - 1.0).abs() < 0.005 && mean.abs() < 0.01 * expected,
+            "{name}: {deviation}"
+        );
+    }
+    let (_, _, deviation) = moments(&mut digits, "lrtf.fusion.weight");
+    assert!((deviation / 0.220_86 - 1.0).abs() < 0.5, "{deviation}");
+    assert_eq!(moments(&mut digits, "lrtf.fusion.bias").0, 0.0);
+    assert_eq!(moments(&mut digits, "audio.encoder.norm3.weight"), (1.0, 1.0, 0.0));
+    assert_eq!(moments(&mut digits, "audio.encoder.norm3.bias").0, 0.0);
+
+    let mut patients = experts(&["series"], 6);
+    let bound = 1.0 / 30f64.sqrt();
+    for name in ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] {
+        let (largest, _, deviation) = moments(&mut patients, &format!("series.encoder.gru.{name}"));
+        assert!(largest <= bound && largest > 0.9 * bound, "{name}: {largest}");
+        assert!((deviation * 3f64.sqrt() / bound - 1.0).abs() < 0.15, "{name}: {deviation}");
+    }
+}
+
+#[test]
+fn names_are_unique_and_stable() {
+    let mut experts = experts(&["image", "lrtf"], 10);
+    let slots = experts.slots();
+    let parameters = slots.parameters.into_iter().map(|(name, _)| name);
+    let names: Vec<String> = parameters.chain(slots.buffers.into_iter().map(|(name, _)| name)).collect();
+    let mut unique = names.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), names.len());
+    for expected in ["image.encoder.conv0.weight", "lrtf.encoder1.norm5.running_var", "lrtf.fusion.factor1"] {
+        assert!(names.iter().any(|name| name == expected), "{expected}");
+    }
+}
