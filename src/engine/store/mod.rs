@@ -21,6 +21,8 @@ pub mod logits;
 mod partial;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::fs;
