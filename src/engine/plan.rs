@@ -261,7 +261,7 @@ mod tests {
     fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(fields) => {
-                fields.iter().for_each(|(k, v)| leaves(v, &format!("{path}/{k}"), found))
+                fields.iter().for_each(|(k, v)| leaves(v, &format!("{path}/{k}"), found));
             }
             Value::Array(items) => {
                 items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), found));

@@ -31,6 +31,9 @@ pub struct Entry {
     pub complete: bool,
 }
 
+/// An entry, or why it is not to be trusted.
+pub type Proved = Result<Entry, StoreError>;
+
 /// How deep an entry is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
@@ -137,7 +140,7 @@ impl Store {
     ///
     /// # Errors
     /// When the folders cannot be listed.
-    pub fn list(&self, depth: Depth) -> Result<Vec<(Digest, Result<Entry, StoreError>)>, StoreError> {
+    pub fn list(&self, depth: Depth) -> Result<Vec<(Digest, Proved)>, StoreError> {
         let mut found = Vec::new();
         for folder in entries(&self.root().join("runs"))? {
             for path in entries(&folder)? {
