@@ -136,7 +136,7 @@ impl Manifest {
             upstream: run.upstream.iter().map(|&i| plan.runs[i.0].key).collect(),
             device_class: plan.device_class.clone(),
             determinism,
-            numerics: plan.numerics,
+            numerics: run.numerics,
             metrics: BTreeMap::new(),
             weights: empty,
             logits: empty,

@@ -22,8 +22,8 @@ pub struct Context {
     pub device_class: String,
     /// Digest of each prepared dataset that is here.
     pub data: BTreeMap<DatasetName, Digest>,
-    /// Digest of the numerics of a recipe's experts (their canaries), by [`Recipe`] network names.
-    pub numerics: Digest,
+    /// Digest of the numerics (the canaries) of the networks that each dataset's recipes use.
+    pub numerics: BTreeMap<DatasetName, Digest>,
 }
 
 /// Index of a run in its plan.
@@ -41,6 +41,8 @@ pub struct Run {
     pub recipe: Recipe,
     /// Digest of the prepared data.
     pub data: Digest,
+    /// Digest of the networks' numerics.
+    pub numerics: Digest,
     /// Root of the seed tree.
     pub seed: u64,
     /// Runs whose checkpoints this run starts from; they stand earlier in the plan.
@@ -86,12 +88,35 @@ pub struct Plan {
     pub protocol: ProtocolName,
     /// `cpu`, or the GPU model.
     pub device_class: String,
-    /// Digest of the numerics, as in the context.
-    pub numerics: Digest,
     /// Upstream runs first.
     pub runs: Vec<Run>,
     /// In the order of the printed tables.
     pub cells: Vec<Cell>,
+}
+
+impl Plan {
+    /// Keeps the cells that are wanted, and the runs that they need, with their upstream.
+    pub fn retain_cells(&mut self, wanted: impl FnMut(&Cell) -> bool) {
+        self.cells.retain(wanted);
+        let mut needed = vec![false; self.runs.len()];
+        self.cells.iter().flat_map(|cell| &cell.runs).for_each(|run| needed[run.0] = true);
+        // Upstream runs stand earlier, so one pass from the end reaches all of them.
+        for index in (0..self.runs.len()).rev() {
+            if needed[index] {
+                self.runs[index].upstream.iter().for_each(|run| needed[run.0] = true);
+            }
+        }
+        let mut moved = Vec::with_capacity(needed.len());
+        let mut next = 0;
+        for &kept in &needed {
+            moved.push(RunIndex(next));
+            next += usize::from(kept);
+        }
+        let mut kept = needed.iter();
+        self.runs.retain(|_| kept.next().copied().unwrap_or(false));
+        let cells = self.cells.iter_mut().flat_map(|cell| &mut cell.runs);
+        cells.chain(self.runs.iter_mut().flat_map(|run| &mut run.upstream)).for_each(|run| *run = moved[run.0]);
+    }
 }
 
 /// Builds a plan; benchmarks add runs and cells to it.
@@ -108,7 +133,6 @@ impl<'a> Planner<'a> {
             tier: context.tier,
             protocol: context.protocol,
             device_class: context.device_class.clone(),
-            numerics: context.numerics,
             runs: Vec::new(),
             cells: Vec::new(),
         };
@@ -129,6 +153,7 @@ impl<'a> Planner<'a> {
         upstream: Vec<RunIndex>,
     ) -> Option<RunIndex> {
         let data = *self.context.data.get(&recipe.task.dataset())?;
+        let numerics = *self.context.numerics.get(&recipe.task.dataset())?;
         let upstream_keys: Vec<Digest> = upstream.iter().map(|&i| self.plan.runs[i.0].key).collect();
         let key = KeyParts {
             recipe: &recipe,
@@ -136,14 +161,14 @@ impl<'a> Planner<'a> {
             data,
             seed,
             device_class: &self.context.device_class,
-            numerics: self.context.numerics,
+            numerics,
             upstream: &upstream_keys,
         }
         .key();
         let next = RunIndex(self.plan.runs.len());
         let index = *self.by_key.entry(key).or_insert(next);
         if index == next {
-            self.plan.runs.push(Run { key, name: name.to_owned(), recipe, data, seed, upstream });
+            self.plan.runs.push(Run { key, name: name.to_owned(), recipe, data, numerics, seed, upstream });
         }
         Some(index)
     }
@@ -335,7 +360,7 @@ mod tests {
             seeds: vec![0, 1],
             device_class: "cpu".to_owned(),
             data: BTreeMap::from([(DatasetName::Avmnist, Digest::of(b"data"))]),
-            numerics: Digest::of(b"numerics"),
+            numerics: BTreeMap::from([(DatasetName::Avmnist, Digest::of(b"numerics"))]),
         };
         let recipe: Recipe = serde_json::from_value(recipe()).unwrap();
         let mut clinical = recipe.clone();
@@ -347,6 +372,17 @@ mod tests {
         let joint = planner.run("table1/joint", recipe, 0, vec![first]).unwrap();
         assert_eq!(planner.run("mimic", clinical, 0, vec![]), None, "its data is not here");
         assert_eq!((first, again, seed, joint), (RunIndex(0), RunIndex(0), RunIndex(1), RunIndex(2)));
-        assert_eq!(planner.finish().runs.len(), 3);
+        let plan = planner.finish();
+        assert_eq!(plan.runs.len(), 3);
+        // A selection keeps what its cells need, under new numbers.
+        let mut selected = plan.clone();
+        let id = CellId { benchmark: "b".into(), column: "c".into(), row: "r".into() };
+        let cell = |runs| Cell { id: id.clone(), metric: "m".into(), runs, unmeasured: None };
+        selected.cells = vec![cell(vec![seed]), cell(vec![joint])];
+        selected.retain_cells(|cell| cell.runs == [joint]);
+        let keys: Vec<Digest> = selected.runs.iter().map(|run| run.key).collect();
+        assert_eq!(keys, [plan.runs[0].key, plan.runs[2].key]);
+        assert_eq!(selected.cells[0].runs, [RunIndex(1)]);
+        assert_eq!(selected.runs[1].upstream, [RunIndex(0)]);
     }
 }

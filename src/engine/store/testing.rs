@@ -37,7 +37,7 @@ pub(crate) fn context() -> Context {
         seeds: vec![0],
         device_class: "cpu".to_owned(),
         data: BTreeMap::from([(DatasetName::Mimic, Digest::of(b"data"))]),
-        numerics: Digest::of(b"numerics"),
+        numerics: BTreeMap::from([(DatasetName::Mimic, Digest::of(b"numerics"))]),
     }
 }
 
