@@ -103,5 +103,9 @@ fn files(path: &Path) -> Vec<PathBuf> {
         below.sort();
         return below;
     }
-    if path.extension().is_some_and(|extension| extension == "rs") { vec![path.to_owned()] } else { Vec::new() }
+    if path.extension().is_some_and(|extension| extension == "rs") {
+        vec![path.to_owned()]
+    } else {
+        Vec::new()
+    }
 }

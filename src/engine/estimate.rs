@@ -102,7 +102,8 @@ fn reference(recipe: &Recipe, tier: Tier) -> Option<f64> {
     }
     let seconds = recipe.experts.iter().map(|expert| {
         let network = serde_json::to_value(&expert.architecture).ok()?;
-        let modality = network.get("modality").and_then(|m| m.as_str()).map_or(String::new(), |m| format!("-{m}"));
+        let modality =
+            network.get("modality").and_then(|m| m.as_str()).map_or(String::new(), |m| format!("-{m}"));
         table.get(&format!("{}{modality}", network.get("network")?.as_str()?)).copied()
     });
     Some(seconds.sum::<Option<f64>>()? * recipe.training.batch_size as f64 / REFERENCE_BATCH)
@@ -112,7 +113,8 @@ fn reference(recipe: &Recipe, tier: Tier) -> Option<f64> {
 /// people use [`estimate`], which says what it does not know.
 pub fn seconds(plan: &Plan, statuses: &[Status]) -> Vec<f64> {
     let measured = Measured::of(stored(statuses));
-    let known: Vec<_> = plan.runs.iter().map(|run| measured.seconds(run, plan.tier, None).map(|s| s.0)).collect();
+    let known: Vec<_> =
+        plan.runs.iter().map(|run| measured.seconds(run, plan.tier, None).map(|s| s.0)).collect();
     let (sum, count) = known.iter().flatten().fold((0.0, 0), |(sum, count), s| (sum + s, count + 1));
     let usual = if count == 0 { 1.0 } else { sum / f64::from(count) };
     known.into_iter().map(|known| known.unwrap_or(usual)).collect()

@@ -207,7 +207,10 @@ impl Manifest {
         let manifest: Manifest = serde_json::from_value(value).map_err(invalid)?;
         for (expected, found) in [(key, manifest.key), (key, manifest.derived_key())] {
             if expected != found {
-                return Err(corrupt(format!("the manifest of run {expected}"), format!("that of run {found}")));
+                return Err(corrupt(
+                    format!("the manifest of run {expected}"),
+                    format!("that of run {found}"),
+                ));
             }
         }
         Ok(manifest)
@@ -266,7 +269,8 @@ mod tests {
         for (from, to) in edits {
             assert!(text.contains(from), "{from} in {text}");
             let edited = text.replace(from, to);
-            let error = Manifest::from_bytes(edited.as_bytes(), manifest.key, Path::new("m.json")).unwrap_err();
+            let error =
+                Manifest::from_bytes(edited.as_bytes(), manifest.key, Path::new("m.json")).unwrap_err();
             assert!(error.is_corrupt() && error.to_string().contains("m.json"), "{error}");
         }
         // An edit that is sealed again is still found where it moves the key.
@@ -289,6 +293,8 @@ mod tests {
         assert!(matches!(error, StoreError::Version { .. }), "{error}");
         assert!(error.to_string().contains("expected schema version 1, found 2"), "{error}");
         let none = text.replace("\"schema_version\": 1,", "");
-        assert!(Manifest::from_bytes(none.as_bytes(), manifest.key, Path::new("m")).unwrap_err().is_corrupt());
+        assert!(
+            Manifest::from_bytes(none.as_bytes(), manifest.key, Path::new("m")).unwrap_err().is_corrupt()
+        );
     }
 }

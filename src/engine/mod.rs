@@ -9,6 +9,8 @@ pub mod plan;
 pub mod progress;
 mod scheduler;
 pub mod store;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use execute::{Checkpoints, EngineError, Options, Summary, execute};

@@ -160,7 +160,11 @@ mod tests {
         let lacking = |lack: &'static [usize]| move |index: usize, _: bool| !lack.contains(&index);
         assert_eq!(missing(&plan, lacking(&[0, 1, 2, 3])), [true; 4]);
         assert_eq!(missing(&plan, lacking(&[3])), [false, false, false, true]);
-        assert_eq!(missing(&plan, lacking(&[0, 1])), [false; 4], "3 is stored, so its upstream serves nobody");
+        assert_eq!(
+            missing(&plan, lacking(&[0, 1])),
+            [false; 4],
+            "3 is stored, so its upstream serves nobody"
+        );
         assert_eq!(missing(&plan, lacking(&[0, 2, 3])), [true, false, true, true]);
         // Entries without weights serve cells but not downstream runs.
         let no_weights = |index: usize, weights: bool| index != 3 && !weights;

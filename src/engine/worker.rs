@@ -74,7 +74,9 @@ pub enum RunError {
     #[error("cannot open the data: {0}")]
     Data(#[source] Cause),
     /// The data is not what the plan was made for.
-    #[error("the data is not what it was when the plan was made, so the run is void: {0}; run the same command again to plan with the data as it is now")]
+    #[error(
+        "the data is not what it was when the plan was made, so the run is void: {0}; run the same command again to plan with the data as it is now"
+    )]
     Changed(#[source] Cause),
     /// Training failed.
     #[error("training failed: {0}")]
@@ -173,8 +175,9 @@ impl Worker<'_> {
     fn data(&self, run: &Run) -> Result<(DatasetRecord, Arc<dyn Dataset>), RunError> {
         let name = run.recipe.task.dataset();
         let identity = self.datasets.identity(name).filter(|identity| identity.digest == run.data);
-        let identity = identity
-            .ok_or_else(|| RunError::Changed(format!("expected a dataset of digest {}", run.data.short()).into()))?;
+        let identity = identity.ok_or_else(|| {
+            RunError::Changed(format!("expected a dataset of digest {}", run.data.short()).into())
+        })?;
         self.datasets.unchanged(name).map_err(RunError::Changed)?;
         let files = identity.files.iter().map(|file| (file.name.clone(), file.digest)).collect();
         let record = DatasetRecord { name, digest: identity.digest, files };
@@ -284,7 +287,9 @@ impl<'a> Watch<'a> {
     fn save(&mut self, epochs: usize, state: &[u8]) -> Result<(), RunError> {
         let due = match self.worker.options.checkpoints {
             Checkpoints::EveryEpoch => true,
-            Checkpoints::AtMost { share } => self.last_save.elapsed().as_secs_f64() * share >= self.save_took.as_secs_f64(),
+            Checkpoints::AtMost { share } => {
+                self.last_save.elapsed().as_secs_f64() * share >= self.save_took.as_secs_f64()
+            }
         };
         if !due {
             return Ok(());

@@ -26,10 +26,8 @@ impl Machine {
     pub(super) fn here() -> Self {
         let unknown = || "unknown".to_owned();
         let release = read_to_string("/etc/os-release").unwrap_or_default();
-        let os = field(&release, "PRETTY_NAME", '=').map_or_else(
-            || std::env::consts::OS.to_owned(),
-            |name| name.trim_matches('"').to_owned(),
-        );
+        let os = field(&release, "PRETTY_NAME", '=')
+            .map_or_else(|| std::env::consts::OS.to_owned(), |name| name.trim_matches('"').to_owned());
         let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         // The version's number; what follows is up to whoever built the kernel.
         let kernel = kernel.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default();

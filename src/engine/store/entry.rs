@@ -31,6 +31,9 @@ pub struct Entry {
     pub complete: bool,
 }
 
+/// An entry, or why it is not to be trusted.
+pub type Proved = Result<Entry, StoreError>;
+
 /// How deep an entry is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
@@ -137,11 +140,13 @@ impl Store {
     ///
     /// # Errors
     /// When the folders cannot be listed.
-    pub fn list(&self, depth: Depth) -> Result<Vec<(Digest, Result<Entry, StoreError>)>, StoreError> {
+    pub fn list(&self, depth: Depth) -> Result<Vec<(Digest, Proved)>, StoreError> {
         let mut found = Vec::new();
         for folder in entries(&self.root().join("runs"))? {
             for path in entries(&folder)? {
-                let Some(key) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
+                let Some(key) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else {
+                    continue;
+                };
                 found.push((key, read(&path, key, depth)));
             }
         }
@@ -161,7 +166,10 @@ impl Store {
         let metadata = HashMap::from([("key".to_owned(), key.to_string())]);
         let files = [
             (WEIGHTS, outcome.weights.to_bytes(metadata).map_err(|e| encode(WEIGHTS, e.to_string()))?),
-            (LOGITS, logits::to_parquet(&outcome.logits, classes).map_err(|e| encode(LOGITS, e.to_string()))?),
+            (
+                LOGITS,
+                logits::to_parquet(&outcome.logits, classes).map_err(|e| encode(LOGITS, e.to_string()))?,
+            ),
             (EPOCHS, epochs_csv(&outcome.epochs).map_err(|e| encode(EPOCHS, e.to_string()))?),
         ];
         manifest.metrics.clone_from(&outcome.metrics);
@@ -175,8 +183,11 @@ impl Store {
             })
             .collect();
         let sealed = manifest.to_bytes().map_err(|e| encode(MANIFEST, e.to_string()))?;
-        let files: Vec<_> =
-            files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain([(MANIFEST, sealed.as_slice())]).collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(name, bytes)| (*name, bytes.as_slice()))
+            .chain([(MANIFEST, sealed.as_slice())])
+            .collect();
         self.put_files(key, &files)?;
         Ok(manifest)
     }
@@ -322,7 +333,11 @@ fn check(outcome: &Outcome, classes: usize) -> Result<(), String> {
             return Err(format!("weights `{name}` hold a value that is not finite"));
         }
         if tensor.dims.iter().product::<usize>() != tensor.values.len() {
-            return Err(format!("weights `{name}` hold {} values for {:?}", tensor.values.len(), tensor.dims));
+            return Err(format!(
+                "weights `{name}` hold {} values for {:?}",
+                tensor.values.len(),
+                tensor.dims
+            ));
         }
     }
     let names: BTreeSet<_> = outcome.logits.iter().map(|expert| &expert.name).collect();
@@ -333,9 +348,14 @@ fn check(outcome: &Outcome, classes: usize) -> Result<(), String> {
         if expert.logits.iter().any(|value| !value.is_finite()) {
             return Err(format!("logits of `{}` hold a value that is not finite", expert.name));
         }
-        let fits = expert.logits.len().is_multiple_of(classes) && expert.logits.len() == outcome.logits[0].logits.len();
+        let fits = expert.logits.len().is_multiple_of(classes)
+            && expert.logits.len() == outcome.logits[0].logits.len();
         if !fits {
-            return Err(format!("`{}` has {} logits for {classes} classes", expert.name, expert.logits.len()));
+            return Err(format!(
+                "`{}` has {} logits for {classes} classes",
+                expert.name,
+                expert.logits.len()
+            ));
         }
     }
     Ok(())
@@ -350,7 +370,8 @@ fn epochs_csv(reports: &[EpochReport]) -> Result<Vec<u8>, csv::Error> {
     writer.write_record(head.into_iter().chain(names.iter().map(|name| format!("valid_{name}"))))?;
     for report in reports {
         let row = [report.epoch.to_string(), format!("{:?}", report.train_loss), report.improved.to_string()];
-        let valid = names.iter().map(|&name| report.valid.get(name).map_or_else(String::new, |v| format!("{v:?}")));
+        let valid =
+            names.iter().map(|&name| report.valid.get(name).map_or_else(String::new, |v| format!("{v:?}")));
         writer.write_record(row.into_iter().chain(valid))?;
     }
     writer.into_inner().map_err(|e| e.into_error().into())

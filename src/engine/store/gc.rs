@@ -57,7 +57,8 @@ impl Store {
         }
         for path in entries(&self.root().join("partial"))? {
             let key = path.file_stem().and_then(|name| name.to_str()?.parse::<Digest>().ok());
-            let keep = key.is_some_and(|key| options.keep_states.contains(&key) && !self.entry_path(key).exists());
+            let keep =
+                key.is_some_and(|key| options.keep_states.contains(&key) && !self.entry_path(key).exists());
             if !keep {
                 add("half-trained state", path)?;
             }

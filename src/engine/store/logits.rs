@@ -72,7 +72,10 @@ mod tests {
 
     fn sample() -> Vec<ExpertLogits> {
         vec![
-            ExpertLogits { name: "image".to_owned(), logits: vec![1.0, -0.0, 3.5, f32::MIN_POSITIVE, 5.0, 6.0] },
+            ExpertLogits {
+                name: "image".to_owned(),
+                logits: vec![1.0, -0.0, 3.5, f32::MIN_POSITIVE, 5.0, 6.0],
+            },
             ExpertLogits { name: "audio".to_owned(), logits: vec![-1.0, 2.0, -3.0, 4.0, -5.0, 1e-30] },
         ]
     }

@@ -21,6 +21,8 @@ pub mod logits;
 mod partial;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::fs;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use disk::{Disk, FileSystem};
-pub use entry::{Depth, Entry, Listed};
+pub use entry::{Depth, Entry, Listed, Proved};
 pub use error::StoreError;
 pub use gc::{Garbage, GcOptions};
 pub use lock::Lock;

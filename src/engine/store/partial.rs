@@ -59,7 +59,13 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses; the old state is then still there.
-    pub fn put_state(&self, key: Digest, epochs: usize, spent: Spent, payload: &[u8]) -> Result<(), StoreError> {
+    pub fn put_state(
+        &self,
+        key: Digest,
+        epochs: usize,
+        spent: Spent,
+        payload: &[u8],
+    ) -> Result<(), StoreError> {
         let path = self.state_path(key);
         let header = Header { key, epochs, spent, payload: Digest::of(payload) };
         let header = serde_json::to_vec(&header)
@@ -101,20 +107,26 @@ impl Store {
 }
 
 fn decode(key: Digest, bytes: &[u8]) -> Result<State, String> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or("it does not begin as a state does, or is of another version")?;
+    let rest =
+        bytes.strip_prefix(MAGIC).ok_or("it does not begin as a state does, or is of another version")?;
     let (length, rest) = rest.split_first_chunk::<8>().ok_or("it is truncated")?;
     let length = u64::from_le_bytes(*length);
     if length > LONGEST_HEADER || length > rest.len() as u64 {
         return Err(format!("its header claims {length} bytes, more than there are"));
     }
     let (header, payload) = rest.split_at(length as usize);
-    let header: Header = serde_json::from_slice(header).map_err(|e| format!("its header is not valid ({e})"))?;
+    let header: Header =
+        serde_json::from_slice(header).map_err(|e| format!("its header is not valid ({e})"))?;
     if header.key != key {
         return Err(format!("it belongs to run {}, expected {}", header.key.short(), key.short()));
     }
     let found = Digest::of(payload);
     if header.payload != found {
-        return Err(format!("expected a payload of digest {}, found {}", header.payload.short(), found.short()));
+        return Err(format!(
+            "expected a payload of digest {}, found {}",
+            header.payload.short(),
+            found.short()
+        ));
     }
     Ok(State { epochs: header.epochs, spent: header.spent, payload: payload.to_vec() })
 }
@@ -133,7 +145,10 @@ mod tests {
         store.put_state(mine, 3, spent, b"payload").unwrap();
         store.put_state(mine, 4, spent, b"payload of epoch 4").unwrap();
         let state = store.state(mine).unwrap().unwrap();
-        assert_eq!((state.epochs, state.spent, state.payload.as_slice()), (4, spent, b"payload of epoch 4".as_slice()));
+        assert_eq!(
+            (state.epochs, state.spent, state.payload.as_slice()),
+            (4, spent, b"payload of epoch 4".as_slice())
+        );
 
         fs::copy(store.state_path(mine), store.state_path(other)).unwrap();
         let error = store.state(other).unwrap_err();

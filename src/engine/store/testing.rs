@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{Disk, FileSystem};
+use super::{Disk, FileSystem, Store};
 use crate::data::{Dataset, Identity, Split};
 use crate::digest::Digest;
 use crate::engine::manifest::{Circumstances, DatasetRecord, Determinism, Manifest, Spent};
@@ -70,14 +70,16 @@ pub(crate) fn manifest(seed: u64) -> Manifest {
         threads: 1,
     };
     let mut manifest = Manifest::draft(&plan, &plan.runs[0], circumstances);
-    manifest.metrics = BTreeMap::from([("test_accuracy".to_owned(), 75.25), ("test_loss".to_owned(), 0.1 + 0.2)]);
+    manifest.metrics =
+        BTreeMap::from([("test_accuracy".to_owned(), 75.25), ("test_loss".to_owned(), 0.1 + 0.2)]);
     manifest
 }
 
 pub(crate) fn outcome(seed: u64) -> Outcome {
     let mut stream = Seeds::root(seed).stream();
     let mut draw = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
-    let weights = BTreeMap::from([("static.weight".to_owned(), TensorData { dims: vec![4, 8], values: draw(32) })]);
+    let weights =
+        BTreeMap::from([("static.weight".to_owned(), TensorData { dims: vec![4, 8], values: draw(32) })]);
     let logits = vec![ExpertLogits { name: "static".to_owned(), logits: draw(12) }];
     let metrics = BTreeMap::from([("test_accuracy".to_owned(), f64::from(draw(1)[0]))]);
     Outcome { weights: Tensors(weights), logits, metrics, epochs: vec![report(1, 0.5)] }
@@ -88,7 +90,12 @@ pub(crate) fn report(epoch: usize, loss: f64) -> EpochReport {
     EpochReport { epoch, train_loss: loss, valid, improved: true }
 }
 
-/// A disk that fails one step, or dies there: a dead disk does nothing more, as after `kill -9`.
+/// A store that does not wait for the disk: tests are killed at their own steps, never by a power cut.
+pub(crate) fn store(root: &Path) -> Store {
+    Store::on(root, Faulty::failing(usize::MAX))
+}
+
+/// A disk that fails one step, or dies there: a dead disk does nothing more, as after `kill -9`. It does not flush.
 pub(crate) struct Faulty {
     at: usize,
     dies: bool,
@@ -112,7 +119,13 @@ impl Faulty {
 
     fn step(&self) -> io::Result<bool> {
         let step = self.steps.fetch_add(1, Ordering::SeqCst);
-        if step == self.at { Ok(true) } else if self.dies && step > self.at { Err(self.error.into()) } else { Ok(false) }
+        if step == self.at {
+            Ok(true)
+        } else if self.dies && step > self.at {
+            Err(self.error.into())
+        } else {
+            Ok(false)
+        }
     }
 }
 
@@ -123,16 +136,16 @@ impl Disk for Faulty {
     fn write(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
         if self.step()? {
             let whole = parts.concat();
-            FileSystem.write(path, &[&whole[..whole.len() / 2]])?;
+            std::fs::write(path, &whole[..whole.len() / 2])?;
             return Err(self.error.into());
         }
-        FileSystem.write(path, parts)
+        std::fs::write(path, parts.concat())
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.step()? { Err(self.error.into()) } else { FileSystem.rename(from, to) }
     }
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        if self.step()? { Err(self.error.into()) } else { FileSystem.sync_folder(path) }
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        if self.step()? { Err(self.error.into()) } else { Ok(()) }
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
         if self.step()? { Err(self.error.into()) } else { FileSystem.remove(path) }
@@ -228,7 +241,8 @@ impl Trainer for MockTrainer {
                 (0, u64::from_le_bytes(hasher.finish().bytes()[..8].try_into().unwrap()))
             }
             Some(bytes) => {
-                let state: [u8; 9] = bytes.try_into().map_err(|_| TrainFailure::State("9 bytes expected".into()))?;
+                let state: [u8; 9] =
+                    bytes.try_into().map_err(|_| TrainFailure::State("9 bytes expected".into()))?;
                 (usize::from(state[0]), u64::from_le_bytes(state[1..].try_into().unwrap()))
             }
         };

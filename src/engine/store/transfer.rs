@@ -67,7 +67,8 @@ impl Store {
     fn export_to(&self, to: &Path, payload: Payload) -> Result<usize, StoreError> {
         let disk = self.disk();
         let create = |path: &Path| disk.create_folder(path).map_err(StoreError::io("create", path));
-        let write = |path: &Path, bytes: &[u8]| disk.write(path, &[bytes]).map_err(StoreError::io("write", path));
+        let write =
+            |path: &Path, bytes: &[u8]| disk.write(path, &[bytes]).map_err(StoreError::io("write", path));
         create(&to.join("runs"))?;
         let head = Head { format: FORMAT.to_owned(), version: VERSION };
         let head = serde_json::to_vec_pretty(&head)
@@ -84,7 +85,8 @@ impl Store {
                 };
             let (from, folder) = (self.entry_path(key), to.join("runs").join(key.to_string()));
             create(&folder)?;
-            let names: &[&str] = if whole { &[MANIFEST, EPOCHS, WEIGHTS, LOGITS] } else { &[MANIFEST, EPOCHS] };
+            let names: &[&str] =
+                if whole { &[MANIFEST, EPOCHS, WEIGHTS, LOGITS] } else { &[MANIFEST, EPOCHS] };
             for name in names {
                 let bytes = fs::read(from.join(name)).map_err(StoreError::io("read", &from.join(name)))?;
                 write(&folder.join(name), &bytes)?;
@@ -108,7 +110,12 @@ impl Store {
         plain_file(&head_path)?;
         let head = fs::read(&head_path).map_err(StoreError::io("read", &head_path))?;
         let head: Head = serde_json::from_slice(&head).map_err(|e| {
-            refused(&head_path, "the head of a bundle", &e.to_string(), "name a folder that `i2m2 store export` wrote")
+            refused(
+                &head_path,
+                "the head of a bundle",
+                &e.to_string(),
+                "name a folder that `i2m2 store export` wrote",
+            )
         })?;
         if head.format != FORMAT || head.version != VERSION {
             let found = format!("{}, version {}", head.format, head.version);
@@ -126,7 +133,8 @@ impl Store {
         let _shared = self.share()?;
         let mut imported = Imported::default();
         for ((key, complete), folder) in found {
-            let _lock = self.try_lock_run(key)?.ok_or_else(|| StoreError::Busy { path: self.root().to_owned() })?;
+            let _lock =
+                self.try_lock_run(key)?.ok_or_else(|| StoreError::Busy { path: self.root().to_owned() })?;
             let here = self.find(key, Depth::Manifest)?;
             if here.is_some_and(|entry| entry.complete || !complete) {
                 imported.known.push(key);
@@ -178,7 +186,9 @@ fn prove(folder: &Path) -> Result<(Digest, bool), StoreError> {
 fn plain_file(path: &Path) -> Result<(), StoreError> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => Ok(()),
-        Ok(_) => Err(refused(path, "a plain file", "a link or a folder", "do not import it; export it again")),
+        Ok(_) => {
+            Err(refused(path, "a plain file", "a link or a folder", "do not import it; export it again"))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(refused(path, "a file", "nothing", "name a folder that `i2m2 store export` wrote"))
         }
