@@ -26,3 +26,5 @@ pub fn explain() -> &'static str {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::shared as shared_data;

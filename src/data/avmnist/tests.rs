@@ -12,7 +12,7 @@ use crate::protocol::Modality;
 use crate::random::Seeds;
 
 /// The shared real data, where there is any.
-pub(super) fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|parent| parent.join("shared/data"));
     let found = std::env::var_os("I2M2_SHARED_DATA").map(PathBuf::from).or_else(beside)?;
     found.join("fsdd").is_dir().then_some(found)
