@@ -125,7 +125,7 @@ pub(super) fn noise(root: &Path, seeds: &Seeds) -> Result<Clips, DataError> {
         let expected = "ESC-10's ten class folders".to_owned();
         return Err(DataError::Missing { path: root.to_owned(), expected, remedy: remedy.into() });
     }
-    let classes = sorted(root, |path| path.is_dir())?;
+    let classes = sorted(root, Path::is_dir)?;
     let wrong = |path: &Path, expected: String, found: usize| DataError::Missing {
         path: path.to_owned(),
         expected: format!("{expected} (found {found})"),

@@ -153,7 +153,7 @@ mod tests {
         let spectrograph = Spectrograph::new();
         assert_eq!(spectrograph.draw(&[0.0; 4000]).unwrap(), vec![255; SIDE * SIDE]);
         // Bin 56 of 0..112, a quarter of the rate: row 55 from the top.
-        let tone: Vec<f64> = (0..8000).map(|n| libm::sin(TAU * 56.0 / 223.0 * n as f64)).collect();
+        let tone: Vec<f64> = (0..8000).map(|n| libm::sin(TAU * 56.0 / 223.0 * f64::from(n))).collect();
         let drawn = spectrograph.draw(&tone).unwrap();
         for frame in 0..SIDE {
             let darkest = (0..SIDE).min_by_key(|row| drawn[row * SIDE + frame]);
