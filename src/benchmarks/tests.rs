@@ -15,7 +15,7 @@ fn context(name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> 
         seeds: (0..seeds).collect(),
         device_class: "cpu".to_owned(),
         data: data.iter().map(|&name| (name, Digest::of(b"made-up data"))).collect(),
-        numerics: Digest::of(b"made-up numerics"),
+        numerics: data.iter().map(|&name| (name, Digest::of(b"made-up numerics"))).collect(),
     }
 }
 

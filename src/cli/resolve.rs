@@ -10,7 +10,9 @@ use crate::cli::args::{DeviceChoice, Selection};
 use crate::cli::failure::Failure;
 use crate::cli::pattern;
 use crate::data::{self, Identity, Source, StatCache};
+use crate::digest::Digest;
 use crate::engine::plan::{Context, Plan, Planner};
+use crate::experiment::canary::numerics_digest;
 use crate::protocol::{self, DatasetName, Protocol, ProtocolName, Tier};
 
 /// Where results go when `--out` does not say.
@@ -34,6 +36,7 @@ pub struct Resolved {
     pub missing: BTreeMap<DatasetName, String>,
     /// The results folder.
     pub out: PathBuf,
+    numerics: BTreeMap<DatasetName, Digest>,
     only: Option<String>,
 }
 
@@ -60,7 +63,9 @@ impl Resolved {
     /// Unknown benchmarks, tiers that do not fit `--data`, devices that are not there.
     pub fn new(selection: &Selection, out: PathBuf) -> Result<Self, Failure> {
         let benchmarks = match selection.id.as_str() {
-            "all" => benchmarks::all().iter().copied().filter(|benchmark| benchmark.is_registered()).collect(),
+            "all" => {
+                benchmarks::all().iter().copied().filter(|benchmark| benchmark.is_registered()).collect()
+            }
             id => vec![benchmarks::find(id).map_err(Failure::usage)?],
         };
         let tier = tier(selection)?;
@@ -82,7 +87,8 @@ impl Resolved {
         needed.sort_unstable();
         needed.dedup();
         let cache = StatCache::open(&out);
-        let (mut sources, mut identities, mut missing) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut sources, mut identities) = (BTreeMap::new(), BTreeMap::new());
+        let (mut missing, mut numerics) = (BTreeMap::new(), BTreeMap::new());
         for name in needed {
             let source = source(name, selection.data.as_deref(), &out);
             match data::identify(name, &source, &cache) {
@@ -91,6 +97,8 @@ impl Resolved {
                 Err(error) => drop(missing.insert(name, error.to_string())),
             }
             sources.insert(name, source);
+            let canaries = numerics_digest(&protocol.architectures(name)).map_err(Failure::internal)?;
+            numerics.insert(name, canaries);
         }
         if !identities.is_empty() {
             cache.save().map_err(Failure::internal)?;
@@ -104,6 +112,7 @@ impl Resolved {
             identities,
             missing,
             out,
+            numerics,
             only: selection.only.clone(),
         })
     }
@@ -122,7 +131,7 @@ impl Resolved {
             seeds: (0..most as u64).collect(),
             device_class: self.device_class.clone(),
             data: self.identities.iter().map(|(&name, identity)| (name, identity.digest)).collect(),
-            numerics: crate::experiment::canary::numerics_of,
+            numerics: self.numerics.clone(),
         };
         let mut planner = Planner::new(&context);
         for benchmark in benchmarks {

@@ -162,6 +162,9 @@ pub enum DataError {
         /// Where it leads.
         found: String,
     },
+    /// A synthetic fixture cannot be made.
+    #[error(transparent)]
+    Fixture(#[from] super::synthetic::SettingsError),
     /// The operating system refused.
     #[error(
         "{file}: expected to {action}, found: {source}; check permissions and free space, then run the command again"

@@ -10,6 +10,14 @@ use dfdx::shapes::{Shape, Unit};
 /// dfdx's storage vector of a device: what gradients are kept in. On [`Cpu`] it dereferences to `Vec<E>`.
 pub type Storage1<D, E> = <D as Storage<E>>::Vec;
 
+/// Takes a gradient out of its place, so that it is freed as soon as the caller is done with it.
+///
+/// # Errors
+/// If the device has no room for the empty one that takes its place.
+pub fn take<E, D: Storage<E>>(device: &D, gradient: &mut D::Vec) -> Result<D::Vec, D::Err> {
+    Ok(std::mem::replace(gradient, device.try_alloc_len(0)?))
+}
+
 /// Whether a tensor's elements stand in row-major order without gaps.
 pub fn is_contiguous<S: Shape, E: Unit, T>(tensor: &Tensor<S, E, Cpu, T>) -> bool {
     if S::NUM_DIMS == 0 || tensor.shape().num_elements() == 0 {

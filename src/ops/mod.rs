@@ -1,11 +1,54 @@
 //! Our autograd ops on dfdx tensors: one folder per op, its CPU kernel (and later its CUDA kernel) beside it.
 //!
-//! Layout invariant: activations are **batch innermost**: `(channels, height, width, batch)`, `(features, batch)`,
-//! `(steps, features, batch)`. Every kernel is vectorised over the batch (and so over outputs), whatever the number
-//! of channels.
+//! Layout invariant: activations are **batch innermost**: [`Maps`] `(channels, height, width, batch)`, [`Features`]
+//! `(features, batch)`, [`Series`] `(steps, features, batch)`. Every kernel is vectorised over the batch (and so over
+//! outputs), whatever the number of channels.
 //!
 //! Bit invariant: a kernel's result depends on its inputs alone: not on the instruction set, the number of threads
 //! or what else runs. Reductions run in a fixed order over eight fixed lanes ([`simd`]); parallel parts write
-//! disjoint outputs.
+//! disjoint outputs ([`parallel`]).
+//!
+//! Gradient invariant: an op adds to the gradients of its inputs (`+=`), and takes the gradient of its output out of
+//! the map, which frees it early.
 
+pub mod concat;
+pub mod conv2d;
+pub mod error;
+pub mod flatten;
+pub mod kernel;
+pub mod linear;
+pub mod norm_relu_pool;
+pub mod parallel;
+pub mod parameter;
 pub mod simd;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use dfdx::prelude::{Device, NoneTape, Tensor};
+
+pub use error::OpError;
+pub use parameter::Parameter;
+
+/// Feature maps `(channels, height, width, batch)`.
+pub type Maps<E, D, T = NoneTape> = Tensor<(usize, usize, usize, usize), E, D, T>;
+/// Features `(features, batch)`.
+pub type Features<E, D, T = NoneTape> = Tensor<(usize, usize), E, D, T>;
+/// A series of features `(steps, features, batch)`.
+pub type Series<E, D, T = NoneTape> = Tensor<(usize, usize, usize), E, D, T>;
+
+/// A device that has all our ops.
+pub trait Backend<E: simd::Real>:
+    Device<E> + concat::Concat<E> + conv2d::Conv2d<E> + linear::Linear<E> + norm_relu_pool::NormReluPool<E>
+{
+}
+
+impl<E, D> Backend<E> for D
+where
+    E: simd::Real,
+    D: Device<E>
+        + concat::Concat<E>
+        + conv2d::Conv2d<E>
+        + linear::Linear<E>
+        + norm_relu_pool::NormReluPool<E>,
+{
+}

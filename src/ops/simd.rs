@@ -400,5 +400,13 @@ mod avx2 {
         fn from_array(lanes: [f32; LANES]) -> Self {
             F32(unsafe { _mm256_loadu_ps(lanes.as_ptr()) })
         }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            unsafe {
+                let fours = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+                let twos = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
+                _mm_cvtss_f32(_mm_add_ss(twos, _mm_shuffle_ps::<1>(twos, twos)))
+            }
+        }
     }
 }

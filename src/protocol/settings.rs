@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Architecture, Combine, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier, Training,
+    Architecture, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier, Training,
 };
 
 /// A protocol at a tier: everything that benchmarks take their recipes from.
@@ -200,6 +200,20 @@ impl Protocol {
         counts.benchmarks.get(benchmark).copied().unwrap_or(counts.default)
     }
 
+    /// The networks that recipes on a dataset use.
+    pub fn architectures(&self, dataset: DatasetName) -> Vec<Architecture> {
+        match dataset {
+            DatasetName::Avmnist => {
+                let AvmnistExperts { image, audio, late_fusion, low_rank } = &self.settings.avmnist.experts;
+                [image, audio, late_fusion, low_rank].map(Clone::clone).to_vec()
+            }
+            DatasetName::Mimic => {
+                let MimicExperts { static_, series, inter } = &self.settings.mimic.experts;
+                [static_, series, inter].map(Clone::clone).to_vec()
+            }
+        }
+    }
+
     /// Sets the number of seeds of every benchmark, as `--seeds` asks.
     pub fn set_seeds(&mut self, seeds: usize) {
         self.settings.seeds = SeedCounts { default: seeds, benchmarks: BTreeMap::new() };
@@ -221,6 +235,15 @@ impl std::fmt::Display for ProtocolName {
         f.write_str(match self {
             ProtocolName::Paper => "paper",
             ProtocolName::Released => "released",
+        })
+    }
+}
+
+impl std::fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DatasetName::Avmnist => "avmnist",
+            DatasetName::Mimic => "mimic",
         })
     }
 }
