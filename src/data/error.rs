@@ -116,6 +116,18 @@ pub enum DataError {
         /// What is there; for credentialed data only that it is something else.
         found: String,
     },
+    /// A choice is out of range.
+    #[error(
+        "{option}: expected {expected}, found {found}; choose another value, `--help` says which are possible"
+    )]
+    Choice {
+        /// The choice.
+        option: String,
+        /// What can be chosen.
+        expected: String,
+        /// What was chosen.
+        found: String,
+    },
     /// A file is larger than anything that can be right.
     #[error(
         "{file}: expected {expected}, found {found}: refused before taking memory; check that this is the right file"

@@ -73,7 +73,7 @@ impl BuildOptions {
 
     fn check(&self) -> Result<(), DataError> {
         let wrong = |option: &str, expected: &str, found: String| {
-            Err(DataError::Value { file: option.into(), row: None, expected: expected.into(), found })
+            Err(DataError::Choice { option: option.into(), expected: expected.into(), found })
         };
         if !(0.0..=1.0).contains(&self.aligned_share) {
             return wrong("share of rows in place", "a number from 0 to 1", self.aligned_share.to_string());

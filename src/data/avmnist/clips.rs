@@ -60,11 +60,12 @@ impl Clips {
         &self.pools[pool as usize]
     }
 
-    /// Reads the files, in order.
+    /// Reads files, in order; `remedy` is for those that are missing.
     fn read(
         files: Vec<(PathBuf, Pool)>,
         domain: &str,
-        decode: fn(&Path) -> Result<Vec<f64>, DataError>,
+        remedy: &str,
+        parse: fn(&Path, &[u8]) -> Result<Vec<f64>, DataError>,
     ) -> Result<Self, DataError> {
         let numbers =
             |pool| (0u32..).zip(&files).filter(|(_, (_, of))| *of == pool).map(|(i, _)| i).collect();
@@ -73,8 +74,8 @@ impl Clips {
         let read = files
             .into_par_iter()
             .map(|(path, _)| {
-                let samples = decode(&path)?;
-                let bytes = std::fs::read(&path).map_err(DataError::io(&path, "read it"))?;
+                let bytes = std::fs::read(&path).map_err(DataError::open(&path, "a recording", remedy))?;
+                let samples = parse(&path, &bytes)?;
                 Ok((path, samples, Digest::of(&bytes)))
             })
             .collect::<Vec<Result<_, DataError>>>();
@@ -110,7 +111,8 @@ pub(super) fn speech(fsdd: &Path, speakers: &[String]) -> Result<Clips, DataErro
         named.sort_by(|a, b| a.0.cmp(&b.0));
         files.extend(named.into_iter().map(|(name, pool)| (folder.join(name), pool)));
     }
-    Clips::read(files, "fsdd", wav::read)
+    let remedy = "get the Free Spoken Digit Dataset and pass its folder with --fsdd";
+    Clips::read(files, "fsdd", remedy, wav::parse)
 }
 
 /// Draws noise clips from ESC-10's ten class folders, five from each.
@@ -123,7 +125,7 @@ pub(super) fn noise(root: &Path, seeds: &Seeds) -> Result<Clips, DataError> {
         let expected = "ESC-10's ten class folders".to_owned();
         return Err(DataError::Missing { path: root.to_owned(), expected, remedy: remedy.into() });
     }
-    let classes = sorted(root, |path| path.is_dir())?;
+    let classes = sorted(root, Path::is_dir)?;
     let wrong = |path: &Path, expected: String, found: usize| DataError::Missing {
         path: path.to_owned(),
         expected: format!("{expected} (found {found})"),
@@ -144,7 +146,7 @@ pub(super) fn noise(root: &Path, seeds: &Seeds) -> Result<Clips, DataError> {
         let pool = if number < NOISE_CLASSES_OF_TRAIN { Pool::Train } else { Pool::Test };
         files.extend(chosen.into_iter().map(|i| (clips[i as usize].clone(), pool)));
     }
-    Clips::read(files, "esc-10", ogg::read)
+    Clips::read(files, "esc-10", remedy, ogg::parse)
 }
 
 /// The entries of a folder that pass, sorted by name.

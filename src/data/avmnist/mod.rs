@@ -23,3 +23,8 @@ pub use dataset::{AvmnistDataset, identity, is_rebuilt, load};
 pub fn explain() -> &'static str {
     include_str!("explain.txt")
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::shared as shared_data;

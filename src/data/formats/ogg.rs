@@ -5,8 +5,7 @@
 //! libraries: data with noise is reproducible per platform, data without it everywhere.
 
 use std::f64::consts::PI;
-use std::fs::File;
-use std::io::BufReader;
+use std::io::Cursor;
 use std::path::Path;
 
 use lewton::inside_ogg::OggStreamReader;
@@ -21,20 +20,20 @@ const CUT: f64 = 0.95;
 /// Longest recording that is read, in samples: a few minutes.
 const LONGEST: usize = 1 << 23;
 
-/// Reads a one-channel Ogg Vorbis file and resamples it to 8 kHz; values in [-1, 1].
+/// The samples of a one-channel Ogg Vorbis file, resampled to 8 kHz; values in [-1, 1].
+///
+/// `path` is where `bytes` were read from, for messages.
 ///
 /// # Errors
-/// A missing or unreadable file, one that is no Ogg Vorbis, breaks off, has several channels, or runs for minutes.
-pub fn read(path: &Path) -> Result<Vec<f64>, DataError> {
+/// A file that is no Ogg Vorbis, breaks off, has several channels, or runs for minutes.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<f64>, DataError> {
     let name = || path.display().to_string();
-    let remedy = "get ESC-10 and pass its folder with --esc";
-    let file = File::open(path).map_err(DataError::open(path, "an Ogg Vorbis file", remedy))?;
     let broken = |error: lewton::VorbisError| DataError::Malformed {
         file: name(),
         expected: "a whole Ogg Vorbis file".into(),
         found: error.to_string(),
     };
-    let mut reader = OggStreamReader::new(BufReader::new(file)).map_err(broken)?;
+    let mut reader = OggStreamReader::new(Cursor::new(bytes)).map_err(broken)?;
     let (channels, rate) = (reader.ident_hdr.audio_channels, reader.ident_hdr.audio_sample_rate);
     if channels != 1 || !(RATE..=192_000).contains(&rate) {
         let expected = "one channel at 8,000 to 192,000 Hz".into();
@@ -127,12 +126,26 @@ mod tests {
 
     #[test]
     fn what_is_no_vorbis_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("noise.ogg");
         for bytes in [&b""[..], b"OggS", b"RIFF0000WAVEfmt and more"] {
-            std::fs::write(&path, bytes).unwrap();
-            assert!(matches!(read(&path).err().unwrap(), DataError::Malformed { .. }), "{bytes:?}");
+            let error = parse(Path::new("noise.ogg"), bytes).unwrap_err();
+            assert!(matches!(error, DataError::Malformed { .. }), "{bytes:?}: {error}");
         }
-        assert!(matches!(read(&folder.path().join("none")).err().unwrap(), DataError::Missing { .. }));
+    }
+
+    #[test]
+    fn a_recording_is_whole_or_an_error() {
+        let Some(data) = crate::data::avmnist::shared_data() else {
+            println!("skipped: the shared real data is not here");
+            return;
+        };
+        let path = data.join("esc10/001 - Dog bark/1-100032-A.ogg");
+        let bytes = std::fs::read(&path).unwrap();
+        let samples = parse(&path, &bytes).unwrap();
+        assert!((39_000..=41_000).contains(&samples.len()), "{}", samples.len());
+        assert!(samples.iter().all(|sample| sample.abs() <= 1.1));
+        for cut in [bytes.len() - 1, bytes.len() / 2, 5000, 100] {
+            let error = parse(&path, &bytes[..cut]).unwrap_err();
+            assert!(matches!(error, DataError::Malformed { .. }), "cut to {cut}: {error}");
+        }
     }
 }
