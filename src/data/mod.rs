@@ -12,8 +12,13 @@ pub mod atomic;
 pub mod avmnist;
 mod error;
 pub mod formats;
+mod gather;
 pub mod identity;
+<<<<<<< HEAD
 pub mod synthetic;
+=======
+pub mod mimic;
+>>>>>>> avmnist
 
 pub use error::DataError;
 pub use identity::StatCache;
@@ -48,6 +53,11 @@ pub trait Dataset: Send + Sync {
     /// Writes the given rows of a split, batch innermost: `out[feature * rows.len() + i]` is feature `feature` of
     /// row `rows[i]`. `out` has `dims product * rows.len()` elements.
     fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]);
+
+    /// Why rows could not be read any more, if that has happened; [`Dataset::gather`] then gave NaN.
+    fn fault(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Where a dataset's files are.

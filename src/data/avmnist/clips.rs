@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::build::NoiseOptions;
 use crate::data::DataError;
 use crate::data::formats::{ogg, wav};
 use crate::digest::{Digest, Hasher};
@@ -26,13 +25,23 @@ const NOISE_CLASSES: usize = 10;
 /// Class folders of ESC-10 whose noises are for training.
 const NOISE_CLASSES_OF_TRAIN: usize = 8;
 
-/// One of the two files that a dataset consists of.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// One of the two files that the set consists of, and the recordings that are heard in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pool {
     /// Training and validation rows.
     Train,
     /// Test rows.
     Test,
+}
+
+impl Pool {
+    /// Its name, and that of its folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pool::Train => "train",
+            Pool::Test => "test",
+        }
+    }
 }
 
 /// Samples of recordings, by number.
@@ -51,13 +60,14 @@ impl Clips {
         &self.pools[pool as usize]
     }
 
-    /// Reads the files, in order; the first `train` of `is_train` are the training pool.
+    /// Reads the files, in order.
     fn read(
         files: Vec<(PathBuf, Pool)>,
         domain: &str,
         decode: fn(&Path) -> Result<Vec<f64>, DataError>,
     ) -> Result<Self, DataError> {
-        let numbers = |pool| (0u32..).zip(&files).filter(|(_, (_, of))| *of == pool).map(|(i, _)| i).collect();
+        let numbers =
+            |pool| (0u32..).zip(&files).filter(|(_, (_, of))| *of == pool).map(|(i, _)| i).collect();
         let pools = [numbers(Pool::Train), numbers(Pool::Test)];
         // Collecting keeps the order, and of several errors the first file's.
         let read = files
@@ -107,12 +117,11 @@ pub(super) fn speech(fsdd: &Path, speakers: &[String]) -> Result<Clips, DataErro
 ///
 /// # Errors
 /// Another number of class folders, too few clips in one, or a clip that cannot be read.
-pub(super) fn noise(options: &NoiseOptions, seeds: &Seeds) -> Result<Clips, DataError> {
-    let root = &options.esc;
+pub(super) fn noise(root: &Path, seeds: &Seeds) -> Result<Clips, DataError> {
     let remedy = "get ESC-10 and pass the folder that holds its class folders with --esc";
     if !root.is_dir() {
         let expected = "ESC-10's ten class folders".to_owned();
-        return Err(DataError::Missing { path: root.clone(), expected, remedy: remedy.into() });
+        return Err(DataError::Missing { path: root.to_owned(), expected, remedy: remedy.into() });
     }
     let classes = sorted(root, |path| path.is_dir())?;
     let wrong = |path: &Path, expected: String, found: usize| DataError::Missing {

@@ -78,11 +78,7 @@ struct Moments {
 /// Sums of pixels and of their products: integers, so the order in which threads add them does not matter.
 fn moments(images: &[u8], pixels: usize) -> Moments {
     let empty = || Moments { sums: vec![0; pixels], products: vec![0; pixels * pixels] };
-    images
-        .par_chunks(PIECE * pixels)
-        .map(|images| piece(images, pixels))
-        .fold(empty, add)
-        .reduce(empty, add)
+    images.par_chunks(PIECE * pixels).map(|images| piece(images, pixels)).fold(empty, add).reduce(empty, add)
 }
 
 fn add(mut total: Moments, part: Moments) -> Moments {

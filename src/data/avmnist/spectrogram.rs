@@ -125,21 +125,61 @@ fn shade(decibels: &[f64]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use rayon::prelude::*;
+
+    use super::super::{clips, tests::shared};
     use super::*;
+    use crate::data::formats::npy::Dim;
+    use crate::data::formats::npz::Npz;
+
     #[test]
-    fn tmp() {
-        let x = std::fs::read("/tmp/t/avm_X.bin").unwrap();
-        let f = std::fs::read_to_string("/tmp/t/avm_f.txt").unwrap();
-        let s = Spectrograph::new();
-        let t = std::time::Instant::now();
-        let mut bad = 0;
-        for (i, name) in f.lines().enumerate() {
-            let w = crate::data::formats::wav::read(std::path::Path::new(&format!("/work/shared/data/fsdd/recordings/{name}"))).unwrap();
-            let d = s.draw(&w).unwrap();
-            let g = &x[i * 12544..(i + 1) * 12544];
-            let n = d.iter().zip(g).filter(|(a, b)| a != b).count();
-            if n > 0 { bad += 1; println!("{name} {n} len {}", w.len()); }
+    fn the_framing_is_the_first_that_the_generator_finds() {
+        for samples in (112..3000usize).chain([7999, 11_025, 18_262, 20_001]) {
+            let searched = (samples.div_ceil(SIDE) - 1..=samples)
+                .flat_map(|window| (0..window).map(move |overlap| (window, overlap)))
+                .find(|&(window, overlap)| {
+                    let frames = |count: usize| (count * window) as i64 - ((count - 1) * overlap) as i64;
+                    frames(113) > samples as i64 && samples as i64 >= frames(112)
+                });
+            let found = Framing::of(samples).map(|framing| (framing.window, framing.overlap));
+            assert_eq!(found, searched.filter(|(window, _)| *window <= TRANSFORM), "{samples} samples");
         }
-        println!("bad {bad} {:?}", t.elapsed());
+        assert_eq!(Framing::of(111), None);
+        assert_eq!(Framing::of(40_000), None);
+    }
+
+    #[test]
+    fn silence_is_white_and_a_tone_is_a_dark_line() {
+        let spectrograph = Spectrograph::new();
+        assert_eq!(spectrograph.draw(&[0.0; 4000]).unwrap(), vec![255; SIDE * SIDE]);
+        // Bin 56 of 0..112, a quarter of the rate: row 55 from the top.
+        let tone: Vec<f64> = (0..8000).map(|n| libm::sin(TAU * 56.0 / 223.0 * n as f64)).collect();
+        let drawn = spectrograph.draw(&tone).unwrap();
+        for frame in 0..SIDE {
+            let darkest = (0..SIDE).min_by_key(|row| drawn[row * SIDE + frame]);
+            assert_eq!(darkest.map(|row| row.abs_diff(55) <= 1), Some(true), "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn all_2000_golden_spectrograms_match_exactly() {
+        let golden = shared().map(|data| data.with_file_name("golden/fsdd_spectrograms_2000.npz"));
+        let (Some(data), Some(golden)) = (shared(), golden.filter(|golden| golden.is_file())) else {
+            println!("skipped: the golden spectrograms are not here");
+            return;
+        };
+        let side = Dim::Is(SIDE);
+        let golden = Npz::open(&golden).unwrap().array("X", &[Dim::Is(2000), side, side]).unwrap();
+        let speakers = ["jackson", "nicolas", "theo", "yweweler"].map(str::to_owned);
+        let speech = clips::speech(&data.join("fsdd"), &speakers).unwrap();
+        let spectrograph = Spectrograph::new();
+        let images = golden.as_u8().unwrap().par_chunks_exact(SIDE * SIDE);
+        let matching = speech.clips.par_iter().zip(images).filter(|((path, samples), golden)| {
+            let drawn = spectrograph.draw(samples).unwrap();
+            let different = drawn.iter().zip(*golden).filter(|(a, b)| a != b).count();
+            assert_eq!(different, 0, "pixels of {}", path.display());
+            true
+        });
+        assert_eq!(matching.count(), 2000);
     }
 }

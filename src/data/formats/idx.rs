@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::super::DataError;
+use crate::digest::Digest;
 
 /// Type code of unsigned bytes, the only one that MNIST uses.
 const UNSIGNED_BYTES: u8 = 0x08;
@@ -18,6 +19,8 @@ pub struct Idx {
     pub dims: Vec<usize>,
     /// The elements, last index fastest.
     pub bytes: Vec<u8>,
+    /// SHA-256 of the whole file.
+    pub digest: Digest,
 }
 
 /// Reads an idx file of unsigned bytes with `N` dimensions.
@@ -43,7 +46,8 @@ pub fn read<const N: usize>(path: &Path) -> Result<Idx, DataError> {
             _ if header.starts_with(&[0x1f, 0x8b]) => "gzip's magic number; unpack it (gunzip)".to_owned(),
             _ => hexadecimal(&header[..present]),
         };
-        let expected = format!("an idx file of {N}-dimensional bytes, which begins with {}", hexadecimal(&magic));
+        let expected =
+            format!("an idx file of {N}-dimensional bytes, which begins with {}", hexadecimal(&magic));
         return Err(DataError::BadMagic { file: file(), expected, found });
     }
     if !whole {
@@ -65,7 +69,9 @@ pub fn read<const N: usize>(path: &Path) -> Result<Idx, DataError> {
         let found = bytes.len() as u64;
         return Err(DataError::Truncated { file: file(), expected: u128::from(available), found });
     }
-    Ok(Idx { dims: dims.into_iter().map(|dim| dim as usize).collect(), bytes })
+    let digest = Digest::of_reader(header.as_slice().chain(bytes.as_slice()))
+        .map_err(DataError::io(path, "read it"))?;
+    Ok(Idx { dims: dims.into_iter().map(|dim| dim as usize).collect(), bytes, digest })
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -70,7 +70,11 @@ fn resample(input: &[f64], rate: u32) -> Vec<f64> {
             let taps: Vec<f64> = (0..2 * half)
                 .map(|tap| {
                     let at = (tap as f64 - (half - 1) as f64 - fraction) * cut;
-                    if at.abs() >= CROSSINGS { 0.0 } else { sinc(at) * (0.5 + 0.5 * libm::cos(PI * at / CROSSINGS)) }
+                    if at.abs() >= CROSSINGS {
+                        0.0
+                    } else {
+                        sinc(at) * (0.5 + 0.5 * libm::cos(PI * at / CROSSINGS))
+                    }
                 })
                 .collect();
             let sum: f64 = taps.iter().sum();
@@ -111,8 +115,11 @@ mod tests {
         for hertz in [100.0, 1000.0, 3300.0] {
             let resampled = resample(&tone(hertz, 44100.0, 22050), 44100);
             assert_eq!(resampled.len(), 4000);
-            let error: Vec<f64> =
-                resampled.iter().zip(tone(hertz, 8000.0, 4000)).map(|(found, wanted)| found - wanted).collect();
+            let error: Vec<f64> = resampled
+                .iter()
+                .zip(tone(hertz, 8000.0, 4000))
+                .map(|(found, wanted)| found - wanted)
+                .collect();
             assert!(peak(&error) < 2e-3, "{hertz}: {}", peak(&error));
         }
         assert!(peak(&resample(&tone(5000.0, 44100.0, 22050), 44100)) < 2e-3);

@@ -13,9 +13,11 @@ use memmap2::Mmap;
 use super::super::DataError;
 pub use element::{Dtype, Element};
 pub(super) use header::Header;
+pub use rows::NpyRows;
 
 mod element;
 mod header;
+mod rows;
 
 /// What a dimension must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +105,13 @@ impl Npy {
         let Header { dtype, big_endian, fortran, dims, offset } = header;
         let fortran =
             fortran && bytes.all().len() > offset && dims.iter().filter(|&&dim| dim > 1).count() > 1;
-        if !fortran && !(big_endian && dtype.size() > 1) {
+        let swapped = big_endian && dtype.size() > 1;
+        if !fortran && !swapped {
             return Npy { file, dtype, dims, bytes, start: offset };
         }
         let data = &bytes.all()[offset..];
         let mut data = if fortran { c_order(data, dtype.size(), &dims) } else { data.to_vec() };
-        if big_endian {
+        if swapped {
             data.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
         }
         Npy { file, dtype, dims, bytes: Bytes::Owned(data), start: 0 }
@@ -228,7 +231,7 @@ pub fn write<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize], values
         let message = format!("{} values do not fill an array of shape {dims:?}", values.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    out.write_all(&Header::write(T::DTYPE, dims))?;
+    write_header::<T>(out, dims)?;
     let mut buffer = Vec::with_capacity(1 << 16);
     for part in values.chunks(1 << 13) {
         buffer.clear();
@@ -236,6 +239,14 @@ pub fn write<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize], values
         out.write_all(&buffer)?;
     }
     Ok(())
+}
+
+/// Writes the header of an array whose elements the caller writes itself, in C order and little-endian.
+///
+/// # Errors
+/// When `out` refuses.
+pub fn write_header<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize]) -> io::Result<()> {
+    out.write_all(&Header::write(T::DTYPE, dims))
 }
 
 /// Checks dimensions against what they must be.

