@@ -14,11 +14,8 @@ mod error;
 pub mod formats;
 mod gather;
 pub mod identity;
-<<<<<<< HEAD
 pub mod synthetic;
-=======
 pub mod mimic;
->>>>>>> avmnist
 
 pub use error::DataError;
 pub use identity::StatCache;
