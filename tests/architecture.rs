@@ -5,7 +5,22 @@ use std::path::{Path, PathBuf};
 
 /// What each module may import, besides itself and the leaves.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("cli", &["benchmarks", "gate", "report", "engine", "experiment", "models", "data", "protocol", "ops", "device", "stats"]),
+    (
+        "cli",
+        &[
+            "benchmarks",
+            "gate",
+            "report",
+            "engine",
+            "experiment",
+            "models",
+            "data",
+            "protocol",
+            "ops",
+            "device",
+            "stats",
+        ],
+    ),
     ("benchmarks", &["engine", "protocol"]),
     ("gate", &["benchmarks", "engine", "protocol", "stats"]),
     ("report", &["benchmarks", "engine", "gate", "protocol", "stats"]),
@@ -101,9 +116,8 @@ fn imports_run_downwards_only() {
             continue;
         };
         for import in imports(&code) {
-            let fine = import == module
-                || LEAVES.contains(&import.as_str())
-                || allowed.contains(&import.as_str());
+            let fine =
+                import == module || LEAVES.contains(&import.as_str()) || allowed.contains(&import.as_str());
             if !fine {
                 wrong.push(format!("src/{file} imports crate::{import}"));
             }

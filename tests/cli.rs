@@ -26,12 +26,14 @@ fn a_table_is_trained_once_printed_written_and_gated() {
     }
 
     // No ranges yet: not measured is not passed.
-    let check = |code| bench.expect(code, &["check", "table2", "--only", "table2:mortality:static", "--seeds", "2"]);
+    let check =
+        |code| bench.expect(code, &["check", "table2", "--only", "table2:mortality:static", "--seeds", "2"]);
     check(3);
     // Accepting wants every cell that is asked for, and a reason.
     bench.expect(2, &["accept", "table2"]);
     bench.expect(3, &["accept", "table2", "--seeds", "2", "--reason", "not all cells are here"]);
-    let accept = &["accept", "table2", "--only", "table2:mortality:static", "--seeds", "2", "--reason", "test"];
+    let accept =
+        &["accept", "table2", "--only", "table2:mortality:static", "--seeds", "2", "--reason", "test"];
     bench.expect(0, accept);
     check(0);
 
@@ -129,19 +131,30 @@ fn a_full_disk_is_an_error_and_leaves_nothing_half_written() {
 }
 
 #[test]
-fn a_data_file_changed_after_planning_voids_the_run() {
+fn a_damaged_data_file_is_named_and_a_damaged_fixture_is_made_again() {
     let bench = Bench::new();
-    bench.expect(0, &["data", "status"]);
-    bench.expect(0, SMALL);
-    let fixture = files(&bench.path("results")).into_iter().find(|f| f.extension().is_some_and(|e| e == "npz")).unwrap();
-    let path = bench.path("results").join(fixture);
-    let mut bytes = std::fs::read(&path).unwrap();
+    bench.expect(0, &["data", "status", "mimic"]);
+    let fixture = bench.path("results/fixtures/mimic/im.npz");
+    let real = bench.path("data/mimic/im.npz");
+    std::fs::create_dir_all(real.parent().unwrap()).unwrap();
+    std::fs::copy(&fixture, &real).unwrap();
+    bench.expect(0, &["data", "verify", "mimic", "--data", "data"]);
+    let sound = std::fs::read(&real).unwrap();
+    let mut bytes = sound.clone();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    let ran = bench.run(&["data", "verify", "mimic"]);
-    assert_ne!(ran.code, 0);
-    assert!(ran.stderr.contains("npz"), "{}", ran.stderr);
+    std::fs::write(&real, &bytes).unwrap();
+    let ran = bench.expect(3, &["data", "verify", "mimic", "--data", "data"]);
+    assert!(ran.stderr.contains("im.npz"), "{}", ran.stderr);
+    // Training on it fails the same way, and leaves no result.
+    let ran = bench.run(&["reproduce", "table2", "--only", "table2:mortality:static", "--data", "data"]);
+    assert!(ran.code == 3 || ran.code == 4, "{}", ran.code);
+    assert!(ran.stderr.contains("im.npz"), "{}", ran.stderr);
+    assert_eq!(bench.results("results"), []);
+
+    std::fs::write(&fixture, &bytes).unwrap();
+    bench.expect(0, &["data", "verify", "mimic"]);
+    assert_eq!(std::fs::read(&fixture).unwrap(), sound);
 }
 
 #[test]
@@ -149,7 +162,20 @@ fn list_shows_the_whole_paper_and_explain_the_data() {
     let bench = Bench::new();
     let list = bench.json(&["list", "--json"]);
     let ids: Vec<_> = list.as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned()).collect();
-    for id in ["table1", "table2", "table3", "table5", "table-b6", "table-c7", "figure2", "figure3", "figure4", "figure5", "figure-b6", "figure-b7"] {
+    for id in [
+        "table1",
+        "table2",
+        "table3",
+        "table5",
+        "table-b6",
+        "table-c7",
+        "figure2",
+        "figure3",
+        "figure4",
+        "figure5",
+        "figure-b6",
+        "figure-b7",
+    ] {
         assert!(ids.contains(&id.to_owned()), "{id} in {ids:?}");
     }
     let text = bench.expect(0, &["list"]).stdout;

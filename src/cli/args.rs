@@ -94,7 +94,9 @@ Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusi
         expected: PathBuf,
     },
     /// Rewrites expected ranges from the store, as a prediction interval, with a reason.
-    #[command(after_help = "Examples:\n  i2m2 accept table2 --reason 'first reviewed ranges, all verdicts read'")]
+    #[command(
+        after_help = "Examples:\n  i2m2 accept table2 --reason 'first reviewed ranges, all verdicts read'"
+    )]
     Accept {
         /// What is accepted.
         #[command(flatten)]
@@ -297,19 +299,29 @@ pub enum StoreCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Removes what no longer serves: temporary files, quarantined entries, half-trained states.
+    /// Removes what no longer serves: temporary files and quarantined entries.
+    #[command(after_help = "Examples:\n  i2m2 store gc --dry-run\n  i2m2 store gc --corrupt --states")]
     Gc {
         /// Says what would be removed.
         #[arg(long)]
         dry_run: bool,
+        /// Also entries that are damaged (every file is hashed).
+        #[arg(long)]
+        corrupt: bool,
+        /// Also the states of half-trained runs, which can otherwise be continued.
+        #[arg(long)]
+        states: bool,
     },
     /// Writes stored runs into a folder that `import` reads.
     Export {
         /// The folder; must not exist yet.
         to: PathBuf,
         /// Leaves weights and logits out.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "credentialed")]
         without_weights: bool,
+        /// Includes weights and logits of runs on credentialed data (MIMIC-III), which otherwise stay here.
+        #[arg(long)]
+        credentialed: bool,
     },
     /// Takes in what `export` wrote, after verifying it.
     Import {

@@ -6,16 +6,16 @@
 use std::io::{IsTerminal, Write};
 
 /// Writes to stdout.
-pub fn data(text: &str) -> anyhow::Result<()> {
+pub fn data(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+        result => result,
     }
 }
 
 /// Writes a value to stdout as pretty JSON.
-pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+pub fn json(value: &impl serde::Serialize) -> std::io::Result<()> {
     data(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 

@@ -17,7 +17,8 @@ mod tests {
     #[test]
     fn a_pattern_is_an_id_a_row_or_a_column() {
         let cell = CellId { benchmark: "table2".into(), column: "mortality".into(), row: "i2m2".into() };
-        for pattern in ["table2:mortality:i2m2", "table2:*:i2m2", "*", "i2m2", "mort*", "table2:mortality:*"] {
+        for pattern in ["table2:mortality:i2m2", "table2:*:i2m2", "*", "i2m2", "mort*", "table2:mortality:*"]
+        {
             assert!(matches(pattern, &cell), "{pattern}");
         }
         for pattern in ["table1:*", "intra", "i2m", "table2", ""] {

@@ -60,7 +60,9 @@ impl Resolved {
     /// Unknown benchmarks, tiers that do not fit `--data`, devices that are not there.
     pub fn new(selection: &Selection, out: PathBuf) -> Result<Self, Failure> {
         let benchmarks = match selection.id.as_str() {
-            "all" => benchmarks::all().iter().copied().filter(|benchmark| benchmark.is_registered()).collect(),
+            "all" => {
+                benchmarks::all().iter().copied().filter(|benchmark| benchmark.is_registered()).collect()
+            }
             id => vec![benchmarks::find(id).map_err(Failure::usage)?],
         };
         let tier = tier(selection)?;

@@ -14,11 +14,13 @@ mod error;
 pub mod formats;
 mod gather;
 pub mod identity;
-pub mod synthetic;
 pub mod mimic;
+mod open;
+pub mod synthetic;
 
 pub use error::DataError;
 pub use identity::StatCache;
+pub use open::{Prepared, explain, identify, is_calibrated, open, verify};
 
 /// A part of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -50,7 +50,10 @@ pub struct Finding {
 
 /// Holds measured cells against expected ranges.
 pub fn check(cells: &[Measured<'_>], expected: Option<&Expected>) -> Vec<Finding> {
-    cells.iter().map(|cell| find(cell, expected.and_then(|expected| expected.cells.get(&cell.cell)))).collect()
+    cells
+        .iter()
+        .map(|cell| find(cell, expected.and_then(|expected| expected.cells.get(&cell.cell))))
+        .collect()
 }
 
 /// The worst of all findings; nothing found is not a pass.
@@ -72,7 +75,10 @@ fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
         return finding(Outcome::NotMeasured, cell.missing.unwrap_or("not in the store").to_owned());
     };
     let Some(range) = range else {
-        return finding(Outcome::NotMeasured, format!("{mean:.2} has no expected range yet; `i2m2 accept` writes one"));
+        return finding(
+            Outcome::NotMeasured,
+            format!("{mean:.2} has no expected range yet; `i2m2 accept` writes one"),
+        );
     };
     if !range.holds(mean) {
         let message = format!("{mean:.2} is out of its expected range [{:.2}, {:.2}]", range.low, range.high);
@@ -106,8 +112,14 @@ mod tests {
     }
 
     fn expected(verdict: Verdict) -> Expected {
-        let mut expected =
-            Expected::new("t", Tier::Paper, ProtocolName::Paper, "cpu", "made up for this test", "2026-01-01".into());
+        let mut expected = Expected::new(
+            "t",
+            Tier::Paper,
+            ProtocolName::Paper,
+            "cpu",
+            "made up for this test",
+            "2026-01-01".into(),
+        );
         let range = Range::predict(&[70.0, 71.0, 72.0], 3, "percent", verdict.to_string(), vec![]).unwrap();
         expected.cells.insert("t:c:r".into(), range);
         expected
@@ -133,6 +145,9 @@ mod tests {
     fn a_new_verdict_counts_and_an_accepted_one_does_not() {
         assert_eq!(outcome(Some(71.0), Verdict::Different, Some(Verdict::Reproduced)), Outcome::Failed);
         assert_eq!(outcome(Some(71.0), Verdict::Different, Some(Verdict::Different)), Outcome::Pass);
-        assert_eq!(outcome(Some(71.0), Verdict::Inconclusive, Some(Verdict::Reproduced)), Outcome::NotMeasured);
+        assert_eq!(
+            outcome(Some(71.0), Verdict::Inconclusive, Some(Verdict::Reproduced)),
+            Outcome::NotMeasured
+        );
     }
 }

@@ -100,13 +100,20 @@ pub enum ExpectedError {
 impl Range {
     /// The prediction interval mean +- t(0.995, n - 1) s sqrt(1/n + 1/m) for the mean of `new_seeds` further seeds, at
     /// least the unit's floor wide to either side. One seed has no spread: the floor alone, four times.
-    pub fn predict(values: &[f64], new_seeds: usize, unit: &str, verdict: String, keys: Vec<Digest>) -> Option<Self> {
+    pub fn predict(
+        values: &[f64],
+        new_seeds: usize,
+        unit: &str,
+        verdict: String,
+        keys: Vec<Digest>,
+    ) -> Option<Self> {
         let n = values.len();
         if n == 0 || new_seeds == 0 || values.iter().any(|value| !value.is_finite()) {
             return None;
         }
         let summary = stats::Summary::of(values)?;
-        let single = stats::Interval { low: summary.mean - 4.0 * floor(unit), high: summary.mean + 4.0 * floor(unit) };
+        let single =
+            stats::Interval { low: summary.mean - 4.0 * floor(unit), high: summary.mean + 4.0 * floor(unit) };
         let interval = stats::prediction_interval(&summary, new_seeds, floor(unit)).unwrap_or(single);
         Some(Range {
             n,
@@ -178,12 +185,18 @@ impl Expected {
         let invalid = |problem: String| ExpectedError::Invalid { path: path.to_owned(), problem };
         let expected: Expected = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if expected.schema != SCHEMA {
-            return Err(invalid(format!("schema {} is not known (this version knows {SCHEMA})", expected.schema)));
+            return Err(invalid(format!(
+                "schema {} is not known (this version knows {SCHEMA})",
+                expected.schema
+            )));
         }
         for (id, range) in &expected.cells {
             let ordered = range.low <= range.mean && range.mean <= range.high;
             if !ordered {
-                return Err(invalid(format!("cell `{id}`: mean {} is not within [{}, {}]", range.mean, range.low, range.high)));
+                return Err(invalid(format!(
+                    "cell `{id}`: mean {} is not within [{}, {}]",
+                    range.mean, range.low, range.high
+                )));
             }
         }
         Ok(Some(expected))

@@ -61,7 +61,8 @@ impl Bench {
             .unwrap()
             .iter()
             .map(|run| {
-                let text = |name: &str| run[name].as_str().unwrap_or_else(|| panic!("{name} in {run}")).to_owned();
+                let text =
+                    |name: &str| run[name].as_str().unwrap_or_else(|| panic!("{name} in {run}")).to_owned();
                 (text("key"), text("weights"), text("logits"), run["metrics"].clone())
             })
             .collect();

@@ -29,7 +29,9 @@ pub fn run(command: &DataCommand, out: Option<&Path>, quiet: bool) -> Result<Exi
 
 fn build_avmnist(options: &BuildAvmnist, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
     let Some(out) = out else {
-        return Err(Failure::usage("data build needs --out DIR, the folder to build, for example --out data/avmnist"));
+        return Err(Failure::usage(
+            "data build needs --out DIR, the folder to build, for example --out data/avmnist",
+        ));
     };
     let mut build = BuildOptions::new(options.mnist.clone(), options.fsdd.clone(), out.to_owned());
     build.noise = match (options.noise_power, &options.esc) {
@@ -50,7 +52,12 @@ fn build_avmnist(options: &BuildAvmnist, out: Option<&Path>, quiet: bool) -> Res
     bar.finish_and_clear();
     let report = report.map_err(Failure::not_measured)?;
     output::json(&report)?;
-    output::note(&format!("built {} ({:.1} MB), digest {}", out.display(), report.bytes as f64 / 1e6, report.digest));
+    output::note(&format!(
+        "built {} ({:.1} MB), digest {}",
+        out.display(),
+        report.bytes as f64 / 1e6,
+        report.digest
+    ));
     Ok(Exit::Success)
 }
 
@@ -91,7 +98,11 @@ impl State {
             digest: identity.as_ref().map(|identity| identity.digest.to_string()),
             files: files
                 .iter()
-                .map(|file| File { name: file.name.clone(), bytes: file.stat.size, sha256: file.digest.to_string() })
+                .map(|file| File {
+                    name: file.name.clone(),
+                    bytes: file.stat.size,
+                    sha256: file.digest.to_string(),
+                })
                 .collect(),
             problem,
         }
@@ -117,7 +128,11 @@ fn status(only: Option<DatasetName>, data: Option<&Path>, json: bool, out: &Path
         .into_iter()
         .map(|name| {
             let source = resolve::source(name, data, out);
-            State::new(name, &source, data::identify(name, &source, &cache).map_err(|error| error.to_string()))
+            State::new(
+                name,
+                &source,
+                data::identify(name, &source, &cache).map_err(|error| error.to_string()),
+            )
         })
         .collect();
     if states.iter().any(|state| state.here) {

@@ -47,7 +47,11 @@ pub fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure>
                 Status::Registered(_) => "registered".to_owned(),
                 Status::NotYet(why) => format!("not yet: {why}"),
             },
-            data: benchmark.needs.iter().map(|needs| Need { name: needs.title(), here: here(needs) }).collect(),
+            data: benchmark
+                .needs
+                .iter()
+                .map(|needs| Need { name: needs.title(), here: here(needs) })
+                .collect(),
         })
         .collect();
     if json {

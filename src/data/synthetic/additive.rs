@@ -141,7 +141,8 @@ impl Additive {
 /// between the thresholds at which the label overtakes the best other label of a pair of states.
 fn line_search(table: &Table, scores: &Additive, which: usize, classes: usize) -> Option<f64> {
     let of_first = which < scores.first.len();
-    let (own, others) = if of_first { (which, table.second) } else { (which - scores.first.len(), table.first) };
+    let (own, others) =
+        if of_first { (which, table.second) } else { (which - scores.first.len(), table.first) };
     let (state, y) = (own / classes, own % classes);
     let (mine, theirs) =
         if of_first { (&scores.first, &scores.second) } else { (&scores.second, &scores.first) };
@@ -150,9 +151,9 @@ fn line_search(table: &Table, scores: &Additive, which: usize, classes: usize) -
     let mut thresholds: Vec<(f64, f64)> = Vec::with_capacity(others);
     for other in 0..others {
         let g = &theirs[other * classes..][..classes];
-        let rival = (0..classes).filter(|&k| k != y).reduce(|best, k| {
-            if mine[k] + g[k] > mine[best] + g[best] { k } else { best }
-        })?;
+        let rival = (0..classes)
+            .filter(|&k| k != y)
+            .reduce(|best, k| if mine[k] + g[k] > mine[best] + g[best] { k } else { best })?;
         let p = |label| if of_first { table.at(state, other, label) } else { table.at(other, state, label) };
         thresholds.push((mine[rival] + g[rival] - g[y], p(y) - p(rival)));
     }

@@ -75,7 +75,12 @@ impl StaticState {
         for (i, state) in states.iter().enumerate() {
             let [low, high] = state.age;
             let valid = low > 0.0 && low < high && state.flags()[..3].iter().all(|&flag| flag < 2);
-            require(valid && state.admission < 3, place, "an age band, flags 0 or 1, admission 0 to 2", state)?;
+            require(
+                valid && state.admission < 3,
+                place,
+                "an age band, flags 0 or 1, admission 0 to 2",
+                state,
+            )?;
             let apart = |other: &Self| other.age[1] <= low || high <= other.age[0];
             let told = states[..i].iter().all(|other| other.flags() != state.flags() || apart(other));
             require(told, place, "states that differ in a flag or in their age band", state)?;
@@ -103,9 +108,19 @@ impl StaticState {
 impl SeriesSettings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         let place = "rendering.series";
-        require(self.channels.len() == CHANNELS, place, &format!("{CHANNELS} channels"), self.channels.len())?;
+        require(
+            self.channels.len() == CHANNELS,
+            place,
+            &format!("{CHANNELS} channels"),
+            self.channels.len(),
+        )?;
         let valid = |&(k, sign): &(usize, i8)| 0 < k && k < STEPS && sign.abs() == 1;
-        require(self.patterns.iter().all(valid), place, "1 to 23 half waves and a sign 1 or -1", &self.patterns)?;
+        require(
+            self.patterns.iter().all(valid),
+            place,
+            "1 to 23 half waves and a sign 1 or -1",
+            &self.patterns,
+        )?;
         let distinct: std::collections::BTreeSet<_> = self.patterns.iter().collect();
         require(distinct.len() == self.patterns.len(), place, "patterns that differ", &self.patterns)?;
         let gain = self.patterns.iter().map(|&(k, _)| noise_gain(&cosine(k, STEPS))).fold(0.0, f64::max);
@@ -148,8 +163,10 @@ impl SeriesSettings {
             let wave = cosine(k, STEPS);
             let along = wave.iter().zip(values[channel..].iter().step_by(CHANNELS));
             let energy: f64 = wave.iter().map(|w| w * w).sum();
-            f64::from(sign) * self.channels[channel].amplitude.signum()
-                * along.map(|(w, &v)| w * f64::from(v)).sum::<f64>() / energy
+            f64::from(sign)
+                * self.channels[channel].amplitude.signum()
+                * along.map(|(w, &v)| w * f64::from(v)).sum::<f64>()
+                / energy
         };
         let scores: Vec<f64> = self.patterns.iter().map(projection).collect();
         (0..scores.len()).max_by(|&i, &j| scores[i].total_cmp(&scores[j])).unwrap()

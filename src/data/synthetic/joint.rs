@@ -70,7 +70,8 @@ impl Factor {
             evidence.favours.iter().map(weights).collect()
         };
         let dropped = libm::exp(-settings.selection.strength);
-        let kept = |&selected: &usize| (0..classes).map(|y| if y == selected { 1.0 } else { dropped }).collect();
+        let kept =
+            |&selected: &usize| (0..classes).map(|y| if y == selected { 1.0 } else { dropped }).collect();
         Factor {
             task: settings.task,
             prior: settings.prior.clone(),
@@ -104,8 +105,10 @@ impl Joint {
         let mut cells = Vec::with_capacity(self.first * self.second * own.classes());
         for a in 0..self.first {
             for b in 0..self.second {
-                let total = |factor: &Factor| (0..factor.classes()).map(|y| factor.weight(a, b, y)).sum::<f64>();
-                let others: f64 = self.factors.iter().filter(|factor| factor.task != task).map(total).product();
+                let total =
+                    |factor: &Factor| (0..factor.classes()).map(|y| factor.weight(a, b, y)).sum::<f64>();
+                let others: f64 =
+                    self.factors.iter().filter(|factor| factor.task != task).map(total).product();
                 cells.extend((0..own.classes()).map(|y| own.weight(a, b, y) * others));
             }
         }
@@ -125,7 +128,8 @@ impl Joint {
             tuples = tuples.iter().flat_map(longer).collect();
         }
         let given = |labels: &[usize], states: usize, weight: fn(&Factor, usize, usize) -> f64| -> Vec<f64> {
-            let product = |state| self.factors.iter().zip(labels).map(|(f, &y)| weight(f, state, y)).product();
+            let product =
+                |state| self.factors.iter().zip(labels).map(|(f, &y)| weight(f, state, y)).product();
             (0..states).map(product).collect()
         };
         let first: Vec<Vec<f64>> =

@@ -62,14 +62,25 @@ impl PictureSettings {
 
     pub(super) fn check(&self, place: &str) -> Result<(), SettingsError> {
         let modes: Vec<_> = self.patterns.iter().chain(&self.nuisances).collect();
-        let inside = |[down, across]: &[usize; 2]| *down < self.side && *across < self.side && down + across > 0;
-        require(modes.iter().all(|mode| inside(mode)), place, "half waves from 0 to below side, not both 0", &modes)?;
+        let inside =
+            |[down, across]: &[usize; 2]| *down < self.side && *across < self.side && down + across > 0;
+        require(
+            modes.iter().all(|mode| inside(mode)),
+            place,
+            "half waves from 0 to below side, not both 0",
+            &modes,
+        )?;
         let distinct: std::collections::BTreeSet<_> = modes.iter().collect();
         require(distinct.len() == modes.len(), place, "modes that differ", &modes)?;
         // Half a unit more for rounding to whole numbers.
         let gain = self.patterns.iter().map(|&mode| noise_gain(&self.mode(mode))).fold(0.0, f64::max);
         let needed = 2.0 * gain * (self.noise + 0.5);
-        require(self.amplitude > needed, place, &format!("amplitude above {needed:.1} for this noise"), self.amplitude)
+        require(
+            self.amplitude > needed,
+            place,
+            &format!("amplitude above {needed:.1} for this noise"),
+            self.amplitude,
+        )
     }
 }
 
@@ -84,7 +95,8 @@ impl<'a> Painter<'a> {
         let PictureSettings { base, amplitude, nuisance_amplitude: swing, noise, .. } = *self.settings;
         let weights: Vec<f64> = self.nuisances.iter().map(|_| stream.uniform_in(-swing, swing)).collect();
         for (i, pattern) in self.patterns[state].iter().enumerate() {
-            let nuisance: f64 = self.nuisances.iter().zip(&weights).map(|(mode, weight)| weight * mode[i]).sum();
+            let nuisance: f64 =
+                self.nuisances.iter().zip(&weights).map(|(mode, weight)| weight * mode[i]).sum();
             out.push(pixel(base + amplitude * pattern + nuisance + stream.uniform_in(-noise, noise)));
         }
     }

@@ -35,7 +35,8 @@ impl References {
         let by_likelihood = fit.accuracy(table);
         let improved = additive::improve(table, fit).accuracy(table);
         // Predictors from one modality, or from none, are log-additive too.
-        let [first, second, majority] = [table.best_given_first(), table.best_given_second(), table.majority()];
+        let [first, second, majority] =
+            [table.best_given_first(), table.best_given_second(), table.majority()];
         References {
             bayes: 100.0 * table.bayes(),
             log_additive: 100.0 * improved.max(first).max(second),
@@ -74,12 +75,14 @@ impl Table {
     }
 
     fn best_given_first(&self) -> f64 {
-        let joint = |a| (0..self.classes).map(move |y| (0..self.second).map(|b| self.at(a, b, y)).sum::<f64>());
+        let joint =
+            |a| (0..self.classes).map(move |y| (0..self.second).map(|b| self.at(a, b, y)).sum::<f64>());
         (0..self.first).map(|a| joint(a).fold(0.0, f64::max)).sum()
     }
 
     fn best_given_second(&self) -> f64 {
-        let joint = |b| (0..self.classes).map(move |y| (0..self.first).map(|a| self.at(a, b, y)).sum::<f64>());
+        let joint =
+            |b| (0..self.classes).map(move |y| (0..self.first).map(|a| self.at(a, b, y)).sum::<f64>());
         (0..self.second).map(|b| joint(b).fold(0.0, f64::max)).sum()
     }
 

@@ -145,8 +145,8 @@ impl Settings {
 
     /// Reads and checks settings.
     pub fn parse(dataset: DatasetName, text: &str) -> Result<Self, SettingsError> {
-        let settings: Settings =
-            toml::from_str(text).map_err(|source| SettingsError::Syntax { dataset, source: Box::new(source) })?;
+        let settings: Settings = toml::from_str(text)
+            .map_err(|source| SettingsError::Syntax { dataset, source: Box::new(source) })?;
         settings.check()?;
         Ok(settings)
     }
@@ -204,7 +204,12 @@ impl TaskSettings {
         let classes = self.task.classes();
         let place = |what: &str| format!("{:?}: {what}", self.task);
         let known = |labels: &[usize]| labels.iter().all(|&label| label < classes);
-        require(self.prior.len() == classes, &place("prior"), &format!("{classes} weights"), self.prior.len())?;
+        require(
+            self.prior.len() == classes,
+            &place("prior"),
+            &format!("{classes} weights"),
+            self.prior.len(),
+        )?;
         require(
             self.prior.iter().all(|&weight| weight > 0.0 && weight.is_finite()),
             &place("prior"),
@@ -214,14 +219,24 @@ impl TaskSettings {
         for (what, evidence, states) in [("first", &self.first, first), ("second", &self.second, second)] {
             let found = &evidence.favours;
             require(found.len() == states, &place(what), &format!("{states} states"), found.len())?;
-            require(found.iter().all(|labels| known(labels)), &place(what), &format!("labels below {classes}"), found)?;
+            require(
+                found.iter().all(|labels| known(labels)),
+                &place(what),
+                &format!("labels below {classes}"),
+                found,
+            )?;
             let finite = evidence.strength.is_finite() && evidence.decay.is_finite();
             require(finite, &place(what), "finite numbers", (evidence.strength, evidence.decay))?;
         }
         let Selection { strength, selects } = &self.selection;
         let shape = selects.len() == first && selects.iter().all(|row| row.len() == second);
         require(shape, &place("selects"), &format!("{first} rows of {second} labels"), selects)?;
-        require(selects.iter().all(|row| known(row)), &place("selects"), &format!("labels below {classes}"), selects)?;
+        require(
+            selects.iter().all(|row| known(row)),
+            &place("selects"),
+            &format!("labels below {classes}"),
+            selects,
+        )?;
         require(*strength >= 0.0 && strength.is_finite(), &place("strength"), "a number from 0", strength)
     }
 }
