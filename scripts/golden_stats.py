@@ -31,6 +31,7 @@ for a, b, margin in samples:
     welch.append(
         {
             "a": a, "b": b, "margin": margin, "df": test.df, "p_equal": test.pvalue,
+            "p_not_above": stats.ttest_ind(a, b, equal_var=False, alternative="greater").pvalue,
             "p_apart": stats.t.sf((margin - value) / error, test.df),
             "half_width": stats.t.ppf(0.975, test.df) * error,
         }

@@ -83,6 +83,14 @@ impl Column {
         Column { id, group: "", head: Head::text(head) }
     }
 
+    /// Group and head: `ICD-9 140 – 239`.
+    pub fn full_head(&self) -> String {
+        match self.group {
+            "" => self.head.text.to_owned(),
+            group => format!("{group} {}", self.head.text),
+        }
+    }
+
     /// The column under a group of columns.
     pub const fn under(self, group: &'static str) -> Self {
         Column { group, ..self }

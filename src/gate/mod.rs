@@ -5,9 +5,11 @@
 //! reason and the keys that justify it.
 
 pub mod check;
+mod claims;
 pub mod expected;
 mod margins;
 mod verdict;
 
+pub use claims::{Claim, ClaimError, ClaimVerdict, Comparison, TestedClaim, claims, test_claims};
 pub use margins::{Margin, MarginError, margin_of, margins};
 pub use verdict::{Judgement, Reading, StdReading, Verdict, decide};

@@ -100,7 +100,8 @@ pub fn decide(
         return plain(Verdict::NotComparable(tier), "", difference);
     }
     if calibrated {
-        return plain(Verdict::Calibrated, "the data was built with this number in view", difference);
+        let why = published.and_then(|published| published.calibrated.as_deref());
+        return plain(Verdict::Calibrated, why.unwrap_or("the data was built with it in view"), difference);
     }
     let inconclusive = |reason| plain(Verdict::Inconclusive, reason, difference);
     let Some(published) = published else { return inconclusive("the paper prints no number here") };

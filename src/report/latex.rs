@@ -153,7 +153,7 @@ fn notes(report: &Report) -> Vec<String> {
         let values: Vec<String> = columns
             .iter()
             .filter_map(|column| Some((column, reference.values.get(column.id)?)))
-            .map(|(column, value)| format!("{} {value:.2}", head(&column.head)))
+            .map(|(column, value)| format!("{} {value:.2}", escape(&column.full_head())))
             .collect();
         notes.push(format!("{}: {}.", escape(&reference.label), values.join(", ")));
     }
@@ -176,6 +176,8 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("$<$"),
             '>' => escaped.push_str("$>$"),
             '–' => escaped.push_str("--"),
+            '“' => escaped.push_str("``"),
+            '”' => escaped.push_str("''"),
             '±' => escaped.push_str("$\\pm$"),
             '′' => escaped.push_str("$'$"),
             'ŷ' => escaped.push_str("$\\hat{y}$"),

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Exporter, FrameError, Report, text::full_head, words};
+use super::{Exporter, FrameError, Report, words};
 
 /// GitHub-flavoured Markdown.
 pub struct Markdown;
@@ -22,7 +22,7 @@ impl Exporter for Markdown {
         }
         heads.extend(layout.checks.iter().map(|check| format!("{} {}", check.group, check.head)));
         for column in layout.columns {
-            let head = full_head(column);
+            let head = column.full_head();
             heads.extend([format!("{head}: ours"), "paper".to_owned()]);
             heads.extend(words::shows_verdicts(report).then(|| "verdict".to_owned()));
         }
@@ -42,13 +42,8 @@ impl Exporter for Markdown {
             cells.extend(row.checks.iter().map(|&mark| if mark { "✓" } else { "✗" }.to_owned()));
             for column in layout.columns {
                 let cell = report.cell(row.id, column.id);
-                let pair = |words: Option<(String, Option<String>)>| match words {
-                    Some((mean, Some(std))) => format!("{mean} ± {std}"),
-                    Some((mean, None)) => mean,
-                    None => "–".to_owned(),
-                };
-                cells.push(pair(cell.and_then(words::ours)));
-                cells.push(pair(cell.and_then(words::paper)));
+                cells.push(words::pair(cell.and_then(words::ours)));
+                cells.push(words::pair(cell.and_then(words::paper)));
                 if words::shows_verdicts(report) {
                     let verdict = cell.map(|cell| cell.judgement.verdict.to_string());
                     cells.push(verdict.unwrap_or_else(|| "not measured".to_owned()));
@@ -61,11 +56,11 @@ impl Exporter for Markdown {
                 .columns
                 .iter()
                 .filter_map(|column| Some((column, reference.values.get(column.id)?)))
-                .map(|(column, value)| format!("{} {value:.2}", full_head(column)))
+                .map(|(column, value)| format!("{} {value:.2}", column.full_head()))
                 .collect();
             let _ = write!(text, "\n{}: {}.\n", escape(&reference.label), escape(&values.join(", ")));
         }
-        for note in words::notes(report) {
+        for note in [words::claims(report), words::notes(report)].concat() {
             let _ = write!(text, "\n{}\n", escape(&note));
         }
         Ok(text)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::benchmarks::{self, Benchmark, Published, PublishedError};
 use crate::digest::Digest;
 use crate::engine::plan::{Cell, CellId, Plan};
-use crate::gate::{Judgement, MarginError, decide, margin_of};
+use crate::gate::{ClaimError, Judgement, MarginError, TestedClaim, decide, margin_of, test_claims};
 use crate::protocol::{ProtocolError, ProtocolName, Tier, deviations_of};
 use crate::stats::Summary;
 
@@ -30,6 +30,8 @@ pub struct Report {
     pub references: Vec<Reference>,
     /// Ids of the deviations that touch this benchmark.
     pub deviations: Vec<String>,
+    /// The paper's claims about this benchmark, tested; empty below the paper tier.
+    pub claims: Vec<TestedClaim>,
 }
 
 /// One cell's results.
@@ -94,6 +96,9 @@ pub enum ReportError {
     /// The margins.
     #[error(transparent)]
     Margin(#[from] MarginError),
+    /// The claims.
+    #[error(transparent)]
+    Claims(#[from] ClaimError),
     /// The deviations.
     #[error(transparent)]
     Deviations(#[from] ProtocolError),
@@ -107,12 +112,20 @@ impl Report {
         observed: &Observed<'_>,
     ) -> Result<Self, ReportError> {
         let mut published = benchmarks::published(benchmark)?;
-        let cells = plan
+        let cells: Vec<CellResult> = plan
             .cells
             .iter()
             .filter(|cell| cell.id.benchmark == benchmark.id)
             .map(|cell| CellResult::of(cell, plan, published.remove(&cell.id), observed))
             .collect::<Result<_, ReportError>>()?;
+        let values = |id: &CellId| {
+            let cell = cells.iter().find(|cell| cell.id == *id);
+            cell.map_or(Vec::new(), |cell| cell.values.iter().map(|value| value.value).collect())
+        };
+        let claims = match plan.tier {
+            Tier::Paper => test_claims(benchmark.id, &values)?,
+            Tier::Smoke | Tier::Reduced => Vec::new(),
+        };
         Ok(Report {
             benchmark,
             tier: plan.tier,
@@ -122,6 +135,7 @@ impl Report {
             cells,
             references: observed.references.clone(),
             deviations: deviations_of(benchmark.id)?.into_iter().map(|deviation| deviation.id).collect(),
+            claims,
         })
     }
 

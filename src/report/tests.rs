@@ -1,6 +1,7 @@
 //! Renderings and frames of tables with made-up numbers.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use super::*;
 use crate::benchmarks;
@@ -51,8 +52,6 @@ fn tables_render_as_reviewed() {
     settings.set_snapshot_path("../../snapshots/tables");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    let digest = Digest::of(b"made up").to_string();
-    settings.add_filter(&digest, "[dataset digest]");
     settings.bind(|| {
         for (id, tier, seeds) in [
             ("table1", Tier::Smoke, 3),
@@ -118,6 +117,17 @@ fn calibrated_cells_are_called_so_only_on_calibrated_data() {
 }
 
 #[test]
+fn claims_are_tested_at_the_paper_tier_alone() {
+    assert!(made_up("table1", Tier::Smoke, 3).claims.is_empty());
+    assert!(made_up("table1", Tier::Reduced, 1).claims.is_empty());
+    let report = made_up("table1", Tier::Paper, 5);
+    assert_eq!(report.claims.len(), 4);
+    for format in [Format::Text, Format::Markdown] {
+        assert_eq!(export(format, &report).matches("Claim ").count(), 4);
+    }
+}
+
+#[test]
 fn frames_round_trip_through_both_formats() {
     let reports = [made_up("table1", Tier::Smoke, 3), made_up("table-c7", Tier::Smoke, 3)];
     let mut results = result_frame(&reports).unwrap();
@@ -168,7 +178,7 @@ fn the_documented_columns_are_the_columns() {
 #[test]
 fn latex_compiles_where_there_is_latex() {
     let Ok(found) = std::process::Command::new("pdflatex").arg("--version").output() else {
-        eprintln!("skipped: pdflatex is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped: pdflatex is not installed");
         return;
     };
     assert!(found.status.success());

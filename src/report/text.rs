@@ -24,7 +24,7 @@ impl Exporter for Text {
             lines.push(String::new());
             lines.extend(align(&references(report), 1));
         }
-        let notes = words::notes(report);
+        let notes = [words::claims(report), words::notes(report)].concat();
         if !notes.is_empty() {
             lines.push(String::new());
             lines.extend(notes);
@@ -48,7 +48,7 @@ fn table(report: &Report) -> Vec<Vec<String>> {
         group = check.group;
     }
     for column in layout.columns {
-        first.extend([full_head(column), String::new()]);
+        first.extend([column.full_head(), String::new()]);
         second.extend(["ours".to_owned(), "paper".to_owned()]);
         if words::shows_verdicts(report) {
             first.push(String::new());
@@ -76,13 +76,8 @@ fn body(report: &Report, row: &Row, heads: bool) -> Vec<String> {
     cells.extend(row.checks.iter().map(|&mark| if mark { "✓" } else { "✗" }.to_owned()));
     for column in report.benchmark.layout.columns {
         let cell = report.cell(row.id, column.id);
-        let pair = |words: Option<(String, Option<String>)>| match words {
-            Some((mean, Some(std))) => format!("{mean} ± {std}"),
-            Some((mean, None)) => mean,
-            None => "–".to_owned(),
-        };
-        cells.push(pair(cell.and_then(words::ours)));
-        cells.push(pair(cell.and_then(words::paper)));
+        cells.push(words::pair(cell.and_then(words::ours)));
+        cells.push(words::pair(cell.and_then(words::paper)));
         if words::shows_verdicts(report) {
             cells.push(cell.map_or_else(|| "not measured".to_owned(), verdict));
         }
@@ -96,8 +91,9 @@ fn verdict(cell: &CellResult) -> String {
 
 fn references(report: &Report) -> Vec<Vec<String>> {
     let columns = report.benchmark.layout.columns;
-    let mut rows =
-        vec![std::iter::once("known optima".to_owned()).chain(columns.iter().map(full_head)).collect()];
+    let mut rows = vec![
+        std::iter::once("known optima".to_owned()).chain(columns.iter().map(Column::full_head)).collect(),
+    ];
     for reference in &report.references {
         let values = columns.iter().map(|column| {
             reference.values.get(column.id).map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
@@ -105,14 +101,6 @@ fn references(report: &Report) -> Vec<Vec<String>> {
         rows.push(std::iter::once(reference.label.clone()).chain(values).collect());
     }
     rows
-}
-
-/// `ICD-9 140 – 239`: a column's group and head.
-pub(super) fn full_head(column: &Column) -> String {
-    match column.group {
-        "" => column.head.text.to_owned(),
-        group => format!("{group} {}", column.head.text),
-    }
 }
 
 /// Pads to columns; a rule follows the first `heads` rows. The last filled cell of a row does not widen its column, so

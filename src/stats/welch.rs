@@ -32,6 +32,16 @@ impl Difference {
         2.0 * student_cdf(-self.statistic(self.value.abs()), self.df)
     }
 
+    /// One-sided p-value of "the first mean does not lie above the second". Small means above.
+    pub fn p_not_above(&self) -> f64 {
+        student_cdf(-self.statistic(self.value), self.df)
+    }
+
+    /// The same comparison the other way round.
+    pub fn reversed(self) -> Self {
+        Difference { value: -self.value, ..self }
+    }
+
     /// p-value of "the means lie `margin` or more apart": the larger of two one-sided tests (TOST). Small means
     /// equivalent. `margin` must be positive.
     pub fn p_apart(&self, margin: f64) -> f64 {
@@ -80,11 +90,16 @@ pub(super) mod tests {
             for (found, name) in [
                 (difference.df, "df"),
                 (difference.p_equal(), "p_equal"),
+                (difference.p_not_above(), "p_not_above"),
+                (1.0 - difference.reversed().p_not_above(), "p_not_above"),
                 (difference.p_apart(number("margin")), "p_apart"),
                 (difference.half_width(0.95), "half_width"),
             ] {
                 let expected = number(name);
-                assert!((found - expected).abs() <= 1e-9 * expected, "{name}: {found} is not {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-9 * expected + 1e-15,
+                    "{name}: {found} is not {expected}"
+                );
             }
         }
     }
@@ -96,6 +111,10 @@ pub(super) mod tests {
         assert_eq!((same.p_equal(), same.p_apart(1.0)), (1.0, 0.0));
         let apart = welch(&still(90.0), &still(91.42)).unwrap();
         assert_eq!((apart.p_equal(), apart.p_apart(1.0)), (0.0, 1.0));
+        assert_eq!(
+            (same.p_not_above(), apart.p_not_above(), apart.reversed().p_not_above()),
+            (0.5, 1.0, 0.0)
+        );
     }
 
     #[test]
