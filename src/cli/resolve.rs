@@ -12,7 +12,7 @@ use crate::cli::pattern;
 use crate::data::{self, Identity, Source, StatCache};
 use crate::digest::Digest;
 use crate::engine::plan::{Context, Plan, Planner};
-use crate::experiment::canary::numerics_digest;
+use crate::experiment::numerics_digest;
 use crate::protocol::{self, DatasetName, Protocol, ProtocolName, Tier};
 
 /// Where results go when `--out` does not say.

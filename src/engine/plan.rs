@@ -115,7 +115,9 @@ impl Plan {
         let mut kept = needed.iter();
         self.runs.retain(|_| kept.next().copied().unwrap_or(false));
         let cells = self.cells.iter_mut().flat_map(|cell| &mut cell.runs);
-        cells.chain(self.runs.iter_mut().flat_map(|run| &mut run.upstream)).for_each(|run| *run = moved[run.0]);
+        cells
+            .chain(self.runs.iter_mut().flat_map(|run| &mut run.upstream))
+            .for_each(|run| *run = moved[run.0]);
     }
 }
 

@@ -13,6 +13,8 @@
 
 pub mod concat;
 pub mod conv2d;
+#[cfg(test)]
+pub(crate) mod differences;
 pub mod error;
 pub mod flatten;
 pub mod gru;
@@ -28,8 +30,6 @@ pub mod product_of_experts;
 pub mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
-#[cfg(test)]
-pub(crate) mod differences;
 
 use dfdx::prelude::{Device, NoneTape, Tensor};
 

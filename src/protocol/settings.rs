@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Architecture, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier, Training,
+    Architecture, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier,
+    Training,
 };
 
 /// A protocol at a tier: everything that benchmarks take their recipes from.

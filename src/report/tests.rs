@@ -17,7 +17,9 @@ fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
         seeds: (0..seeds).collect(),
         device_class: "made-up numbers".to_owned(),
         data: [DatasetName::Avmnist, DatasetName::Mimic].map(|name| (name, Digest::of(b"made up"))).into(),
-        numerics: [DatasetName::Avmnist, DatasetName::Mimic].map(|name| (name, Digest::of(b"made up"))).into(),
+        numerics: [DatasetName::Avmnist, DatasetName::Mimic]
+            .map(|name| (name, Digest::of(b"made up")))
+            .into(),
     };
     let benchmark = benchmarks::find(id).unwrap();
     let mut planner = Planner::new(&context);

@@ -89,7 +89,7 @@ impl Trainer for RealTrainer {
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainFailure> {
         experiment::train(job, resume, observer).map_err(|error| match error {
-            TrainError::State(_) => TrainFailure::State(Box::new(error)),
+            TrainError::Checkpoint(_) => TrainFailure::State(Box::new(error)),
             _ => TrainFailure::Other(Box::new(error)),
         })
     }
