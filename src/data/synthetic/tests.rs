@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::clinical::{CHANNELS, STATICS, STEPS};
-use super::files::{draw, manifest, render};
+use super::files::{draw, folder, manifest, render};
 use super::picture::Painter;
 use super::*;
-use crate::data::formats::npy::Npy;
+use crate::data::formats::npy::{Dim, Npy};
 use crate::data::formats::npz::Npz;
 use crate::data::{Dataset, Split, avmnist, mimic};
 use crate::digest::Digest;
@@ -39,8 +39,14 @@ fn references_are_ordered_at_every_strength() {
             let settings = embedded(task.dataset()).with_strength(strength);
             let r = references_for(&settings, task).unwrap();
             let rising = |values: &[f64]| values.windows(2).all(|pair| pair[0] <= pair[1] + 1e-9);
-            assert!(rising(&[r.majority, r.first_only, r.log_additive, r.bayes]), "{task:?} {strength} {r:?}");
-            assert!(rising(&[r.majority, r.second_only, r.log_additive, r.bayes]), "{task:?} {strength} {r:?}");
+            assert!(
+                rising(&[r.majority, r.first_only, r.log_additive, r.bayes]),
+                "{task:?} {strength} {r:?}"
+            );
+            assert!(
+                rising(&[r.majority, r.second_only, r.log_additive, r.bayes]),
+                "{task:?} {strength} {r:?}"
+            );
             assert!(rising(&[r.log_additive_by_likelihood, r.log_additive]), "{task:?} {strength} {r:?}");
         }
     }
@@ -58,7 +64,8 @@ fn without_selection_the_posterior_is_log_additive() {
 /// Exclusive-or of two fair coins: nothing additive gets more than three of four cells.
 #[test]
 fn exclusive_or_has_its_textbook_references() {
-    let cells = vec![0.25, 0.0, 0.0, 0.25, 0.0, 0.25, 0.25, 0.0].iter().map(|p| 0.999 * p + 0.001 / 8.0).collect();
+    let cells =
+        vec![0.25, 0.0, 0.0, 0.25, 0.0, 0.25, 0.25, 0.0].iter().map(|p| 0.999 * p + 0.001 / 8.0).collect();
     let r = References::of(&Table { first: 2, second: 2, classes: 2, cells });
     assert!((r.bayes - 99.95).abs() < 1e-9, "{r:?}");
     assert!((r.log_additive - 74.975).abs() < 1e-9, "{r:?}");
@@ -101,12 +108,16 @@ fn enumeration_agrees_with_the_sampler() {
                         let error = (p * (1.0 - p) / DRAWS as f64).sqrt();
                         assert!((share(&y) - p).abs() < 5.5 * error + 1e-9, "{task:?} {a} {b} {y}: {p}");
                     }
-                    let best = (0..table.classes).max_by(|&y, &z| table.at(a, b, y).total_cmp(&table.at(a, b, z)));
+                    let best =
+                        (0..table.classes).max_by(|&y, &z| table.at(a, b, y).total_cmp(&table.at(a, b, z)));
                     hits += share(&best.unwrap());
                 }
             }
             let bayes = References::of(&table).bayes;
-            assert!((100.0 * hits - bayes).abs() < 4.0 * standard_error(bayes, DRAWS), "{task:?} {hits} {bayes}");
+            assert!(
+                (100.0 * hits - bayes).abs() < 4.0 * standard_error(bayes, DRAWS),
+                "{task:?} {hits} {bayes}"
+            );
         }
     }
 }
@@ -123,7 +134,9 @@ fn written_pictures_show_the_drawn_states() {
         for (modality, picture) in [("image", image), ("audio", audio)] {
             let painter = Painter::new(picture);
             let pixels = npy(folder.path(), &format!("{modality}/{set}_data.npy"));
-            for (i, (pixels, sample)) in pixels.chunks_exact(picture.side * picture.side).zip(&samples).enumerate() {
+            for (i, (pixels, sample)) in
+                pixels.chunks_exact(picture.side * picture.side).zip(&samples).enumerate()
+            {
                 let pixels: Vec<f64> = pixels.iter().copied().map(f64::from).collect();
                 let state = if modality == "image" { sample.first } else { sample.second };
                 assert_eq!(painter.decode(&pixels), state, "{set} {modality} row {i}");
@@ -140,10 +153,13 @@ fn written_patients_show_the_drawn_states() {
     generate_from(&settings, folder.path()).unwrap();
     let Rendering::Mimic { static_states, series, .. } = &settings.rendering else { unreachable!() };
     let mut npz = Npz::open(&folder.path().join("im.npz")).unwrap();
-    let mut array = |name: &str| npz.array(name, &[]).unwrap();
-    let statics = array("adm_features_all");
-    let hours = array("ep_tdata").to_f32();
-    let (deaths, groups) = (array("adm_labels_all").to_f32(), array("y_icd9").to_f32());
+    let mut array = |name: &str, dims: &[usize]| {
+        let dims: Vec<Dim> = [2000].iter().chain(dims).map(|&dim| Dim::Is(dim)).collect();
+        npz.array(name, &dims).unwrap()
+    };
+    let statics = array("adm_features_all", &[STATICS]);
+    let hours = array("ep_tdata", &[STEPS, CHANNELS]).to_f32();
+    let (deaths, groups) = (array("adm_labels_all", &[6]).to_f32(), array("y_icd9", &[20]).to_f32());
     let mut columns = vec![0.0; statics.elements()];
     statics.read_f64(0, &mut columns);
     for (i, sample) in draw(&settings, "all", 2000).iter().enumerate() {
@@ -169,8 +185,14 @@ fn bytes_are_those_of_the_manifest() {
             .into_iter()
             .map(|(file, bytes)| (file, Digest::of(&bytes)))
             .collect();
-        let lines: Vec<String> = found.iter().map(|(file, digest)| format!("{digest}  {name}/{file}")).collect();
-        assert_eq!(found, manifest(name).unwrap(), "fixtures/MANIFEST.sha256 should hold\n{}", lines.join("\n"));
+        let lines: Vec<String> =
+            found.iter().map(|(file, digest)| format!("{digest}  {}/{file}", folder(name))).collect();
+        assert_eq!(
+            found,
+            manifest(name).unwrap(),
+            "fixtures/MANIFEST.sha256 should hold\n{}",
+            lines.join("\n")
+        );
     }
 }
 
@@ -184,6 +206,7 @@ fn generating_again_repairs_and_leaves_what_is_right() {
     generate(DatasetName::Mimic, folder.path()).unwrap();
     assert_eq!(modified(), before, "rewritten although it was right");
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(verify(DatasetName::Mimic, folder.path()).unwrap_err().to_string().contains("generated again"));
     generate(DatasetName::Mimic, folder.path()).unwrap();
     assert!(std::fs::read(&path).unwrap() == bytes);
 }
@@ -194,7 +217,10 @@ fn the_real_loaders_read_the_fixtures() {
     generate_from(&small(DatasetName::Avmnist, 600), folder.path()).unwrap();
     let data = avmnist::load(folder.path()).unwrap();
     assert_eq!([Split::Train, Split::Valid, Split::Test].map(|split| data.len(split)), [550, 50, 300]);
-    assert_eq!((data.dims(Modality::First), data.dims(Modality::Second)), (&[1, 28, 28][..], &[1, 32, 32][..]));
+    assert_eq!(
+        (data.dims(Modality::First), data.dims(Modality::Second)),
+        (&[1, 28, 28][..], &[1, 32, 32][..])
+    );
     let drawn = draw(&small(DatasetName::Avmnist, 600), "test", 300);
     assert!(data.labels(Split::Test).iter().zip(&drawn).all(|(&label, s)| usize::from(label) == s.labels[0]));
 
