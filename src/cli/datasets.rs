@@ -1,6 +1,7 @@
 //! The datasets of an execution: opened at the first run that needs them, shared by all.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::resolve::Resolved;
@@ -33,17 +34,15 @@ impl Datasets for Opened<'_> {
         let name = task.dataset();
         // Held while loading, so that two runs do not load one dataset twice.
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if !prepared.contains_key(&name) {
-            let source = self
-                .sources
-                .get(&name)
-                .ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
-            prepared.insert(name, data::open(name, source)?);
-        }
-        prepared
-            .get(&name)
-            .and_then(|prepared| prepared.task(task))
-            .ok_or_else(|| format!("{name} has no labels of the task {task}").into())
+        let dataset = match prepared.entry(name) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let source = self.sources.get(&name);
+                let source = source.ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
+                entry.insert(data::open(name, source)?)
+            }
+        };
+        dataset.task(task).ok_or_else(|| format!("{name} has no labels of the task {task}").into())
     }
 
     fn unchanged(&self, dataset: DatasetName) -> Result<(), Cause> {

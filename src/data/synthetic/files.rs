@@ -3,13 +3,14 @@
 //! Invariant: the bytes depend on the settings alone. Each file has its own streams of the seed tree, only portable
 //! arithmetic goes into it, and of the embedded fixtures every digest is pinned in `fixtures/MANIFEST.sha256`.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::clinical::{CHANNELS, STATICS, STEPS};
 use super::joint::{Joint, Sample};
 use super::picture::{Painter, PictureSettings};
-use super::settings::{Rendering, Settings, SettingsError};
+use super::settings::{Rendering, Settings, SettingsError, require};
 use crate::data::formats::npy::{self, Element};
 use crate::data::formats::npz::{NpzBuilder, Packing};
 use crate::data::{DataError, atomic};
@@ -50,6 +51,27 @@ pub fn generate(name: DatasetName, out: &Path) -> Result<(), DataError> {
     write(&files, out)
 }
 
+/// Checks that the embedded fixture's files below `out` have the digests of the manifest.
+///
+/// # Errors
+/// A file that is missing or has other bytes.
+pub fn verify(name: DatasetName, out: &Path) -> Result<(), DataError> {
+    for (file, expected) in manifest(name)? {
+        let path = out.join(&file);
+        let opened = File::open(&path).map_err(DataError::open(
+            &path,
+            "a file of the synthetic fixture",
+            "any command that trains on the fixture generates it",
+        ))?;
+        let found = Digest::of_reader(opened).map_err(DataError::io(&path, "read it"))?;
+        if found != expected {
+            let file = path.display().to_string();
+            return Err(SettingsError::Altered { file, expected, found }.into());
+        }
+    }
+    Ok(())
+}
+
 /// Writes the files of any settings below `out`, for sweeps.
 ///
 /// # Errors
@@ -64,18 +86,25 @@ fn write(files: &[(String, Vec<u8>)], out: &Path) -> Result<(), DataError> {
         .try_for_each(|(file, bytes)| atomic::write(&out.join(file), |target| target.write_all(bytes)))
 }
 
+/// A dataset's folder in the manifest.
+pub(super) fn folder(name: DatasetName) -> &'static str {
+    match name {
+        DatasetName::Avmnist => "avmnist",
+        DatasetName::Mimic => "mimic",
+    }
+}
+
 /// The manifest's lines of one dataset: path below its folder, digest.
 pub(super) fn manifest(name: DatasetName) -> Result<Vec<(String, Digest)>, SettingsError> {
-    let folder = match name {
-        DatasetName::Avmnist => "avmnist/",
-        DatasetName::Mimic => "mimic/",
-    };
     let parse = |line: &str| {
         let (digest, path) = line.split_once("  ")?;
-        Some((path.strip_prefix(folder)?.to_owned(), digest.parse::<Digest>()))
+        let path = path.strip_prefix(folder(name))?.strip_prefix('/')?;
+        Some((path.to_owned(), digest.parse::<Digest>()))
     };
-    let entries = MANIFEST.lines().filter_map(parse);
+    let entries: Vec<_> = MANIFEST.lines().filter_map(parse).collect();
+    require(!entries.is_empty(), "fixtures/MANIFEST.sha256", &format!("lines of {}", folder(name)), "none")?;
     entries
+        .into_iter()
         .map(|(path, digest)| {
             digest.map(|digest| (path.clone(), digest)).map_err(|error| SettingsError::Value {
                 place: "fixtures/MANIFEST.sha256".into(),

@@ -20,7 +20,7 @@ mod settings;
 mod tests;
 
 pub use clinical::{ChannelSettings, SeriesSettings, StaticState};
-pub use files::{generate, generate_from};
+pub use files::{generate, generate_from, verify};
 pub use joint::{Joint, Sample, Sampler, Table};
 pub use picture::PictureSettings;
 pub use references::{References, references, references_for, standard_error};

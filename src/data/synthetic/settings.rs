@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::clinical::{SeriesSettings, StaticState};
 use super::picture::PictureSettings;
+use crate::digest::Digest;
 use crate::protocol::{DatasetName, Task};
 
 /// The embedded settings of the AV-MNIST fixture.
@@ -121,7 +122,17 @@ pub enum SettingsError {
         /// The manifest's digest.
         expected: String,
         /// The digest of what was generated.
-        found: crate::digest::Digest,
+        found: Digest,
+    },
+    /// A fixture's file has other bytes than it was generated with.
+    #[error("{file}: expected the SHA-256 {expected}, found {found}: delete the file, it is generated again")]
+    Altered {
+        /// The file.
+        file: String,
+        /// The manifest's digest.
+        expected: Digest,
+        /// The digest of the file.
+        found: Digest,
     },
     /// A task that this fixture has no labels for.
     #[error("the fixture has no task {task:?}; its tasks are {has:?}")]

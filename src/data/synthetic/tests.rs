@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::clinical::{CHANNELS, STATICS, STEPS};
-use super::files::{draw, manifest, render};
+use super::files::{draw, folder, manifest, render};
 use super::picture::Painter;
 use super::*;
-use crate::data::formats::npy::Npy;
+use crate::data::formats::npy::{Dim, Npy};
 use crate::data::formats::npz::Npz;
 use crate::data::{Dataset, Split, avmnist, mimic};
 use crate::digest::Digest;
@@ -153,10 +153,13 @@ fn written_patients_show_the_drawn_states() {
     generate_from(&settings, folder.path()).unwrap();
     let Rendering::Mimic { static_states, series, .. } = &settings.rendering else { unreachable!() };
     let mut npz = Npz::open(&folder.path().join("im.npz")).unwrap();
-    let mut array = |name: &str| npz.array(name, &[]).unwrap();
-    let statics = array("adm_features_all");
-    let hours = array("ep_tdata").to_f32();
-    let (deaths, groups) = (array("adm_labels_all").to_f32(), array("y_icd9").to_f32());
+    let mut array = |name: &str, dims: &[usize]| {
+        let dims: Vec<Dim> = [2000].iter().chain(dims).map(|&dim| Dim::Is(dim)).collect();
+        npz.array(name, &dims).unwrap()
+    };
+    let statics = array("adm_features_all", &[STATICS]);
+    let hours = array("ep_tdata", &[STEPS, CHANNELS]).to_f32();
+    let (deaths, groups) = (array("adm_labels_all", &[6]).to_f32(), array("y_icd9", &[20]).to_f32());
     let mut columns = vec![0.0; statics.elements()];
     statics.read_f64(0, &mut columns);
     for (i, sample) in draw(&settings, "all", 2000).iter().enumerate() {
@@ -183,7 +186,7 @@ fn bytes_are_those_of_the_manifest() {
             .map(|(file, bytes)| (file, Digest::of(&bytes)))
             .collect();
         let lines: Vec<String> =
-            found.iter().map(|(file, digest)| format!("{digest}  {name}/{file}")).collect();
+            found.iter().map(|(file, digest)| format!("{digest}  {}/{file}", folder(name))).collect();
         assert_eq!(
             found,
             manifest(name).unwrap(),
@@ -203,6 +206,7 @@ fn generating_again_repairs_and_leaves_what_is_right() {
     generate(DatasetName::Mimic, folder.path()).unwrap();
     assert_eq!(modified(), before, "rewritten although it was right");
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(verify(DatasetName::Mimic, folder.path()).unwrap_err().to_string().contains("generated again"));
     generate(DatasetName::Mimic, folder.path()).unwrap();
     assert!(std::fs::read(&path).unwrap() == bytes);
 }
