@@ -430,17 +430,17 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
             let gradient = gradient.add(o * pairs.gradient_stride);
             let sums = sums.add(o * pairs.weight_stride);
             o += match pairs.outputs - o {
-                3.. => correlate_rows::<V, 3, 4>(gradient, input, terms, window, sums, pairs),
-                2 => correlate_rows::<V, 2, 4>(gradient, input, terms, window, sums, pairs),
-                _ => correlate_rows::<V, 1, 4>(gradient, input, terms, window, sums, pairs),
+                3.. => correlate_rows::<V, 3>(gradient, input, terms, window, sums, pairs),
+                2 => correlate_rows::<V, 2>(gradient, input, terms, window, sums, pairs),
+                _ => correlate_rows::<V, 1>(gradient, input, terms, window, sums, pairs),
             };
         }
     }
 }
 
-/// `R` outputs with all terms, `K` at a time. Returns `R`.
+/// `R` outputs with all terms, four at a time. Returns `R`.
 #[inline(always)]
-unsafe fn correlate_rows<V: Lanes, const R: usize, const K: usize>(
+unsafe fn correlate_rows<V: Lanes, const R: usize>(
     gradient: *const V::Elem,
     input: *const V::Elem,
     terms: &[Term],
@@ -448,14 +448,17 @@ unsafe fn correlate_rows<V: Lanes, const R: usize, const K: usize>(
     sums: *mut V::Elem,
     pairs: Pairs,
 ) -> usize {
-    let (blocks, rest) = terms.as_chunks::<K>();
+    let (blocks, rest) = terms.as_chunks::<4>();
     // SAFETY: passed on to the caller.
     unsafe {
         for block in blocks {
-            correlate_tile::<V, R, K>(gradient, input, block, window, sums, pairs);
+            correlate_tile::<V, R, 4>(gradient, input, block, window, sums, pairs);
         }
-        for term in rest {
-            correlate_tile::<V, R, 1>(gradient, input, &[*term], window, sums, pairs);
+        match rest {
+            &[a, b, c] => correlate_tile::<V, R, 3>(gradient, input, &[a, b, c], window, sums, pairs),
+            &[a, b] => correlate_tile::<V, R, 2>(gradient, input, &[a, b], window, sums, pairs),
+            &[a] => correlate_tile::<V, R, 1>(gradient, input, &[a], window, sums, pairs),
+            _ => {}
         }
     }
     R
