@@ -211,3 +211,10 @@ fn mimic_follows_pytorch() {
     follows("mimic-inter", &mortality(), &[clinical()]);
     follows("mimic-i2m2", &mortality(), &[statics(), series(), clinical()]);
 }
+
+/// The comparison can fail: a trained fusion does not follow the frozen one's trajectory.
+#[test]
+#[should_panic(expected = "lrtf-frozen/losses")]
+fn a_trained_fusion_leaves_the_frozen_trajectory() {
+    follows("lrtf-frozen", &digits(), &[low_rank(true)]);
+}

@@ -61,7 +61,8 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
         if !value.is_finite() {
             return Err(LearnError::Loss(value));
         }
-        let mut gradients = loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
+        let mut gradients =
+            loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
         let slots = self.experts.slots();
         let mut parameters: Vec<_> = slots.parameters.into_iter().map(|(_, parameter)| parameter).collect();
         self.optimizer.step(&mut parameters, &mut gradients)?;

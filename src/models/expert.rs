@@ -12,9 +12,9 @@ use super::low_rank::LowRank;
 use super::mlp::Mlp;
 use super::module::{Module, Scope, Slots};
 use super::series::Series;
+use crate::ops::concat::concat;
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::simd::Real;
-use crate::ops::concat::concat;
 use crate::ops::{Backend, Features};
 use crate::protocol::{Architecture, Modality};
 

@@ -8,9 +8,9 @@ use super::expert::modalities;
 use super::input::Inputs;
 use super::module::{Module, Scope, Slots};
 use super::{Expert, ModelError};
-use crate::ops::{Backend, Features};
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::simd::Real;
+use crate::ops::{Backend, Features};
 use crate::protocol::{Architecture, Modality};
 
 /// Named experts that are trained as one model: the product of experts.

@@ -26,10 +26,12 @@ impl<E: Real, D: Backend<E>> Input<E, D> {
     /// A batch of `batch` samples of dimensions `dims` (one: vector, two: series, three: map), all zero.
     pub fn zeros(device: &D, modality: Modality, dims: &[usize], batch: usize) -> Result<Self, ModelError> {
         Ok(match *dims {
-            [features] => Input::Vectors(device.try_zeros_like(&(features, batch)).map_err(OpError::device("input"))?),
-            [steps, channels] => {
-                Input::Series(device.try_zeros_like(&(steps, channels, batch)).map_err(OpError::device("input"))?)
+            [features] => {
+                Input::Vectors(device.try_zeros_like(&(features, batch)).map_err(OpError::device("input"))?)
             }
+            [steps, channels] => Input::Series(
+                device.try_zeros_like(&(steps, channels, batch)).map_err(OpError::device("input"))?,
+            ),
             [channels, height, width] => Input::Maps(
                 device.try_zeros_like(&(channels, height, width, batch)).map_err(OpError::device("input"))?,
             ),

@@ -60,10 +60,7 @@ impl<E: Real, D: Backend<E>> Mlp<E, D> {
 
 impl<E: Real, D: Backend<E>> Mlp<E, D> {
     /// Features x batch to outputs x batch.
-    pub fn forward<T: Tape<E, D>>(
-        &self,
-        x: Features<E, D, T>,
-    ) -> Result<Features<E, D, T>, OpError> {
+    pub fn forward<T: Tape<E, D>>(&self, x: Features<E, D, T>) -> Result<Features<E, D, T>, OpError> {
         let activation = match self.activation {
             Activation::Relu => linear::Activation::Relu,
             Activation::LeakyRelu { slope } => linear::Activation::LeakyRelu { slope },

@@ -44,10 +44,7 @@ impl<E: Real, D: Backend<E>> Series<E, D> {
     }
 
     /// Series (steps, channels, batch) to (steps * features) x batch. The gradient of the series is not computed.
-    pub fn forward<T: Tape<E, D>>(
-        &self,
-        x: ops::Series<E, D, T>,
-    ) -> Result<Features<E, D, T>, OpError> {
+    pub fn forward<T: Tape<E, D>>(&self, x: ops::Series<E, D, T>) -> Result<Features<E, D, T>, OpError> {
         let weights = Weights {
             input: &self.weight_ih,
             hidden: &self.weight_hh,
@@ -58,7 +55,7 @@ impl<E: Real, D: Backend<E>> Series<E, D> {
         let states = match &self.projection {
             Some(projection) => {
                 linear_per_step(states, &projection.weight, &projection.bias, Activation::Identity)?
-            },
+            }
             None => states,
         };
         flatten_series(states)
