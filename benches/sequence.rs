@@ -1,6 +1,8 @@
 //! The GRU layer and low-rank fusion at the sizes of MIMIC-III and AV-MNIST, forward and backward, batch 40.
 //! Run with `RAYON_NUM_THREADS=1` to compare with `scripts/bench_seq_pytorch.py`.
 
+#![allow(clippy::expect_used, reason = "a bench has nobody to report an error to")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use dfdx::prelude::*;
 use i2m2::ops::Parameter;
@@ -15,9 +17,9 @@ fn values(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| stream.uniform_in(-0.2, 0.2) as f32).collect()
 }
 
-fn parameter(device: &Cpu, dims: Vec<usize>) -> Parameter<f32, Cpu> {
+fn parameter(device: &Cpu, dims: &[usize]) -> Parameter<f32, Cpu> {
     let count = dims.iter().product();
-    Parameter::new(device, &dims, values("parameter", count)).expect("the values fill the dimensions")
+    Parameter::new(device, dims, values("parameter", count)).expect("the values fill the dimensions")
 }
 
 fn sequence(c: &mut Criterion) {
@@ -28,7 +30,7 @@ fn sequence(c: &mut Criterion) {
     let x = device.tensor_from_vec(values("x", steps * features * batch), (steps, features, batch));
     let [input, hidden_weight, input_bias, hidden_bias] =
         [vec![3 * hidden, features], vec![3 * hidden, hidden], vec![3 * hidden], vec![3 * hidden]]
-            .map(|dims| parameter(&device, dims));
+            .map(|dims| parameter(&device, &dims));
     let weights = gru::Weights {
         input: &input,
         hidden: &hidden_weight,
@@ -47,11 +49,11 @@ fn sequence(c: &mut Criterion) {
     let h2 = device.tensor_from_vec(values("h2", second * batch), (second, batch));
     let fusion = Fusion {
         factors: [
-            &parameter(&device, vec![rank, first + 1, outputs]),
-            &parameter(&device, vec![rank, second + 1, outputs]),
+            &parameter(&device, &[rank, first + 1, outputs]),
+            &parameter(&device, &[rank, second + 1, outputs]),
         ],
-        weights: &parameter(&device, vec![1, rank]),
-        bias: &parameter(&device, vec![1, outputs]),
+        weights: &parameter(&device, &[1, rank]),
+        bias: &parameter(&device, &[1, outputs]),
     };
     c.bench_function("low-rank fusion (48, 192) -> 120, rank 40, batch 40: forward", |b| {
         b.iter(|| low_rank_fusion(h1.clone(), h2.clone(), &fusion).expect("fits"));
@@ -74,7 +76,7 @@ fn sequence(c: &mut Criterion) {
 
     for rule in [Rule::Sgd, Rule::Rmsprop] {
         let settings = Settings { rule, learning_rate: 1e-9, weight_decay: 1e-4, clip_norm: 8.0 };
-        let mut parameters = [parameter(&device, vec![1_000_000])];
+        let mut parameters = [parameter(&device, &[1_000_000])];
         let mut optimizer = Optimizer::new(settings, &parameters).expect("there is memory");
         let mut gradients = Gradients::leaky();
         **gradients.get_or_alloc_mut(&parameters[0].value).expect("there is memory") =

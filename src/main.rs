@@ -1,1 +1,7 @@
-fn main() {}
+//! Parse, resolve, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    i2m2::cli::main()
+}

@@ -1,1 +1,57 @@
-//! (under construction)
+//! The command line: parses, resolves, runs, and turns the result into an exit code.
+//!
+//! Invariant: this is the only module that prints; flags are resolved once ([`resolve`]), and what is behind them never
+//! sees a flag.
+
+pub mod args;
+pub mod commands;
+mod datasets;
+pub mod exit;
+pub mod failure;
+pub mod output;
+pub mod pattern;
+mod progress;
+pub mod resolve;
+pub mod results;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use commands::{check, data, list, plan, report, reproduce, store};
+use exit::Exit;
+use failure::Failure;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // clap prints usage errors itself and exits with 2.
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::note(&format!("error: {failure}"));
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    let out = resolve::out(cli.out.as_deref());
+    match &cli.command {
+        Command::List { data, json } => list::run(data.as_deref(), *json, &out),
+        Command::Plan { selection, jobs, json } => plan::run(selection, *jobs, *json, &out),
+        Command::Reproduce { selection, jobs, threads, json } => {
+            let execution =
+                reproduce::Execution { jobs: *jobs, threads: *threads, json: *json, quiet: cli.quiet };
+            reproduce::run(selection, &execution, &out)
+        }
+        Command::Check { selection, format, expected } => check::run(selection, *format, expected, &out),
+        Command::Accept { selection, reason, new_seeds, expected } => {
+            check::accept(selection, reason, *new_seeds, expected, &out)
+        }
+        Command::Report { selection, format } => report::run(selection, *format, &out),
+        Command::Data(command) => data::run(command, cli.out.as_deref(), cli.quiet),
+        Command::Store(command) => store::run(command, &out),
+    }
+}

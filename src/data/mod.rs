@@ -8,6 +8,20 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::protocol::Modality;
 
+pub mod atomic;
+pub mod avmnist;
+mod error;
+pub mod formats;
+mod gather;
+pub mod identity;
+pub mod mimic;
+mod open;
+pub mod synthetic;
+
+pub use error::DataError;
+pub use identity::StatCache;
+pub use open::{Prepared, explain, identify, is_calibrated, open, verify};
+
 /// A part of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
@@ -38,6 +52,11 @@ pub trait Dataset: Send + Sync {
     /// Writes the given rows of a split, batch innermost: `out[feature * rows.len() + i]` is feature `feature` of
     /// row `rows[i]`. `out` has `dims product * rows.len()` elements.
     fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]);
+
+    /// Why rows could not be read any more, if that has happened; [`Dataset::gather`] then gave NaN.
+    fn fault(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Where a dataset's files are.

@@ -1,1 +1,15 @@
-//! (under construction)
+//! The gate: expected ranges (did a number move?) and verdicts (did it reproduce?), two things side by side.
+//!
+//! Invariant: a verdict is a pure function of stored values, the published value and a margin declared beforehand;
+//! what was not measured, or not at the paper's budget, can never count as reproduced. A range changes only with a
+//! reason and the keys that justify it.
+
+pub mod check;
+mod claims;
+pub mod expected;
+mod margins;
+mod verdict;
+
+pub use claims::{Claim, ClaimError, ClaimVerdict, Comparison, TestedClaim, claims, test_claims};
+pub use margins::{Margin, MarginError, margin_of, margins};
+pub use verdict::{Judgement, Reading, StdReading, Verdict, decide};

@@ -28,3 +28,23 @@ pub fn flatten_series<E: Real, D: Device<E>, T: Tape<E, D>>(
     let &(steps, features, batch) = x.shape();
     x.try_reshape_like(&(steps * features, batch)).map_err(OpError::device("flatten"))
 }
+
+#[cfg(test)]
+mod tests {
+    use dfdx::prelude::*;
+
+    use super::{flatten_maps, flatten_series};
+    use crate::device;
+
+    #[test]
+    fn keeps_the_memory_and_the_gradient() {
+        let dev = Cpu::default();
+        let x = dev.tensor_from_vec((0..24u8).map(f32::from).collect(), (2, 3, 2, 2));
+        let flat = flatten_maps(x.leaky_trace()).unwrap();
+        assert_eq!(flat.shape(), &(12, 2));
+        assert_eq!(device::read(&flat).as_ptr(), device::read(&x).as_ptr());
+        assert_eq!((flat * 3.0).sum::<Rank0, _>().backward().get(&x).as_vec(), [3.0; 24]);
+        let x: Tensor<_, f32, _> = dev.zeros_like(&(4, 3, 2));
+        assert_eq!(flatten_series(x).unwrap().shape(), &(12, 2));
+    }
+}

@@ -28,7 +28,7 @@ pub fn sigmoid<V: Lanes>(x: V) -> V {
 }
 
 /// ln 2 in two parts: the first has so few bits that its products with exponents are exact.
-const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_HIGH: f32 = 355.0 / 512.0;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
 /// Splits x into n ln 2 + r with |r| <= (ln 2) / 2, and returns (n, e^r - 1). Expects |x| below 2^15.

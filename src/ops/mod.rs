@@ -28,6 +28,8 @@ pub mod product_of_experts;
 pub mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod differences;
 
 use dfdx::prelude::{Device, NoneTape, Tensor};
 

@@ -100,7 +100,7 @@ pub enum Activation {
 
 /// One expert: a network from inputs to logits. Sizes as in the spec, sections 1.3 and 2.3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "network", rename_all = "kebab-case")]
+#[serde(tag = "network", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Architecture {
     /// LeNet(channels, stages) on one modality of AV-MNIST, then MLP(features, hidden, classes).
     Lenet {
@@ -108,7 +108,7 @@ pub enum Architecture {
         modality: Modality,
         /// Channels of the first stage; each stage doubles them.
         channels: usize,
-        /// Number of stages: conv, BatchNorm, ReLU, max-pool.
+        /// Number of stages: conv, BatchNorm, ReLU, max-pool (4 is the spec's LeNet(c, 3)).
         stages: usize,
         /// Hidden units of the head.
         hidden: usize,

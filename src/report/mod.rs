@@ -1,1 +1,59 @@
-//! (under construction)
+//! Results as frames and as tables: text, Markdown, LaTeX, CSV, Parquet.
+//!
+//! Invariant: rendering is pure and decides nothing; every rendered table says its tier, protocol and device, and a
+//! single seed prints no deviation.
+
+mod csv;
+mod frame;
+mod latex;
+mod markdown;
+mod result;
+mod schema;
+mod text;
+mod words;
+
+pub use frame::{FrameError, read_csv, read_parquet, result_frame, summary_frame, write_csv, write_parquet};
+pub use result::{CellResult, Observed, Reference, Report, ReportError, SeedValue};
+pub use schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
+
+pub use self::csv::Csv;
+pub use latex::Latex;
+pub use markdown::Markdown;
+pub use text::Text;
+
+/// Renders a report.
+pub trait Exporter {
+    /// Extension of the file it makes, without a dot.
+    fn extension(&self) -> &'static str;
+
+    /// The whole rendered text, ending with a newline.
+    fn export(&self, report: &Report) -> Result<String, FrameError>;
+}
+
+/// The formats that a report can be asked for in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for the terminal.
+    Text,
+    /// A table for a web page.
+    Markdown,
+    /// A booktabs fragment for `\input`.
+    Latex,
+    /// One line per cell.
+    Csv,
+}
+
+impl Format {
+    /// What renders this format.
+    pub fn exporter(self) -> &'static dyn Exporter {
+        match self {
+            Format::Text => &Text,
+            Format::Markdown => &Markdown,
+            Format::Latex => &Latex,
+            Format::Csv => &Csv,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -68,3 +68,42 @@ where
     }
     Ok(out.put_tape(tape))
 }
+
+#[cfg(test)]
+mod tests {
+    use dfdx::prelude::*;
+
+    use super::concat;
+    use crate::ops::OpError;
+    use crate::ops::testing::{assert_gradients, numbers, pass};
+
+    #[test]
+    fn stacks_features_and_splits_gradients() {
+        let leaves = [numbers("first", 3 * 4), numbers("second", 2 * 4)];
+        assert_gradients(&leaves, |leaves| {
+            pass(leaves, |_, leaves| {
+                let first = leaves[0].value.clone().leaky_traced().reshape_like(&(3, 4));
+                concat(first, leaves[1].value.clone().reshape_like(&(2, 4))).unwrap()
+            })
+        });
+    }
+
+    #[test]
+    fn merges_tapes_and_takes_the_same_input_twice() {
+        let dev = Cpu::default();
+        let x = dev.tensor_from_vec(vec![1.0f32, 2.0], (1, 2));
+        let out = concat(x.leaky_trace() * 2.0, x.leaky_trace() * 3.0).unwrap();
+        assert_eq!(out.as_vec(), [2.0, 4.0, 3.0, 6.0]);
+        assert_eq!(out.sum::<Rank0, _>().backward().get(&x).as_vec(), [5.0, 5.0]);
+        let out = concat(x.leaky_trace(), x.clone()).unwrap();
+        assert_eq!(out.sum::<Rank0, _>().backward().get(&x).as_vec(), [2.0, 2.0]);
+    }
+
+    #[test]
+    fn different_batches_are_an_error() {
+        let dev = Cpu::default();
+        let (first, second): (Tensor<_, f32, _>, Tensor<_, f32, _>) =
+            (dev.zeros_like(&(1, 2)), dev.zeros_like(&(1, 3)));
+        assert!(matches!(concat(first, second).unwrap_err(), OpError::Shape { .. }));
+    }
+}

@@ -1,7 +1,7 @@
 //! The product of experts against finite differences, PyTorch, and its own evaluation in `f64`.
 
 use super::*;
-use crate::ops::testing::{bits, check, close, golden, of, same_bits_everywhere, values};
+use crate::ops::differences::{bits, check, close, golden, of, same_bits_everywhere, values};
 
 type Result<E> = (E, Vec<E>, Vec<Option<Vec<E>>>);
 
@@ -88,7 +88,7 @@ fn large_logits_stay_finite() {
     let logits = vec![1e4, -1e4, -1e4, 1e4, 0.0, 9999.0];
     let (loss, log_probabilities, gradients) = run::<f32>(&[logits.clone(), logits], 3, &[0, 2]);
     assert!(loss.is_finite() && log_probabilities.iter().all(|value| value.is_finite()));
-    assert!(gradients.into_iter().flatten().flatten().all(|value| value.is_finite()));
+    assert!(gradients.into_iter().flatten().flatten().all(f32::is_finite));
 }
 
 #[test]

@@ -1,0 +1,74 @@
+"""Makes fixtures/golden/ops.json: forward and backward of our ops by PyTorch on the CPU, in 32-bit floats.
+
+    python scripts/golden_ops.py > fixtures/golden/ops.json
+"""
+
+import json
+import sys
+
+import torch
+import torch.nn.functional as F
+
+torch.set_num_threads(1)
+torch.manual_seed(2024)
+
+
+def array(tensor, batch_axis=None):
+    """Dimensions and values, with the batch axis moved to the end."""
+    tensor = tensor.detach()
+    if batch_axis is not None:
+        tensor = tensor.movedim(batch_axis, -1)
+    return {"dims": list(tensor.shape), "values": [float(f"{v:.9g}") for v in tensor.flatten().tolist()]}
+
+
+def case(out, leaves, batched):
+    gradient = torch.randn_like(out)
+    out.backward(gradient)
+    result = {"out": array(out, 0), "gradient": array(gradient, 0)}
+    for name, leaf in leaves.items():
+        axis = 0 if name in batched else None
+        result[name] = array(leaf, axis)
+        result[f"{name}_gradient"] = array(leaf.grad, axis)
+    return result
+
+
+def leaf(*dims):
+    return torch.randn(*dims, requires_grad=True)
+
+
+def conv2d(batch, outputs, inputs, kernel, height, width):
+    x, weight = leaf(batch, inputs, height, width), leaf(outputs, inputs, kernel, kernel)
+    return case(F.conv2d(x, weight, padding=kernel // 2), {"x": x, "weight": weight}, {"x"})
+
+
+def norm(batch, channels, height, width, training):
+    # Halves make ties within pooling windows.
+    x = (torch.randn(batch, channels, height, width) * 2).round().div(2).requires_grad_()
+    weight, bias = leaf(channels), leaf(channels)
+    mean, variance = torch.randn(channels), torch.rand(channels) + 0.5
+    before = {"mean": array(mean), "variance": array(variance)}
+    y = F.batch_norm(x, mean, variance, weight, bias, training=training, momentum=0.1, eps=1e-5)
+    out = F.max_pool2d(F.relu(y), 2)
+    result = case(out, {"x": x, "weight": weight, "bias": bias}, {"x"})
+    return result | before | {"mean_after": array(mean), "variance_after": array(variance)}
+
+
+def linear(batch, outputs, inputs, activation):
+    x, weight, bias = leaf(batch, inputs), leaf(outputs, inputs), leaf(outputs)
+    return case(activation(F.linear(x, weight, bias)), {"x": x, "weight": weight, "bias": bias}, {"x"})
+
+
+json.dump(
+    {
+        "conv2d_5x5": conv2d(3, 3, 1, 5, 7, 6),
+        "conv2d_3x3": conv2d(10, 6, 3, 3, 5, 5),
+        "norm_batch": norm(3, 3, 5, 7, True),
+        "norm_running": norm(3, 3, 5, 7, False),
+        "linear_identity": linear(10, 7, 13, lambda y: y),
+        "linear_relu": linear(10, 7, 13, F.relu),
+        "linear_leaky_relu": linear(10, 7, 13, F.leaky_relu),
+    },
+    sys.stdout,
+    indent=None,
+    separators=(",", ":"),
+)

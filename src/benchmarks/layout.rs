@@ -1,0 +1,115 @@
+//! Rows and columns of a table, as the paper prints them.
+//!
+//! Invariant: a layout is static data; ids are unique within a table and every row has a mark for every check head.
+
+/// A head in plain text and, where that differs by more than escaping, in LaTeX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Plain text.
+    pub text: &'static str,
+    /// LaTeX, when it is not the escaped text.
+    pub latex: Option<&'static str>,
+}
+
+impl Head {
+    /// A head that is plain text everywhere.
+    pub const fn text(text: &'static str) -> Self {
+        Head { text, latex: None }
+    }
+
+    /// A head with mathematics.
+    pub const fn math(text: &'static str, latex: &'static str) -> Self {
+        Head { text, latex: Some(latex) }
+    }
+}
+
+/// A column of check marks: which dependencies a row models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckHead {
+    /// Neighbours with the same group stand under it.
+    pub group: &'static str,
+    /// Head under the group; may be empty.
+    pub head: &'static str,
+}
+
+/// A column of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its part of a cell's address.
+    pub id: &'static str,
+    /// Neighbours with the same group stand under it; empty for none.
+    pub group: &'static str,
+    /// Its head.
+    pub head: Head,
+}
+
+/// A row of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Its part of a cell's address.
+    pub id: &'static str,
+    /// Neighbours with the same group stand under it; empty for none.
+    pub group: &'static str,
+    /// Its head; empty where the check marks say it.
+    pub head: Head,
+    /// One mark per check head.
+    pub checks: &'static [bool],
+}
+
+/// A table's rows and columns in the paper's order.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Columns of check marks, before the numbers.
+    pub checks: &'static [CheckHead],
+    /// Columns of numbers.
+    pub columns: &'static [Column],
+    /// Rows.
+    pub rows: &'static [Row],
+}
+
+impl Layout {
+    /// No rows and no columns.
+    pub const NONE: Layout = Layout { checks: &[], columns: &[], rows: &[] };
+
+    /// Whether the rows have heads beside their check marks.
+    pub fn has_row_heads(&self) -> bool {
+        self.rows.iter().any(|row| !row.head.text.is_empty())
+    }
+}
+
+impl Column {
+    /// A column without a group.
+    pub const fn new(id: &'static str, head: &'static str) -> Self {
+        Column { id, group: "", head: Head::text(head) }
+    }
+
+    /// Group and head: `ICD-9 140 – 239`.
+    pub fn full_head(&self) -> String {
+        match self.group {
+            "" => self.head.text.to_owned(),
+            group => format!("{group} {}", self.head.text),
+        }
+    }
+
+    /// The column under a group of columns.
+    pub const fn under(self, group: &'static str) -> Self {
+        Column { group, ..self }
+    }
+}
+
+impl Row {
+    /// A row without a group and without check marks.
+    pub const fn new(id: &'static str, head: &'static str) -> Self {
+        Row { id, group: "", head: Head::text(head), checks: &[] }
+    }
+
+    /// A row whose check marks say what it is.
+    pub const fn checked(id: &'static str, checks: &'static [bool]) -> Self {
+        Row { id, group: "", head: Head::text(""), checks }
+    }
+
+    /// The row under a group of rows.
+    pub const fn under(self, group: &'static str) -> Self {
+        Row { group, ..self }
+    }
+}

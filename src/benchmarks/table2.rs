@@ -1,0 +1,64 @@
+//! Table 2: MIMIC-III (Section 4.3).
+//!
+//! Invariant: each row is one model, each column one task with runs of its own.
+
+use super::runs::mimic::{Model, run};
+use super::{Benchmark, CheckHead, Column, Kind, Layout, Needs, PaperFile, Row, Status};
+use crate::engine::plan::Planner;
+use crate::protocol::{DatasetName, Protocol, Task};
+
+/// Table 2.
+pub static BENCHMARK: Benchmark = Benchmark {
+    id: "table2",
+    title: "Table 2",
+    caption: "Accuracy on MIMIC-III for mortality and ICD code prediction. I2M2 obtains higher performance in \
+              comparison to static (S) and time-series (T) uni-modal models, intra-modality modeling and \
+              inter-modality modeling.",
+    shows: "accuracy of static, time-series, intra-modality, inter-modality and I2M2 models on three clinical tasks",
+    needs: &[Needs::Dataset(DatasetName::Mimic)],
+    kind: Kind::Table,
+    layout: Layout {
+        checks: &[
+            CheckHead { group: "Intra", head: "S" },
+            CheckHead { group: "Intra", head: "T" },
+            CheckHead { group: "Inter", head: "" },
+        ],
+        columns: &[
+            Column::new("mortality", "Mortality"),
+            Column::new("icd9-140-239", "140 – 239").under("ICD-9"),
+            Column::new("icd9-460-519", "460 – 519").under("ICD-9"),
+        ],
+        rows: &[
+            Row::checked("static", &[true, false, false]),
+            Row::checked("series", &[false, true, false]),
+            Row::checked("intra", &[true, true, false]),
+            Row::checked("inter", &[false, false, true]),
+            Row::checked("i2m2", &[true, true, true]),
+        ],
+    },
+    status: Status::Registered(plan),
+    values: Some(PaperFile { path: "paper/table2.csv", text: include_str!("../../paper/table2.csv") }),
+};
+
+const MODELS: [(&str, Model); 5] = [
+    ("static", Model::Static),
+    ("series", Model::Series),
+    ("intra", Model::Intra),
+    ("inter", Model::Inter),
+    ("i2m2", Model::I2m2),
+];
+
+const TASKS: [(&str, Task); 3] =
+    [("mortality", Task::Mortality), ("icd9-140-239", Task::Neoplasms), ("icd9-460-519", Task::Respiratory)];
+
+fn plan(table: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
+    let seeds = table.seeds(planner, protocol);
+    for (row, model) in MODELS {
+        for (column, task) in TASKS {
+            let cell = table.measured((column, row), "test_accuracy", &seeds, |seed| {
+                run(planner, protocol, task, model, seed)
+            });
+            planner.cell(cell);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Table 3: NLVR2 and VQA-VS (Sections 4.4 and 4.5).
+//!
+//! Invariant: listed with the paper's numbers; it plans no runs until its models are built.
+
+use super::{Benchmark, CheckHead, Column, Kind, Layout, Needs, PaperFile, Row, Status};
+
+/// Table 3.
+pub static BENCHMARK: Benchmark = Benchmark {
+    id: "table3",
+    title: "Table 3",
+    caption: "Accuracy and VQA score for NLVR2 and VQA-VS respectively. I2M2 obtains comparable performance to inter \
+              modality method for NLVR2, while outperforming it for VQA-VS. I and T denote the image and text \
+              modalities respectively. Best results are highlighted in bold.",
+    shows: "accuracy on NLVR2 and VQA score on VQA-VS of image, text, intra-modality, inter-modality and I2M2 models",
+    needs: &[Needs::Unread("NLVR2"), Needs::Unread("VQA-VS")],
+    kind: Kind::Table,
+    layout: Layout {
+        checks: &[
+            CheckHead { group: "Intra", head: "I" },
+            CheckHead { group: "Intra", head: "T" },
+            CheckHead { group: "Inter", head: "" },
+        ],
+        columns: &[
+            Column::new("nlvr2", "NLVR2"),
+            Column::new("vqa-vs-iid", "IID").under("VQA-VS"),
+            Column::new("vqa-vs-ood", "OOD").under("VQA-VS"),
+        ],
+        rows: &[
+            Row::checked("image", &[true, false, false]),
+            Row::checked("text", &[false, true, false]),
+            Row::checked("intra", &[true, true, false]),
+            Row::checked("inter", &[false, false, true]),
+            Row::checked("i2m2", &[true, true, true]),
+        ],
+    },
+    status: Status::NotYet("the FIBER models and the NLVR2 and VQA-VS readers are not built yet"),
+    values: Some(PaperFile { path: "paper/table3.csv", text: include_str!("../../paper/table3.csv") }),
+};

@@ -1,0 +1,157 @@
+//! What the plans of the registered benchmarks promise.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::*;
+use crate::digest::Digest;
+use crate::engine::plan::{Context, Plan};
+use crate::protocol::{Init, ProtocolName, Tier, resolve};
+
+fn context(name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> Context {
+    Context {
+        tier,
+        protocol: name,
+        seeds: (0..seeds).collect(),
+        device_class: "cpu".to_owned(),
+        data: data.iter().map(|&name| (name, Digest::of(b"made-up data"))).collect(),
+        numerics: data.iter().map(|&name| (name, Digest::of(b"made-up numerics"))).collect(),
+    }
+}
+
+const BOTH: &[DatasetName] = &[DatasetName::Avmnist, DatasetName::Mimic];
+
+fn plan(ids: &[&str], name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> Plan {
+    let context = context(name, tier, seeds, data);
+    let protocol = resolve(name, tier).unwrap();
+    let mut planner = Planner::new(&context);
+    for id in ids {
+        find(id).unwrap().plan(&mut planner, &protocol);
+    }
+    planner.finish()
+}
+
+fn paper(ids: &[&str]) -> Plan {
+    plan(ids, ProtocolName::Paper, Tier::Paper, 5, BOTH)
+}
+
+#[test]
+fn a_run_that_several_cells_need_stands_in_the_plan_once() {
+    assert_eq!(paper(&["table1"]).runs.len(), 35);
+    assert_eq!(paper(&["table1", "table-c7"]).runs.len(), 35);
+    assert_eq!(paper(&["table2"]).runs.len(), 75);
+    let all: Vec<&str> = all().iter().map(|benchmark| benchmark.id).collect();
+    assert_eq!(paper(&all).runs.len(), 110);
+    // Alone, Table C.7 brings the runs it reads and those they start from.
+    assert_eq!(paper(&["table-c7"]).runs.len(), 20);
+}
+
+#[test]
+fn every_cell_of_a_layout_is_planned_once_whatever_is_here() {
+    for data in [BOTH, &[DatasetName::Mimic], &[]] {
+        for benchmark in all() {
+            let plan = plan(&[benchmark.id], ProtocolName::Paper, Tier::Paper, 5, data);
+            let mut planned: Vec<String> = plan.cells.iter().map(|cell| cell.id.to_string()).collect();
+            let mut expected: Vec<String> = (benchmark.layout.rows.iter())
+                .flat_map(|row| benchmark.layout.columns.iter().map(|c| benchmark.cell_id(c.id, row.id)))
+                .map(|id| id.to_string())
+                .collect();
+            planned.sort();
+            expected.sort();
+            assert_eq!(planned, expected, "{}", benchmark.id);
+            for cell in &plan.cells {
+                assert_eq!(cell.runs.is_empty(), cell.unmeasured.is_some(), "{}", cell.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn joint_runs_start_from_the_same_seed_and_the_same_expert() {
+    for name in [ProtocolName::Paper, ProtocolName::Released] {
+        let plan = plan(&["table1", "table2"], name, Tier::Paper, 5, BOTH);
+        for (index, run) in plan.runs.iter().enumerate() {
+            for expert in &run.recipe.experts {
+                let Init::Upstream { run: position } = expert.init else { continue };
+                let upstream = run.upstream[position];
+                assert!(upstream.0 < index, "{} stands before what it starts from", run.name);
+                let upstream = &plan.runs[upstream.0];
+                assert_eq!((upstream.seed, upstream.recipe.task), (run.seed, run.recipe.task));
+                let source = upstream.recipe.experts.iter().find(|other| other.name == expert.name).unwrap();
+                assert_eq!(source.architecture, expert.architecture, "{}", run.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn released_trains_mimic_from_scratch_and_av_mnist_from_its_experts() {
+    let plan = plan(&["table1", "table2"], ProtocolName::Released, Tier::Paper, 1, BOTH);
+    let upstream = |name: &str| plan.runs.iter().find(|run| run.name == name).unwrap().upstream.len();
+    assert_eq!((upstream("avmnist/intra"), upstream("avmnist/i2m2-lrtf")), (2, 3));
+    assert_eq!((upstream("mimic/mortality/intra"), upstream("mimic/mortality/i2m2")), (0, 0));
+}
+
+#[test]
+fn seeds_follow_the_protocol_and_the_command_line() {
+    let smoke = |seeds| plan(&["table1", "table2"], ProtocolName::Paper, Tier::Smoke, seeds, BOTH);
+    let cells = |plan: &Plan| -> BTreeMap<String, usize> {
+        plan.cells.iter().map(|cell| (cell.id.benchmark.clone(), cell.runs.len())).collect()
+    };
+    let counts = |a, b| BTreeMap::from([("table1".to_owned(), a), ("table2".to_owned(), b)]);
+    assert_eq!(cells(&smoke(5)), counts(3, 5));
+    assert_eq!(cells(&smoke(2)), counts(2, 2));
+
+    let mut protocol = resolve(ProtocolName::Paper, Tier::Smoke).unwrap();
+    protocol.set_seeds(7);
+    let context = context(ProtocolName::Paper, Tier::Smoke, 7, BOTH);
+    let mut planner = Planner::new(&context);
+    find("table1").unwrap().plan(&mut planner, &protocol);
+    assert_eq!(planner.finish().runs.len(), 49);
+}
+
+/// Names, seeds and structure of the plans, as a person would review them. Keys are left out: they follow every float.
+#[test]
+fn the_plans_are_as_reviewed() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots/plans");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for id in ["table1", "table2", "table-c7"] {
+            insta::assert_snapshot!(
+                format!("{id}.paper"),
+                outline(&plan(&[id], ProtocolName::Paper, Tier::Paper, 2, BOTH))
+            );
+        }
+        let released = plan(&["table1"], ProtocolName::Released, Tier::Paper, 1, BOTH);
+        insta::assert_snapshot!("table1.released", outline(&released));
+    });
+}
+
+fn outline(plan: &Plan) -> String {
+    let mut text = format!("{} tier, protocol {}, {}\n\nruns\n", plan.tier, plan.protocol, plan.device_class);
+    for (index, run) in plan.runs.iter().enumerate() {
+        let training = &run.recipe.training;
+        let experts: Vec<&str> = run.recipe.experts.iter().map(|expert| expert.name.as_str()).collect();
+        let upstream: Vec<String> = run.upstream.iter().map(|run| format!("#{}", run.0)).collect();
+        let from = if upstream.is_empty() { String::new() } else { format!(" from {}", upstream.join(" ")) };
+        let _ = writeln!(
+            text,
+            "#{index:<3} {} seed {}: {}; {:?} {} x {} epochs{from}",
+            run.name,
+            run.seed,
+            experts.join(" x "),
+            training.optimizer,
+            training.learning_rate,
+            training.epochs,
+        );
+    }
+    text.push_str("\ncells\n");
+    for cell in &plan.cells {
+        let runs: Vec<String> = cell.runs.iter().map(|run| format!("#{}", run.0)).collect();
+        let what = cell.unmeasured.clone().unwrap_or_else(|| runs.join(" "));
+        let _ = writeln!(text, "{} = {}: {what}", cell.id, cell.metric);
+    }
+    text
+}

@@ -1,0 +1,331 @@
+//! The command line as typed values: parsing only, no side effects.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::protocol::{DatasetName, ProtocolName, Tier};
+
+const EXAMPLES: &str = "\
+Examples:
+  i2m2 reproduce table2                         smoke tier: synthetic data, seconds, nothing to download
+  i2m2 reproduce table1 --data data             paper tier on real data in data/avmnist
+  i2m2 check table2                             the gate: exit 1 when a number moved, 3 when nothing was measured
+  i2m2 report table2 --format latex > table2.tex
+
+Exit codes: 0 done or pass, 1 gate failed, 2 usage, 3 not measured or inconclusive, 4 internal error.";
+
+/// Replays every table and figure of I2M2 (NeurIPS 2024): one command each.
+#[derive(Debug, Parser)]
+#[command(name = "i2m2", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// Folder of the store, the frames and the tables [default: results]; for `data build`, the folder that is built.
+    #[arg(long, global = true, value_name = "DIR", env = "I2M2_OUT")]
+    pub out: Option<PathBuf>,
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lists the tables and figures of the paper: what each shows, what data it needs, whether it is here.
+    #[command(after_help = "Examples:\n  i2m2 list\n  i2m2 list --data data --json")]
+    List {
+        /// Folder with real data: DIR/avmnist, DIR/mimic.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the graph of runs and cells: what is in the store, what is missing, how long it will take.
+    #[command(after_help = "Examples:\n  i2m2 plan table1\n  i2m2 plan all --tier paper --data data --json")]
+    Plan {
+        /// What is planned.
+        #[command(flatten)]
+        selection: Selection,
+        /// Runs side by side, for the estimate.
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Runs the plan and prints the table as the paper prints it, ours beside the paper's, with verdicts.
+    #[command(after_help = "Examples:
+  i2m2 reproduce table2
+  i2m2 reproduce table1 --data data --tier reduced --jobs 2
+  i2m2 reproduce table2 --only 'table2:mortality:*' --seeds 1")]
+    Reproduce {
+        /// What is reproduced.
+        #[command(flatten)]
+        selection: Selection,
+        /// Runs side by side [default: one per core].
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
+        /// Threads in all, shared by the runs side by side [default: one per core].
+        #[arg(long, value_name = "N")]
+        threads: Option<usize>,
+        /// Prints JSON instead of the table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The gate: holds what is in the store against the expected ranges and the paper's values.
+    #[command(after_help = "Examples:
+  i2m2 check table2
+  i2m2 check all --format github
+  i2m2 check table1 --tier paper --data data --format json
+
+Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusive.")]
+    Check {
+        /// What is checked.
+        #[command(flatten)]
+        selection: Selection,
+        /// How the result is printed.
+        #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+        format: CheckFormat,
+        /// Folder of the expected ranges.
+        #[arg(long, value_name = "DIR", default_value = "snapshots/expected")]
+        expected: PathBuf,
+    },
+    /// Rewrites expected ranges from the store, as a prediction interval, with a reason.
+    #[command(
+        after_help = "Examples:\n  i2m2 accept table2 --reason 'first reviewed ranges, all verdicts read'"
+    )]
+    Accept {
+        /// What is accepted.
+        #[command(flatten)]
+        selection: Selection,
+        /// Why the ranges may change; recorded with the date and the keys.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Seeds of a future check that the interval must hold for [default: as many as are stored].
+        #[arg(long, value_name = "M")]
+        new_seeds: Option<usize>,
+        /// Folder of the expected ranges.
+        #[arg(long, value_name = "DIR", default_value = "snapshots/expected")]
+        expected: PathBuf,
+    },
+    /// Prints a table from the store, for a paper or a page.
+    #[command(after_help = "Examples:
+  i2m2 report table2 --format latex > table2.tex     (then \\input{table2} with booktabs and amssymb)
+  i2m2 report all --format csv")]
+    Report {
+        /// What is reported.
+        #[command(flatten)]
+        selection: Selection,
+        /// The format.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
+        format: ReportFormat,
+    },
+    /// Builds, verifies and explains datasets.
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Looks after the store of results.
+    #[command(subcommand)]
+    Store(StoreCommand),
+}
+
+/// Which benchmarks, in which tier and protocol, on which data, seeds and device.
+#[derive(Clone, Debug, Args)]
+pub struct Selection {
+    /// A table or figure (`i2m2 list` names them), or `all`.
+    pub id: String,
+    /// How much of the paper's data and budget [default: paper with --data, smoke without].
+    #[arg(long, value_enum)]
+    pub tier: Option<Tier>,
+    /// What the text says, or what the released code does.
+    #[arg(long, value_enum, default_value_t = ProtocolName::Paper)]
+    pub protocol: ProtocolName,
+    /// Folder with real data: DIR/avmnist, DIR/mimic, or one of them itself.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Number of seeds [default: the benchmark's for the tier].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub seeds: Option<u64>,
+    /// Where to run: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    /// Only these cells: a cell id with `*`, or the id of a row or a column.
+    #[arg(long, value_name = "CELL-PATTERN")]
+    pub only: Option<String>,
+}
+
+/// Where to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU if this build and machine have one, otherwise the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A CUDA device by number.
+    Cuda(usize),
+}
+
+impl std::str::FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(DeviceChoice::Auto),
+            "cpu" => Ok(DeviceChoice::Cpu),
+            _ => match text.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
+                Some(n) => Ok(DeviceChoice::Cuda(n)),
+                None => Err("expected auto, cpu or cuda:N".to_owned()),
+            },
+        }
+    }
+}
+
+/// How `check` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For a terminal.
+    Text,
+    /// For a program.
+    Json,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// For a job summary or a comment.
+    Markdown,
+}
+
+/// How `report` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// A booktabs fragment to \input.
+    Latex,
+    /// One line per cell.
+    Csv,
+    /// A Markdown table.
+    Markdown,
+}
+
+/// Commands about data.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Rebuilds a dataset from its open sources.
+    #[command(subcommand)]
+    Build(BuildCommand),
+    /// Hashes every file again and reads all of it as training would.
+    #[command(after_help = "Examples:\n  i2m2 data verify avmnist --data data")]
+    Verify {
+        /// The dataset.
+        #[arg(value_enum)]
+        dataset: DatasetName,
+        /// Folder with real data; without it, the synthetic fixture is verified.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says which datasets are here, with their digests.
+    #[command(after_help = "Examples:\n  i2m2 data status\n  i2m2 data status --data data --json")]
+    Status {
+        /// One dataset; all of them without it.
+        #[arg(value_enum)]
+        dataset: Option<DatasetName>,
+        /// Folder with real data.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explains where a dataset comes from, how to get it and under which terms.
+    #[command(after_help = "Examples:\n  i2m2 data explain mimic")]
+    Explain {
+        /// The dataset.
+        #[arg(value_enum)]
+        dataset: DatasetName,
+    },
+}
+
+/// Datasets that can be rebuilt.
+#[derive(Debug, Subcommand)]
+pub enum BuildCommand {
+    /// AV-MNIST from MNIST and the Free Spoken Digit Dataset.
+    #[command(after_help = "Examples:
+  i2m2 data build avmnist --mnist mnist --fsdd fsdd --out data/avmnist
+  i2m2 data build avmnist --mnist mnist --fsdd fsdd --esc esc10 --noise-power 3 --misalignment 1 --out data/avmnist")]
+    Avmnist(BuildAvmnist),
+}
+
+/// What AV-MNIST is rebuilt from.
+#[derive(Debug, Args)]
+pub struct BuildAvmnist {
+    /// Folder with the four MNIST idx files.
+    #[arg(long, value_name = "DIR")]
+    pub mnist: PathBuf,
+    /// Folder of the Free Spoken Digit Dataset (with recordings/).
+    #[arg(long, value_name = "DIR")]
+    pub fsdd: PathBuf,
+    /// Folder of ESC clips, for --noise-power.
+    #[arg(long, value_name = "DIR")]
+    pub esc: Option<PathBuf>,
+    /// Noise added to the speech: speech + P * noise.
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub noise_power: f64,
+    /// Probability that a row keeps a clip of its own label, otherwise it gets the clip of a random row; 1 is correct
+    /// pairing (A7) [default: the calibrated share].
+    #[arg(long, value_name = "A")]
+    pub misalignment: Option<f64>,
+    /// Principal components kept of the images (A7).
+    #[arg(long, value_name = "K", default_value_t = 4)]
+    pub pca_components: usize,
+    /// Root seed of the pairing.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub build_seed: u64,
+}
+
+/// Commands about the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Lists the stored runs.
+    List {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Re-hashes every stored run.
+    Verify {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes what no longer serves: temporary files and quarantined entries.
+    #[command(after_help = "Examples:\n  i2m2 store gc --dry-run\n  i2m2 store gc --corrupt --states")]
+    Gc {
+        /// Says what would be removed.
+        #[arg(long)]
+        dry_run: bool,
+        /// Also entries that are damaged (every file is hashed).
+        #[arg(long)]
+        corrupt: bool,
+        /// Also the states of half-trained runs, which can otherwise be continued.
+        #[arg(long)]
+        states: bool,
+    },
+    /// Writes stored runs into a folder that `import` reads.
+    Export {
+        /// The folder; must not exist yet.
+        to: PathBuf,
+        /// Leaves weights and logits out.
+        #[arg(long, conflicts_with = "credentialed")]
+        without_weights: bool,
+        /// Includes weights and logits of runs on credentialed data (MIMIC-III), which otherwise stay here.
+        #[arg(long)]
+        credentialed: bool,
+    },
+    /// Takes in what `export` wrote, after verifying it.
+    Import {
+        /// The folder.
+        from: PathBuf,
+    },
+}

@@ -1,0 +1,77 @@
+//! `i2m2 list`: the paper's tables and figures.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::benchmarks::{self, Needs, Status};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::{output, resolve};
+use crate::data::{self, StatCache};
+
+#[derive(Serialize)]
+struct Entry {
+    id: &'static str,
+    title: &'static str,
+    shows: &'static str,
+    registered: bool,
+    status: String,
+    data: Vec<Need>,
+}
+
+#[derive(Serialize)]
+struct Need {
+    name: &'static str,
+    here: bool,
+}
+
+/// Lists every table and figure.
+pub fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
+    let cache = StatCache::open(out);
+    // Without --data, the question is about the real data, which no fixture answers.
+    let here = |needs: &Needs| match (needs, data) {
+        (Needs::Dataset(name), Some(_)) => {
+            data::identify(*name, &resolve::source(*name, data, out), &cache).is_ok()
+        }
+        _ => false,
+    };
+    let entries: Vec<Entry> = benchmarks::all()
+        .iter()
+        .map(|benchmark| Entry {
+            id: benchmark.id,
+            title: benchmark.title,
+            shows: benchmark.shows,
+            registered: benchmark.is_registered(),
+            status: match benchmark.status {
+                Status::Registered(_) => "registered".to_owned(),
+                Status::NotYet(why) => format!("not yet: {why}"),
+            },
+            data: benchmark
+                .needs
+                .iter()
+                .map(|needs| Need { name: needs.title(), here: here(needs) })
+                .collect(),
+        })
+        .collect();
+    if json {
+        output::json(&entries)?;
+        return Ok(Exit::Success);
+    }
+    let mut text = String::new();
+    for entry in &entries {
+        let data: Vec<String> = entry
+            .data
+            .iter()
+            .map(|need| format!("{} ({})", need.name, if need.here { "here" } else { "not here" }))
+            .collect();
+        text += &format!("{:<10} {:<11} {}\n", entry.id, entry.title, entry.shows);
+        text += &format!("{:<22} data: {}; {}\n", "", data.join(", "), entry.status);
+    }
+    text += "\nEvery registered benchmark runs without data in the smoke tier: i2m2 reproduce table2\n";
+    if data.is_none() {
+        text += "Data was looked for nowhere: add --data DIR.\n";
+    }
+    output::data(&text)?;
+    Ok(Exit::Success)
+}

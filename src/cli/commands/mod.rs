@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub mod check;
+pub mod data;
+pub mod list;
+pub mod plan;
+pub mod report;
+pub mod reproduce;
+pub mod store;

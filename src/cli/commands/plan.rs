@@ -1,0 +1,118 @@
+//! `i2m2 plan`: the graph, what is stored, how long the rest will take.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::args::Selection;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::resolve::Resolved;
+use crate::engine::execute::{Status, survey, to_train};
+use crate::engine::plan::{Cell, Run};
+use crate::engine::{Store, estimate};
+
+#[derive(Serialize)]
+struct Printed<'a> {
+    tier: String,
+    protocol: String,
+    device_class: &'a str,
+    stored: usize,
+    missing: usize,
+    estimated_seconds: f64,
+    runs: Vec<PrintedRun<'a>>,
+    cells: &'a [Cell],
+}
+
+#[derive(Serialize)]
+struct PrintedRun<'a> {
+    #[serde(flatten)]
+    run: &'a Run,
+    status: String,
+    estimated_seconds: f64,
+}
+
+fn status(status: &Status) -> String {
+    match status {
+        Status::Stored(_) => "stored".to_owned(),
+        Status::HalfTrained { epochs } => format!("half-trained ({epochs} epochs)"),
+        Status::Missing => "missing".to_owned(),
+        Status::Unusable(error) => format!("damaged: {error}"),
+    }
+}
+
+/// Prints the plan; trains nothing.
+pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -> Result<Exit, Failure> {
+    let resolved = Resolved::new(selection, out.to_owned())?;
+    let plan = resolved.plan();
+    if plan.cells.is_empty() {
+        resolved.measurable(&plan)?;
+    }
+    let statuses = survey(&plan, &Store::open(out));
+    let train = to_train(&plan, &statuses);
+    let seconds = estimate::seconds(&plan, &statuses);
+    let missing = train.iter().filter(|&&train| train).count();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = jobs.unwrap_or(cores).max(1);
+    let total: f64 =
+        seconds.iter().zip(&train).filter(|(_, train)| **train).map(|(seconds, _)| seconds).sum();
+    let printed = Printed {
+        tier: plan.tier.to_string(),
+        protocol: plan.protocol.to_string(),
+        device_class: &plan.device_class,
+        stored: plan.runs.len() - missing,
+        missing,
+        estimated_seconds: total / jobs as f64,
+        runs: plan
+            .runs
+            .iter()
+            .zip(&statuses)
+            .zip(&seconds)
+            .map(|((run, state), &estimated_seconds)| PrintedRun {
+                run,
+                status: status(state),
+                estimated_seconds,
+            })
+            .collect(),
+        cells: &plan.cells,
+    };
+    if json {
+        output::json(&printed)?;
+    } else {
+        output::data(&text(&printed, jobs))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn text(printed: &Printed<'_>, jobs: usize) -> String {
+    let mut text =
+        format!("{} tier, {} protocol, {}\n\n", printed.tier, printed.protocol, printed.device_class);
+    text += "runs (upstream first)\n";
+    for (index, printed) in printed.runs.iter().enumerate() {
+        let upstream: Vec<String> = printed.run.upstream.iter().map(|run| format!("#{}", run.0)).collect();
+        let from = if upstream.is_empty() { String::new() } else { format!(" <- {}", upstream.join(" ")) };
+        text += &format!(
+            "  #{index:<3} {}  {:<36} seed {:<3} {:<8} {:>7.0} s{from}\n",
+            printed.run.key.short(),
+            printed.run.name,
+            printed.run.seed,
+            printed.status,
+            printed.estimated_seconds
+        );
+    }
+    text += "\ncells\n";
+    for cell in printed.cells {
+        let runs: Vec<String> = cell.runs.iter().map(|run| format!("#{}", run.0)).collect();
+        let from = match &cell.unmeasured {
+            Some(why) => format!("not measured: {why}"),
+            None => format!("{} of {}", cell.metric, runs.join(" ")),
+        };
+        text += &format!("  {:<34} {from}\n", cell.id.to_string());
+    }
+    text += &format!(
+        "\n{} runs stored, {} missing: about {:.0} s with {jobs} side by side\n",
+        printed.stored, printed.missing, printed.estimated_seconds
+    );
+    text
+}

@@ -1,0 +1,172 @@
+//! `i2m2 reproduce`: the main job.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::args::Selection;
+use crate::cli::datasets::Opened;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::progress::Bars;
+use crate::cli::resolve::{self, Resolved};
+use crate::cli::results::{DETERMINISM, Results};
+use crate::engine::{self, Options, Store, TrainFailure, Trainer};
+use crate::experiment::{self, Job, Observer, Outcome, TrainError};
+use crate::report::{Format, Report};
+use crate::stats::Summary;
+
+/// How a plan is executed.
+pub struct Execution {
+    /// Runs side by side.
+    pub jobs: Option<usize>,
+    /// Threads in all.
+    pub threads: Option<usize>,
+    /// JSON instead of a table.
+    pub json: bool,
+    /// No progress.
+    pub quiet: bool,
+}
+
+/// Trains what is missing, prints the tables, writes everything.
+pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<Exit, Failure> {
+    if let Some(hint) = resolve::gpu_hint(selection.device) {
+        output::note(hint);
+    }
+    let resolved = Resolved::new(selection, out.to_owned())?;
+    let plan = resolved.plan();
+    resolved.measurable(&plan)?;
+    for (name, why) in &resolved.missing {
+        output::note(&format!("warning: {name} is not here, its cells print as not measured: {why}"));
+    }
+    let defaults = Options::default();
+    let threads = execution.threads.unwrap_or(defaults.threads).max(1);
+    let options = Options {
+        jobs: execution.jobs.unwrap_or(threads).max(1),
+        threads,
+        determinism: DETERMINISM.0,
+        ..defaults
+    };
+    let summary = engine::execute(
+        &plan,
+        &Store::open(out),
+        &Opened::new(&resolved),
+        &RealTrainer,
+        &options,
+        &Bars::new(execution.quiet),
+    )?;
+    let results = Results::read(&resolved)?;
+    let folders = results.write(&resolved)?;
+    if execution.json {
+        output::json(&Printed {
+            trained: summary.trained,
+            resumed: summary.resumed,
+            stored: summary.stored,
+            benchmarks: results.reports.iter().map(Table::of).collect(),
+        })?;
+    } else {
+        for report in &results.reports {
+            output::data(&(Format::Text.exporter().export(report)? + "\n"))?;
+        }
+    }
+    if !execution.quiet {
+        for folder in folders {
+            output::note(&format!("written: {}", folder.display()));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Trains with [`experiment::train`].
+struct RealTrainer;
+
+impl Trainer for RealTrainer {
+    fn train(
+        &self,
+        job: &Job<'_>,
+        resume: Option<&[u8]>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainFailure> {
+        experiment::train(job, resume, observer).map_err(|error| match error {
+            TrainError::State(_) => TrainFailure::State(Box::new(error)),
+            _ => TrainFailure::Other(Box::new(error)),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Printed {
+    trained: usize,
+    resumed: usize,
+    stored: usize,
+    benchmarks: Vec<Table>,
+}
+
+#[derive(Serialize)]
+struct Table {
+    benchmark: &'static str,
+    tier: String,
+    protocol: String,
+    device_class: String,
+    determinism: String,
+    deviations: Vec<String>,
+    references: Vec<Known>,
+    cells: Vec<PrintedCell>,
+}
+
+#[derive(Serialize)]
+struct Known {
+    label: String,
+    values: std::collections::BTreeMap<String, f64>,
+}
+
+#[derive(Serialize)]
+struct PrintedCell {
+    id: String,
+    unit: String,
+    values: Vec<f64>,
+    keys: Vec<String>,
+    mean: Option<f64>,
+    std: Option<f64>,
+    published_mean: Option<f64>,
+    published_std: Option<f64>,
+    verdict: String,
+    reason: String,
+    missing: Option<String>,
+}
+
+impl Table {
+    fn of(report: &Report) -> Self {
+        let cells = report.cells.iter().map(|cell| {
+            let summary: Option<Summary> = cell.summary();
+            PrintedCell {
+                id: cell.id.to_string(),
+                unit: cell.unit.clone(),
+                values: cell.values.iter().map(|seed| seed.value).collect(),
+                keys: cell.values.iter().map(|seed| seed.key.to_string()).collect(),
+                mean: summary.as_ref().map(|summary| summary.mean),
+                std: summary.as_ref().and_then(|summary| summary.std),
+                published_mean: cell.published.as_ref().map(|published| published.mean),
+                published_std: cell.published.as_ref().and_then(|published| published.std),
+                verdict: cell.judgement.verdict.to_string(),
+                reason: cell.judgement.reason.clone(),
+                missing: cell.missing.clone(),
+            }
+        });
+        Table {
+            benchmark: report.benchmark.id,
+            tier: report.tier.to_string(),
+            protocol: report.protocol.to_string(),
+            device_class: report.device_class.clone(),
+            determinism: report.determinism.clone(),
+            deviations: report.deviations.clone(),
+            references: report
+                .references
+                .iter()
+                .map(|known| Known { label: known.label.clone(), values: known.values.clone() })
+                .collect(),
+            cells: cells.collect(),
+        }
+    }
+}

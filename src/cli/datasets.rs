@@ -1,0 +1,52 @@
+//! The datasets of an execution: opened at the first run that needs them, shared by all.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cli::resolve::Resolved;
+use crate::data::{self, Dataset, Identity, Prepared, Source};
+use crate::engine::Datasets;
+use crate::protocol::{DatasetName, Task};
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Opens each dataset once.
+pub struct Opened<'a> {
+    sources: &'a BTreeMap<DatasetName, Source>,
+    identities: &'a BTreeMap<DatasetName, Identity>,
+    prepared: Mutex<BTreeMap<DatasetName, Prepared>>,
+}
+
+impl<'a> Opened<'a> {
+    /// Nothing is opened yet.
+    pub fn new(resolved: &'a Resolved) -> Self {
+        Opened { sources: &resolved.sources, identities: &resolved.identities, prepared: Mutex::default() }
+    }
+}
+
+impl Datasets for Opened<'_> {
+    fn identity(&self, dataset: DatasetName) -> Option<&Identity> {
+        self.identities.get(&dataset)
+    }
+
+    fn open(&self, task: Task) -> Result<Arc<dyn Dataset>, Cause> {
+        let name = task.dataset();
+        // Held while loading, so that two runs do not load one dataset twice.
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if !prepared.contains_key(&name) {
+            let source = self
+                .sources
+                .get(&name)
+                .ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
+            prepared.insert(name, data::open(name, source)?);
+        }
+        prepared
+            .get(&name)
+            .and_then(|prepared| prepared.task(task))
+            .ok_or_else(|| format!("{name} has no labels of the task {task}").into())
+    }
+
+    fn unchanged(&self, dataset: DatasetName) -> Result<(), Cause> {
+        Ok(self.identities.get(&dataset).map_or(Ok(()), Identity::unchanged)?)
+    }
+}

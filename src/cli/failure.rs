@@ -1,0 +1,44 @@
+//! How a command fails: what to print and which exit code to return.
+//!
+//! Invariant: every failure carries its exit code from where the cause is known, so that no caller has to guess.
+
+use std::fmt;
+
+use crate::cli::exit::Exit;
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    cause: anyhow::Error,
+}
+
+impl Failure {
+    /// The command line is wrong: exit 2.
+    pub fn usage(cause: impl fmt::Display) -> Self {
+        Failure { exit: Exit::Usage, cause: anyhow::anyhow!("{cause}") }
+    }
+
+    /// Nothing could be measured: exit 3.
+    pub fn not_measured(cause: impl fmt::Display) -> Self {
+        Failure { exit: Exit::NotMeasured, cause: anyhow::anyhow!("{cause}") }
+    }
+
+    /// Something broke: exit 4.
+    pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Failure { exit: Exit::Internal, cause: cause.into() }
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(cause: E) -> Self {
+        Failure::internal(cause)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.cause)
+    }
+}

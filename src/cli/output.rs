@@ -1,0 +1,30 @@
+//! Data goes to stdout, everything else to stderr.
+//!
+//! Invariant: a reader that closes the pipe early (`| head`) ends the command quietly; any other failure to write is an
+//! error, never ignored.
+
+use std::io::{IsTerminal, Write};
+
+/// Writes to stdout.
+pub fn data(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Writes a value to stdout as pretty JSON.
+pub fn json(value: &impl serde::Serialize) -> std::io::Result<()> {
+    data(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Writes one line to stderr; nothing is lost if stderr is closed.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Whether progress bars make sense.
+pub fn bars(quiet: bool) -> bool {
+    !quiet && std::io::stderr().is_terminal()
+}

@@ -1,0 +1,28 @@
+//! Which cells `--only` means.
+
+use wildmatch::WildMatch;
+
+use crate::engine::plan::CellId;
+
+/// Whether a cell is meant: a whole id with `*` and `?`, or just a row's or a column's id.
+pub fn matches(pattern: &str, cell: &CellId) -> bool {
+    let glob = WildMatch::new(pattern);
+    glob.matches(&cell.to_string()) || glob.matches(&cell.row) || glob.matches(&cell.column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_an_id_a_row_or_a_column() {
+        let cell = CellId { benchmark: "table2".into(), column: "mortality".into(), row: "i2m2".into() };
+        for pattern in ["table2:mortality:i2m2", "table2:*:i2m2", "*", "i2m2", "mort*", "table2:mortality:*"]
+        {
+            assert!(matches(pattern, &cell), "{pattern}");
+        }
+        for pattern in ["table1:*", "intra", "i2m", "table2", ""] {
+            assert!(!matches(pattern, &cell), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! From flags to what they mean, once: everything behind the command line works with a [`Resolved`].
+//!
+//! Invariant: real data never serves the smoke tier, and synthetic data never serves any other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::benchmarks::{self, Benchmark, Needs};
+use crate::cli::args::{DeviceChoice, Selection};
+use crate::cli::failure::Failure;
+use crate::cli::pattern;
+use crate::data::{self, Identity, Source, StatCache};
+use crate::digest::Digest;
+use crate::engine::plan::{Context, Plan, Planner};
+use crate::experiment::canary::numerics_digest;
+use crate::protocol::{self, DatasetName, Protocol, ProtocolName, Tier};
+
+/// Where results go when `--out` does not say.
+const DEFAULT_OUT: &str = "results";
+
+/// What a selection of benchmarks means on this machine.
+pub struct Resolved {
+    /// The benchmarks, in the paper's order.
+    pub benchmarks: Vec<&'static Benchmark>,
+    /// Smoke, reduced or paper.
+    pub tier: Tier,
+    /// The hyper-parameters at that tier.
+    pub protocol: Protocol,
+    /// `cpu`, or the GPU model.
+    pub device_class: String,
+    /// Where each dataset is.
+    pub sources: BTreeMap<DatasetName, Source>,
+    /// Identities of the datasets that are needed and here.
+    pub identities: BTreeMap<DatasetName, Identity>,
+    /// Why a needed dataset is not here.
+    pub missing: BTreeMap<DatasetName, String>,
+    /// The results folder.
+    pub out: PathBuf,
+    numerics: BTreeMap<DatasetName, Digest>,
+    only: Option<String>,
+}
+
+/// The results folder.
+pub fn out(out: Option<&Path>) -> PathBuf {
+    out.unwrap_or(Path::new(DEFAULT_OUT)).to_owned()
+}
+
+/// Where a dataset is, given `--data`: DIR/<name> where there is such a folder, otherwise DIR itself.
+pub fn source(name: DatasetName, data: Option<&Path>, out: &Path) -> Source {
+    match data {
+        None => Source::Fixture(out.join("fixtures")),
+        Some(folder) => {
+            let below = folder.join(name.to_string());
+            Source::Folder(if below.is_dir() { below } else { folder.to_owned() })
+        }
+    }
+}
+
+impl Resolved {
+    /// Resolves a selection.
+    ///
+    /// # Errors
+    /// Unknown benchmarks, tiers that do not fit `--data`, devices that are not there.
+    pub fn new(selection: &Selection, out: PathBuf) -> Result<Self, Failure> {
+        let benchmarks = match selection.id.as_str() {
+            "all" => {
+                benchmarks::all().iter().copied().filter(|benchmark| benchmark.is_registered()).collect()
+            }
+            id => vec![benchmarks::find(id).map_err(Failure::usage)?],
+        };
+        let tier = tier(selection)?;
+        let mut protocol = protocol::resolve(selection.protocol, tier).map_err(Failure::internal)?;
+        if let Some(seeds) = selection.seeds {
+            protocol.set_seeds(seeds as usize);
+        }
+        let device_class = device_class(selection.device)?;
+
+        let mut needed: Vec<DatasetName> = benchmarks
+            .iter()
+            .filter(|benchmark| benchmark.is_registered())
+            .flat_map(|benchmark| benchmark.needs)
+            .filter_map(|needs| match needs {
+                Needs::Dataset(name) => Some(*name),
+                Needs::Unread(_) => None,
+            })
+            .collect();
+        needed.sort_unstable();
+        needed.dedup();
+        let cache = StatCache::open(&out);
+        let (mut sources, mut identities) = (BTreeMap::new(), BTreeMap::new());
+        let (mut missing, mut numerics) = (BTreeMap::new(), BTreeMap::new());
+        for name in needed {
+            let source = source(name, selection.data.as_deref(), &out);
+            match data::identify(name, &source, &cache) {
+                Ok(identity) => drop(identities.insert(name, identity)),
+                // Whatever is wrong with the data is told when a cell asks for it; other tables can go on.
+                Err(error) => drop(missing.insert(name, error.to_string())),
+            }
+            sources.insert(name, source);
+            let canaries = numerics_digest(&protocol.architectures(name)).map_err(Failure::internal)?;
+            numerics.insert(name, canaries);
+        }
+        if !identities.is_empty() {
+            cache.save().map_err(Failure::internal)?;
+        }
+        Ok(Resolved {
+            benchmarks,
+            tier,
+            protocol,
+            device_class,
+            sources,
+            identities,
+            missing,
+            out,
+            numerics,
+            only: selection.only.clone(),
+        })
+    }
+
+    /// The plan of all selected cells, with only the runs that they need.
+    pub fn plan(&self) -> Plan {
+        self.plan_of(&self.benchmarks)
+    }
+
+    /// The plan of one benchmark's selected cells.
+    pub fn plan_of(&self, benchmarks: &[&Benchmark]) -> Plan {
+        let most = benchmarks.iter().map(|benchmark| self.protocol.seeds(benchmark.id)).max().unwrap_or(0);
+        let context = Context {
+            tier: self.tier,
+            protocol: self.protocol.name,
+            seeds: (0..most as u64).collect(),
+            device_class: self.device_class.clone(),
+            data: self.identities.iter().map(|(&name, identity)| (name, identity.digest)).collect(),
+            numerics: self.numerics.clone(),
+        };
+        let mut planner = Planner::new(&context);
+        for benchmark in benchmarks {
+            benchmark.plan(&mut planner, &self.protocol);
+        }
+        let mut plan = planner.finish();
+        if let Some(only) = &self.only {
+            plan.retain_cells(|cell| pattern::matches(only, &cell.id));
+        }
+        plan
+    }
+
+    /// Fails when no cell is selected, or none of them can be measured here.
+    pub fn measurable(&self, plan: &Plan) -> Result<(), Failure> {
+        if plan.cells.is_empty() {
+            let only = self.only.as_deref().unwrap_or("*");
+            return Err(Failure::not_measured(format!(
+                "no cell matches `{only}`: nothing to do; `i2m2 plan {}` prints the cells",
+                self.benchmarks.first().map_or("all", |benchmark| benchmark.id)
+            )));
+        }
+        if plan.cells.iter().all(|cell| cell.runs.is_empty()) {
+            let mut why: Vec<String> = self.missing.values().cloned().collect();
+            if why.is_empty() {
+                why.extend(plan.cells.iter().filter_map(|cell| cell.unmeasured.clone()));
+                why.dedup();
+            }
+            return Err(Failure::not_measured(format!("nothing can be measured: {}", why.join("; "))));
+        }
+        Ok(())
+    }
+}
+
+fn tier(selection: &Selection) -> Result<Tier, Failure> {
+    match (selection.tier, &selection.data) {
+        (None, None) | (Some(Tier::Smoke), None) => Ok(Tier::Smoke),
+        (None, Some(_)) => Ok(Tier::Paper),
+        (Some(Tier::Smoke), Some(_)) => Err(Failure::usage(
+            "the smoke tier runs on synthetic fixtures only: leave --data out, or choose --tier reduced or paper",
+        )),
+        (Some(tier), None) => Err(Failure::usage(format!(
+            "the {tier} tier needs real data: add --data DIR (`i2m2 data explain` says how to get it)"
+        ))),
+        (Some(tier), Some(_)) => Ok(tier),
+    }
+}
+
+/// The device class of the chosen device; this build computes on the CPU.
+fn device_class(device: DeviceChoice) -> Result<String, Failure> {
+    match device {
+        DeviceChoice::Auto | DeviceChoice::Cpu => Ok("cpu".to_owned()),
+        DeviceChoice::Cuda(_) => Err(Failure::usage(
+            "this build computes on the CPU only; rebuild with `cargo build --release --features cuda` once the CUDA \
+             kernels are there, or use --device cpu",
+        )),
+    }
+}
+
+/// The rebuild command to print when a GPU is here that this build cannot use.
+pub fn gpu_hint(device: DeviceChoice) -> Option<&'static str> {
+    let present = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidia0").exists();
+    (device == DeviceChoice::Auto && present && !cfg!(feature = "cuda")).then_some(
+        "note: an NVIDIA GPU is here, but this build computes on the CPU; to use it: \
+         cargo run --release --features cuda -- reproduce ... --device cuda:0",
+    )
+}
+
+/// The protocol's suffix in names of files and folders.
+pub fn suffix(protocol: ProtocolName) -> &'static str {
+    match protocol {
+        ProtocolName::Paper => "",
+        ProtocolName::Released => ".released",
+    }
+}

@@ -1,0 +1,107 @@
+//! From a resolved selection and the store to reports, and to the files of a benchmark.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::benchmarks::Benchmark;
+use crate::cli::failure::Failure;
+use crate::cli::resolve::{self, Resolved};
+use crate::data::synthetic::{self, References};
+use crate::data::{self, Source, atomic};
+use crate::digest::Digest;
+use crate::engine::manifest::Determinism;
+use crate::engine::store::{Depth, Store};
+use crate::protocol::{Task, Tier};
+use crate::report::{self, Observed, Reference, Report};
+
+/// What the store has of a selection.
+pub struct Results {
+    /// One report per benchmark.
+    pub reports: Vec<Report>,
+}
+
+impl Results {
+    /// Reads the store; trains nothing.
+    pub fn read(resolved: &Resolved) -> Result<Self, Failure> {
+        let store = Store::open(&resolved.out);
+        let calibrated_data = resolved.sources.iter().any(|(&name, source)| match source {
+            Source::Folder(folder) => data::is_calibrated(name, folder),
+            Source::Fixture(_) => false,
+        });
+        let mut reports = Vec::new();
+        for benchmark in &resolved.benchmarks {
+            let plan = resolved.plan_of(&[benchmark]);
+            let mut metrics: BTreeMap<Digest, BTreeMap<String, f64>> = BTreeMap::new();
+            for run in &plan.runs {
+                if let Some(entry) = store.find(run.key, Depth::Manifest)? {
+                    metrics.insert(run.key, entry.manifest.metrics);
+                }
+            }
+            let observed = Observed {
+                value: &|key, metric| metrics.get(&key)?.get(metric).copied(),
+                calibrated_data,
+                determinism: DETERMINISM.1.to_owned(),
+                references: if resolved.tier == Tier::Smoke { references(benchmark)? } else { Vec::new() },
+            };
+            reports.push(Report::assemble(benchmark, &plan, &observed)?);
+        }
+        Ok(Results { reports })
+    }
+
+    /// Writes frames and tables of every benchmark to `<out>/<benchmark>.<tier>/`; returns the folders.
+    pub fn write(&self, resolved: &Resolved) -> Result<Vec<PathBuf>, Failure> {
+        let mut folders = Vec::new();
+        for report in &self.reports {
+            let name = format!("{}.{}{}", report.benchmark.id, report.tier, resolve::suffix(report.protocol));
+            let folder = resolved.out.join(name);
+            let put =
+                |file: &str, bytes: &[u8]| atomic::write(&folder.join(file), |out| out.write_all(bytes));
+            let reports = std::slice::from_ref(report);
+            let mut frame = report::result_frame(reports)?;
+            put("frame.parquet", &report::write_parquet(&mut frame)?)?;
+            put("frame.csv", &report::write_csv(&mut frame)?)?;
+            let mut summary = report::summary_frame(reports)?;
+            put("summary.parquet", &report::write_parquet(&mut summary)?)?;
+            put("summary.csv", &report::write_csv(&mut summary)?)?;
+            for format in
+                [report::Format::Text, report::Format::Markdown, report::Format::Latex, report::Format::Csv]
+            {
+                let exporter = format.exporter();
+                put(&format!("table.{}", exporter.extension()), exporter.export(report)?.as_bytes())?;
+            }
+            folders.push(folder);
+        }
+        Ok(folders)
+    }
+}
+
+/// The determinism class of the CPU, as `tests/bits.rs` and `tests/crash.rs` measure it.
+pub const DETERMINISM: (Determinism, &str) = (Determinism::Bitwise, "bitwise");
+
+/// Known optima of the synthetic data behind a benchmark's columns.
+fn references(benchmark: &Benchmark) -> Result<Vec<Reference>, Failure> {
+    let columns: &[(&str, Task)] = match benchmark.id {
+        "table1" => &[("accuracy", Task::Digits)],
+        "table2" => &[
+            ("mortality", Task::Mortality),
+            ("icd9-140-239", Task::Neoplasms),
+            ("icd9-460-519", Task::Respiratory),
+        ],
+        _ => return Ok(Vec::new()),
+    };
+    let mut known = Vec::new();
+    for &(column, task) in columns {
+        known.push((column, synthetic::references(task.dataset(), task)?));
+    }
+    let line = |label: &str, value: fn(&References) -> f64| Reference {
+        label: label.to_owned(),
+        values: known.iter().map(|(column, references)| ((*column).to_owned(), value(references))).collect(),
+    };
+    Ok(vec![
+        line("Bayes (Eq. 2)", |r| r.bayes),
+        line("best log-additive f(x, y) + g(x', y)", |r| r.log_additive),
+        line("best from x alone", |r| r.first_only),
+        line("best from x' alone", |r| r.second_only),
+        line("majority class", |r| r.majority),
+    ])
+}

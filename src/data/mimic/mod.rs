@@ -1,0 +1,183 @@
+//! MIMIC-III: five static features (x) and twelve hourly series (x') of each admission.
+//!
+//! Source: spec of the preprocessed file, sections 2.1 and 2.2. The harness reads `im.npz`, the four arrays of the
+//! distributed pickle `im.pk`; `scripts/mimic_pickle_to_npz.py` converts, the harness never unpickles.
+//!
+//! Invariant: rows are credentialed. The types that hold them have neither `Debug` nor `Display` nor `Serialize`, and
+//! errors name the file and the array, never a row or a value.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::formats::npy::Dim;
+use super::formats::npz::Npz;
+use super::gather::gather_rows;
+use super::{DataError, Dataset, Identity, Split, StatCache, identity};
+use crate::protocol::{Modality, Task};
+pub use explain::explain;
+pub use standardise::StandardiseOn;
+
+mod explain;
+mod labels;
+mod shuffle;
+mod standardise;
+
+/// The file, below the dataset's folder.
+pub const FILE: &str = "im.npz";
+/// Static features.
+const STATIC: [usize; 1] = [5];
+/// Hours and channels.
+const SERIES: [usize; 2] = [24, 12];
+/// Columns of `adm_labels_all` and of `y_icd9`.
+const LABELS: [usize; 2] = [6, 20];
+/// MIMIC-III has 58,976 admissions; a file with far more is something else.
+const MOST: usize = 100_000;
+/// Fewer would leave no row for validation or test.
+const FEWEST: usize = 10;
+/// Changes whenever this loader makes other values of the same file.
+const LOADER: &str = "mimic 1";
+/// Seed of the released code's shuffle.
+const SHUFFLE_SEED: u32 = 10;
+
+/// The rows of one file, standardised, in the order of the splits, with the labels of all three tasks.
+pub struct Cohort {
+    rows: usize,
+    statics: Vec<f32>,
+    series: Vec<f32>,
+    mortality: Vec<u8>,
+    neoplasms: Vec<u8>,
+    respiratory: Vec<u8>,
+}
+
+/// A cohort with the labels of one task. Tasks share the cohort's memory.
+pub struct MimicDataset {
+    cohort: Arc<Cohort>,
+    task: Task,
+}
+
+/// Identity of the prepared data, for keys.
+///
+/// # Errors
+/// A file that is missing, unreadable, or outside of `root`.
+pub fn identity(root: &Path, on: StandardiseOn, cache: &StatCache) -> Result<Identity, DataError> {
+    let choices = match on {
+        StandardiseOn::All => "standardise on all",
+        StandardiseOn::Train => "standardise on train",
+    };
+    present(root)?;
+    Identity::of(root, &[FILE], LOADER, choices, cache)
+}
+
+/// Loads `im.npz` below `root`.
+///
+/// # Errors
+/// A file that is missing, broken, or has other arrays, shapes or types than the preprocessed file.
+pub fn load(root: &Path, on: StandardiseOn) -> Result<Arc<Cohort>, DataError> {
+    present(root)?;
+    let mut npz = Npz::open(&identity::inside(root, FILE)?)?;
+    let dims = |rows: Dim, rest: &[usize]| -> Vec<Dim> {
+        std::iter::once(rows).chain(rest.iter().map(|&dim| Dim::Is(dim))).collect()
+    };
+    // The smallest array fixes the number of rows before a large one is inflated.
+    let rows = npz.dims("adm_features_all", &dims(Dim::UpTo(MOST), &STATIC))?[0];
+    if rows < FEWEST {
+        return Err(DataError::Shape {
+            file: format!("{}[adm_features_all]", root.join(FILE).display()),
+            expected: format!("at least {FEWEST} rows, so that every split has one"),
+            found: rows.to_string(),
+        });
+    }
+    let order = shuffle::python_shuffle(SHUFFLE_SEED, rows as u32);
+    let mut fitted = match on {
+        StandardiseOn::All => order.clone(),
+        StandardiseOn::Train => order[part(rows, Split::Train)].to_vec(),
+    };
+    // Statistics are summed in the order of the file, as numpy does.
+    fitted.sort_unstable();
+    let mut read = |name: &str, rest: &[usize]| npz.array(name, &dims(Dim::Is(rows), rest));
+    let adm_labels = read("adm_labels_all", &LABELS[..1])?;
+    let y_icd9 = read("y_icd9", &LABELS[1..])?;
+    Ok(Arc::new(Cohort {
+        rows,
+        statics: standardise::standardise(&read("adm_features_all", &STATIC)?, STATIC[0], &fitted, &order)?,
+        series: standardise::standardise(&read("ep_tdata", &SERIES)?, SERIES[1], &fitted, &order)?,
+        mortality: labels::mortality(&adm_labels, &order)?,
+        neoplasms: labels::icd9(&y_icd9, 1, &order)?,
+        respiratory: labels::icd9(&y_icd9, 7, &order)?,
+    }))
+}
+
+/// A missing file is told with how to get it.
+fn present(root: &Path) -> Result<(), DataError> {
+    let path = root.join(FILE);
+    match std::fs::metadata(&path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(DataError::open(
+            &path,
+            "the preprocessed MIMIC-III arrays",
+            "`i2m2 data explain mimic` says how to get and convert them",
+        )(error)),
+    }
+}
+
+/// Positions of a split in the shuffled order: the first tenth validates, the second tests, the rest trains.
+fn part(rows: usize, split: Split) -> Range<usize> {
+    match split {
+        Split::Valid => 0..rows / 10,
+        Split::Test => rows / 10..rows / 5,
+        Split::Train => rows / 5..rows,
+    }
+}
+
+impl Cohort {
+    /// The cohort with the labels of a task; `None` for a task of another dataset.
+    pub fn task(self: &Arc<Self>, task: Task) -> Option<MimicDataset> {
+        match task {
+            Task::Digits => None,
+            Task::Mortality | Task::Neoplasms | Task::Respiratory => {
+                Some(MimicDataset { cohort: Arc::clone(self), task })
+            }
+        }
+    }
+}
+
+impl Dataset for MimicDataset {
+    fn classes(&self) -> usize {
+        self.task.classes()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        part(self.cohort.rows, split).len()
+    }
+
+    fn labels(&self, split: Split) -> &[u8] {
+        let labels = match self.task {
+            Task::Neoplasms => &self.cohort.neoplasms,
+            Task::Respiratory => &self.cohort.respiratory,
+            Task::Mortality | Task::Digits => &self.cohort.mortality,
+        };
+        &labels[part(self.cohort.rows, split)]
+    }
+
+    fn dims(&self, modality: Modality) -> &[usize] {
+        match modality {
+            Modality::First => &STATIC,
+            Modality::Second => &SERIES,
+        }
+    }
+
+    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
+        let values = match modality {
+            Modality::First => &self.cohort.statics,
+            Modality::Second => &self.cohort.series,
+        };
+        let width: usize = self.dims(modality).iter().product();
+        let part = part(self.cohort.rows, split);
+        let values = &values[part.start * width..part.end * width];
+        gather_rows(values, width, rows, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! Executes a plan: skips what is stored, continues what is half-trained, trains the rest.
+//!
+//! Invariant: the store after an execution depends on the plan alone, whatever `jobs`, interruptions and other processes.
+//! At the first failure nothing more is begun; what is at work finishes and is stored, and every failure is reported.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::estimate;
+use super::manifest::{Determinism, Manifest};
+use super::plan::{Plan, RunIndex};
+use super::progress::{Event, Progress};
+use super::scheduler::{Next, Scheduler, missing};
+use super::store::{Depth, Entry, Store, StoreError};
+use super::worker::{Datasets, Done, RunError, Trainer, Worker};
+
+/// How often half-trained states are saved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Checkpoints {
+    /// After every epoch.
+    EveryEpoch,
+    /// After an epoch, when saving then takes at most this share of the time since the last save. Long epochs are thus
+    /// always saved, and runs of a second are not slowed down.
+    AtMost {
+        /// For example 0.02.
+        share: f64,
+    },
+}
+
+/// How a plan is executed. Nothing in it changes a number.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Runs side by side, at least 1.
+    pub jobs: usize,
+    /// Threads in all; each job has its share, at least 1.
+    pub threads: usize,
+    /// How often half-trained states are saved.
+    pub checkpoints: Checkpoints,
+    /// The determinism class of the device, as measured; recorded in manifests.
+    pub determinism: Determinism,
+}
+
+impl Default for Options {
+    /// One job per core, states at 2 % of the time, bitwise (CPU).
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Options {
+            jobs: cores,
+            threads: cores,
+            checkpoints: Checkpoints::AtMost { share: 0.02 },
+            determinism: Determinism::Bitwise,
+        }
+    }
+}
+
+/// What an execution did.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Runs trained from their beginning.
+    pub trained: usize,
+    /// Runs continued from a half-trained state.
+    pub resumed: usize,
+    /// Runs that were in the store already, or that another process put there meanwhile.
+    pub stored: usize,
+    /// The stored runs, by position in the plan; `None` for runs that nothing needed or that failed.
+    pub manifests: Vec<Option<Manifest>>,
+}
+
+/// A run that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// For people.
+    pub name: String,
+    /// Root of the seed tree.
+    pub seed: u64,
+    /// Why.
+    pub error: RunError,
+}
+
+/// Why a plan is not executed to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store could not be used at all.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Runs failed.
+    #[error("{}", describe(failures))]
+    Runs {
+        /// Those that failed.
+        failures: Vec<Failure>,
+        /// What was done nevertheless; it is in the store.
+        summary: Box<Summary>,
+    },
+}
+
+fn describe(failures: &[Failure]) -> String {
+    let mut lines: Vec<String> =
+        failures.iter().map(|f| format!("run `{}`, seed {}: {}", f.name, f.seed, f.error)).collect();
+    lines.push("finished runs are in the store; the same command continues from there".to_owned());
+    lines.join("\n")
+}
+
+/// Where a run of a plan stands.
+#[derive(Debug)]
+pub enum Status {
+    /// In the store.
+    Stored(Box<Entry>),
+    /// Half-trained; it will be continued.
+    HalfTrained {
+        /// Epochs that are done.
+        epochs: usize,
+    },
+    /// Not there.
+    Missing,
+    /// There, but not to be trusted or read.
+    Unusable(StoreError),
+}
+
+/// Where each run of a plan stands; every file of every stored run is hashed.
+pub fn survey(plan: &Plan, store: &Store) -> Vec<Status> {
+    let status = |run: &super::plan::Run| match store.find(run.key, Depth::Files) {
+        Ok(Some(entry)) => Status::Stored(Box::new(entry)),
+        Err(error) => Status::Unusable(error),
+        Ok(None) => match store.state(run.key) {
+            Ok(Some(state)) => Status::HalfTrained { epochs: state.epochs },
+            // A damaged state is dealt with when the run is trained.
+            Ok(None) | Err(_) => Status::Missing,
+        },
+    };
+    plan.runs.par_iter().map(status).collect()
+}
+
+/// Which runs of a surveyed plan [`execute`] would train, by position.
+pub fn to_train(plan: &Plan, statuses: &[Status]) -> Vec<bool> {
+    missing(plan, |index, weights| match &statuses[index] {
+        Status::Stored(entry) => entry.complete || !weights,
+        _ => false,
+    })
+}
+
+/// Executes a plan.
+///
+/// # Errors
+/// [`EngineError::Runs`] when runs failed: those that finished are stored, and the same call continues from there.
+pub fn execute(
+    plan: &Plan,
+    store: &Store,
+    datasets: &dyn Datasets,
+    trainer: &dyn Trainer,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Summary, EngineError> {
+    let statuses = survey(plan, store);
+    let missing = to_train(plan, &statuses);
+    let count = missing.iter().filter(|&&missing| missing).count();
+    let mut summary = Summary { manifests: vec![None; plan.runs.len()], ..Summary::default() };
+    let seconds = estimate::seconds(plan, &statuses);
+    for (index, status) in statuses.into_iter().enumerate().filter(|(index, _)| !missing[*index]) {
+        if let Status::Stored(entry) = status {
+            summary.manifests[index] = Some(entry.manifest);
+            summary.stored += 1;
+        }
+    }
+    progress.event(Event::Planned { stored: plan.runs.len() - count, missing: count });
+    if count == 0 {
+        return Ok(summary);
+    }
+    let _in_use = store.share()?;
+    let jobs = options.jobs.clamp(1, count);
+    let threads = (options.threads / jobs).max(1);
+    let stopped = AtomicBool::new(false);
+    let worker = Worker { plan, store, datasets, trainer, options, progress, threads, stopped: &stopped };
+    let crew = Crew {
+        scheduler: Mutex::new(Scheduler::new(plan, &missing, &seconds)),
+        changed: Condvar::new(),
+        finished: Mutex::new((summary, Vec::new())),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| crew.work(&worker));
+        }
+    });
+    let (summary, failures) = crew.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if failures.is_empty() {
+        Ok(summary)
+    } else {
+        Err(EngineError::Runs { failures, summary: Box::new(summary) })
+    }
+}
+
+/// Threads that work through a scheduler together.
+struct Crew {
+    scheduler: Mutex<Scheduler>,
+    changed: Condvar,
+    finished: Mutex<(Summary, Vec<Failure>)>,
+}
+
+impl Crew {
+    fn work(&self, worker: &Worker<'_>) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(worker.threads).build();
+        while let Some(index) = self.next() {
+            let run = &worker.plan.runs[index.0];
+            let result = match &pool {
+                Ok(pool) => worker.run(run, pool),
+                Err(error) => Err(RunError::Threads(error.to_string())),
+            };
+            let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+            match result {
+                Ok((done, manifest)) => {
+                    let seconds = if done == Done::Found { 0.0 } else { manifest.spent.wall_seconds };
+                    worker.progress.event(Event::Finished { run, seconds });
+                    match done {
+                        Done::Trained => finished.0.trained += 1,
+                        Done::Resumed => finished.0.resumed += 1,
+                        Done::Found => finished.0.stored += 1,
+                    }
+                    finished.0.manifests[index.0] = Some(manifest);
+                    scheduler.done(index);
+                }
+                Err(error) => {
+                    worker.stopped.store(true, Ordering::Relaxed);
+                    scheduler.failed();
+                    if !matches!(error, RunError::GivenUp) {
+                        worker.progress.event(Event::Failed { run, error: &error });
+                        finished.1.push(Failure { name: run.name.clone(), seed: run.seed, error });
+                    }
+                }
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn next(&self) -> Option<RunIndex> {
+        let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match scheduler.next() {
+                Next::Run(index) => return Some(index),
+                Next::End => return None,
+                Next::Wait => {
+                    scheduler = self.changed.wait(scheduler).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}

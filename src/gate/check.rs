@@ -1,0 +1,153 @@
+//! The gate itself: every cell against its expected range, its verdict beside it.
+//!
+//! Invariant: a cell without a value or without a range is not measured, never passed; the worst finding decides.
+
+use serde::Serialize;
+
+use super::expected::{Expected, Range};
+use super::{Judgement, Verdict};
+
+/// A cell as the store has it.
+pub struct Measured<'a> {
+    /// The cell's id.
+    pub cell: String,
+    /// Mean over the seeds, if all of them are stored.
+    pub mean: Option<f64>,
+    /// Why it is missing.
+    pub missing: Option<&'a str>,
+    /// Its verdict against the paper.
+    pub judgement: &'a Judgement,
+}
+
+/// What the gate found, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Within its range, and no verdict that was not accepted.
+    Pass,
+    /// No value, no range, or a verdict that decides nothing.
+    NotMeasured,
+    /// Out of its range, or newly different from the paper.
+    Failed,
+}
+
+/// What the gate found about one cell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// The cell's id.
+    pub cell: String,
+    /// What was found.
+    pub outcome: Outcome,
+    /// Mean over the seeds.
+    pub mean: Option<f64>,
+    /// The expected range.
+    pub range: Option<[f64; 2]>,
+    /// The verdict against the paper.
+    pub verdict: Verdict,
+    /// In a sentence, without a full stop.
+    pub message: String,
+}
+
+/// Holds measured cells against expected ranges.
+pub fn check(cells: &[Measured<'_>], expected: Option<&Expected>) -> Vec<Finding> {
+    cells
+        .iter()
+        .map(|cell| find(cell, expected.and_then(|expected| expected.cells.get(&cell.cell))))
+        .collect()
+}
+
+/// The worst of all findings; nothing found is not a pass.
+pub fn worst(findings: &[Finding]) -> Outcome {
+    findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::NotMeasured)
+}
+
+fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
+    let verdict = cell.judgement.verdict;
+    let finding = |outcome, message: String| Finding {
+        cell: cell.cell.clone(),
+        outcome,
+        mean: cell.mean,
+        range: range.map(|range| [range.low, range.high]),
+        verdict,
+        message,
+    };
+    let Some(mean) = cell.mean else {
+        return finding(Outcome::NotMeasured, cell.missing.unwrap_or("not in the store").to_owned());
+    };
+    let Some(range) = range else {
+        return finding(
+            Outcome::NotMeasured,
+            format!("{mean:.2} has no expected range yet; `i2m2 accept` writes one"),
+        );
+    };
+    if !range.holds(mean) {
+        let message = format!("{mean:.2} is out of its expected range [{:.2}, {:.2}]", range.low, range.high);
+        return finding(Outcome::Failed, message);
+    }
+    let within = format!("{mean:.2} is within [{:.2}, {:.2}]", range.low, range.high);
+    // A verdict that stood when the ranges were accepted is known; only a new one matters.
+    if verdict.to_string() != range.verdict {
+        match verdict {
+            Verdict::Different => {
+                let message = format!("{within}, but the verdict went from {} to {verdict}", range.verdict);
+                return finding(Outcome::Failed, message);
+            }
+            Verdict::Inconclusive => {
+                let message = format!("{within}, but the verdict went from {} to {verdict}", range.verdict);
+                return finding(Outcome::NotMeasured, message);
+            }
+            _ => {}
+        }
+    }
+    finding(Outcome::Pass, within)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ProtocolName, Tier};
+
+    fn judgement(verdict: Verdict) -> Judgement {
+        Judgement { verdict, reason: String::new(), difference: None, readings: Vec::new() }
+    }
+
+    fn expected(verdict: Verdict) -> Expected {
+        let mut expected = Expected::new(
+            "t",
+            Tier::Paper,
+            ProtocolName::Paper,
+            "cpu",
+            "made up for this test",
+            "2026-01-01".into(),
+        );
+        let range = Range::predict(&[70.0, 71.0, 72.0], 3, "percent", verdict.to_string(), vec![]).unwrap();
+        expected.cells.insert("t:c:r".into(), range);
+        expected
+    }
+
+    fn outcome(mean: Option<f64>, now: Verdict, accepted: Option<Verdict>) -> Outcome {
+        let judgement = judgement(now);
+        let cell = Measured { cell: "t:c:r".into(), mean, missing: None, judgement: &judgement };
+        worst(&check(&[cell], accepted.map(expected).as_ref()))
+    }
+
+    #[test]
+    fn only_a_value_within_a_range_passes() {
+        let fine = Verdict::Reproduced;
+        assert_eq!(outcome(Some(71.0), fine, Some(fine)), Outcome::Pass);
+        assert_eq!(outcome(Some(99.0), fine, Some(fine)), Outcome::Failed);
+        assert_eq!(outcome(None, Verdict::NotMeasured, Some(fine)), Outcome::NotMeasured);
+        assert_eq!(outcome(Some(71.0), fine, None), Outcome::NotMeasured);
+        assert_eq!(worst(&[]), Outcome::NotMeasured);
+    }
+
+    #[test]
+    fn a_new_verdict_counts_and_an_accepted_one_does_not() {
+        assert_eq!(outcome(Some(71.0), Verdict::Different, Some(Verdict::Reproduced)), Outcome::Failed);
+        assert_eq!(outcome(Some(71.0), Verdict::Different, Some(Verdict::Different)), Outcome::Pass);
+        assert_eq!(
+            outcome(Some(71.0), Verdict::Inconclusive, Some(Verdict::Reproduced)),
+            Outcome::NotMeasured
+        );
+    }
+}

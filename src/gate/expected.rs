@@ -1,0 +1,263 @@
+//! Expected ranges: reviewed data in `snapshots/expected/<benchmark>.<tier>.<device class>.toml`.
+//!
+//! Invariant: a range is a prediction interval computed from stored runs, never typed by hand; the file records the
+//! reason, the date, and the keys of those runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::protocol::{ProtocolName, Tier};
+use crate::stats;
+
+/// Version of the file format.
+const SCHEMA: u32 = 1;
+
+/// Half the width that a range has at least, by unit: runs on other machines of one device class may differ in the
+/// last digits even where runs on one machine do not.
+fn floor(unit: &str) -> f64 {
+    match unit {
+        "percent" => 0.5,
+        _ => 0.02,
+    }
+}
+
+/// The expected ranges of one benchmark, tier and device class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Version of the file format.
+    pub schema: u32,
+    /// The benchmark.
+    pub benchmark: String,
+    /// The tier.
+    pub tier: Tier,
+    /// The protocol.
+    pub protocol: ProtocolName,
+    /// The device class.
+    pub device_class: String,
+    /// Why these ranges are the expected ones.
+    pub reason: String,
+    /// Day of acceptance, `YYYY-MM-DD`.
+    pub accepted: String,
+    /// Ranges by cell id.
+    #[serde(rename = "cell")]
+    pub cells: BTreeMap<String, Range>,
+}
+
+/// The expected range of one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// Seeds it was computed from.
+    pub n: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation (n - 1); absent for one seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<f64>,
+    /// Seeds of a future check that the interval holds for.
+    pub new_seeds: usize,
+    /// Lower end, inclusive.
+    pub low: f64,
+    /// Upper end, inclusive.
+    pub high: f64,
+    /// The verdict against the paper at acceptance.
+    pub verdict: String,
+    /// Keys of the runs it was computed from.
+    pub keys: Vec<Digest>,
+}
+
+/// Why an expected-range file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ExpectedError {
+    /// It could not be read or written.
+    #[error("cannot {action} the expected ranges `{}`: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not valid.
+    #[error(
+        "the expected ranges `{}` are not valid: {problem}; restore the file from version control, or rewrite it with \
+         `i2m2 accept`",
+        path.display()
+    )]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Range {
+    /// The prediction interval mean +- t(0.995, n - 1) s sqrt(1/n + 1/m) for the mean of `new_seeds` further seeds, at
+    /// least the unit's floor wide to either side. One seed has no spread: the floor alone, four times.
+    pub fn predict(
+        values: &[f64],
+        new_seeds: usize,
+        unit: &str,
+        verdict: String,
+        keys: Vec<Digest>,
+    ) -> Option<Self> {
+        let n = values.len();
+        if n == 0 || new_seeds == 0 || values.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
+        let summary = stats::Summary::of(values)?;
+        let single =
+            stats::Interval { low: summary.mean - 4.0 * floor(unit), high: summary.mean + 4.0 * floor(unit) };
+        let interval = stats::prediction_interval(&summary, new_seeds, floor(unit)).unwrap_or(single);
+        Some(Range {
+            n,
+            mean: summary.mean,
+            std: summary.std,
+            new_seeds,
+            low: interval.low,
+            high: interval.high,
+            verdict,
+            keys,
+        })
+    }
+
+    /// Whether a mean lies within.
+    pub fn holds(&self, mean: f64) -> bool {
+        self.low <= mean && mean <= self.high
+    }
+}
+
+impl Expected {
+    /// An empty set of ranges.
+    pub fn new(
+        benchmark: &str,
+        tier: Tier,
+        protocol: ProtocolName,
+        device_class: &str,
+        reason: &str,
+        accepted: String,
+    ) -> Self {
+        Expected {
+            schema: SCHEMA,
+            benchmark: benchmark.to_owned(),
+            tier,
+            protocol,
+            device_class: device_class.to_owned(),
+            reason: reason.to_owned(),
+            accepted,
+            cells: BTreeMap::new(),
+        }
+    }
+
+    /// Where the ranges of a benchmark stand below `folder`. The paper's protocol has no suffix.
+    pub fn path(
+        folder: &Path,
+        benchmark: &str,
+        tier: Tier,
+        protocol: ProtocolName,
+        device_class: &str,
+    ) -> PathBuf {
+        let tier = match tier {
+            Tier::Smoke => "smoke",
+            Tier::Reduced => "reduced",
+            Tier::Paper => "paper",
+        };
+        let protocol = match protocol {
+            ProtocolName::Paper => "",
+            ProtocolName::Released => ".released",
+        };
+        folder.join(format!("{benchmark}.{tier}{protocol}.{device_class}.toml"))
+    }
+
+    /// Reads a file; `None` when there is none.
+    pub fn read(path: &Path) -> Result<Option<Self>, ExpectedError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(ExpectedError::Io { action: "read", path: path.to_owned(), source }),
+        };
+        let invalid = |problem: String| ExpectedError::Invalid { path: path.to_owned(), problem };
+        let expected: Expected = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        if expected.schema != SCHEMA {
+            return Err(invalid(format!(
+                "schema {} is not known (this version knows {SCHEMA})",
+                expected.schema
+            )));
+        }
+        for (id, range) in &expected.cells {
+            let ordered = range.low <= range.mean && range.mean <= range.high;
+            if !ordered {
+                return Err(invalid(format!(
+                    "cell `{id}`: mean {} is not within [{}, {}]",
+                    range.mean, range.low, range.high
+                )));
+            }
+        }
+        Ok(Some(expected))
+    }
+
+    /// Writes a file whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<(), ExpectedError> {
+        let io = |source| ExpectedError::Io { action: "write", path: path.to_owned(), source };
+        let text = toml::to_string_pretty(self)
+            .map_err(|error| ExpectedError::Invalid { path: path.to_owned(), problem: error.to_string() })?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let aside = path.with_extension("toml.tmp");
+        std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, path)).map_err(io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(values: &[f64], new_seeds: usize) -> Range {
+        Range::predict(values, new_seeds, "percent", "not comparable".into(), vec![]).unwrap()
+    }
+
+    #[test]
+    fn the_interval_is_the_students_prediction_interval() {
+        // t(0.995, 4) = 4.604094871; s = 1.5811388; sqrt(1/5 + 1/5) = 0.6324555
+        let range = range(&[70.0, 71.0, 72.0, 73.0, 74.0], 5);
+        assert!((range.high - 72.0 - 4.604_094_871 * 1.581_138_830 * 0.632_455_532).abs() < 1e-6);
+        assert!((range.low + range.high - 144.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn equal_seeds_still_leave_half_a_point() {
+        let range = range(&[91.42; 5], 5);
+        assert!(range.holds(91.92) && range.holds(90.92));
+        assert!(!range.holds(91.93) && !range.holds(90.91));
+    }
+
+    #[test]
+    fn nothing_measured_predicts_nothing() {
+        assert!(Range::predict(&[], 5, "percent", String::new(), vec![]).is_none());
+        assert!(Range::predict(&[f64::NAN], 5, "percent", String::new(), vec![]).is_none());
+    }
+
+    #[test]
+    fn a_file_reads_back_and_a_broken_one_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Expected::path(folder.path(), "table2", Tier::Smoke, ProtocolName::Paper, "cpu");
+        assert_eq!(Expected::read(&path).unwrap(), None);
+        let mut expected =
+            Expected::new("table2", Tier::Smoke, ProtocolName::Paper, "cpu", "first", "2026-01-02".into());
+        expected.cells.insert("table2:mortality:i2m2".into(), range(&[70.0, 71.0], 2));
+        expected.write(&path).unwrap();
+        assert_eq!(Expected::read(&path).unwrap(), Some(expected));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("schema = 1", "schema = 99")).unwrap();
+        assert!(Expected::read(&path).unwrap_err().to_string().contains("99"));
+        std::fs::write(&path, "schema = ").unwrap();
+        assert!(Expected::read(&path).is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! The margins of equivalence, from `paper/margins.toml`.
+//!
+//! Invariant: a margin stands there with its reason, declared before any result; none stands in the code.
+
+use serde::Deserialize;
+
+use crate::engine::plan::CellId;
+
+const FILE: &str = "paper/margins.toml";
+
+/// How far our mean may lie from the published one and still count as the same result.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Margin {
+    /// The benchmark it holds for.
+    pub benchmark: String,
+    /// The rows it holds for; all when empty.
+    #[serde(default)]
+    pub rows: Vec<String>,
+    /// Largest difference, in `unit`.
+    pub margin: f64,
+    /// Unit of the cells.
+    pub unit: String,
+    /// Why this much.
+    pub reason: String,
+}
+
+/// Why the margins could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{FILE}: {found}, expected {expected}; correct the file and build again")]
+pub struct MarginError {
+    found: String,
+    expected: &'static str,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Margins {
+    margin: Vec<Margin>,
+}
+
+/// Every margin, in the file's order.
+pub fn margins() -> Result<Vec<Margin>, MarginError> {
+    let text = include_str!("../../paper/margins.toml");
+    let read: Margins = toml::from_str(text)
+        .map_err(|error| MarginError { found: error.to_string(), expected: "a list of [[margin]]" })?;
+    for margin in &read.margin {
+        if !margin.margin.is_finite() || margin.margin <= 0.0 {
+            let found = format!("a margin of {} for {}", margin.margin, margin.benchmark);
+            return Err(MarginError { found, expected: "a finite number above 0" });
+        }
+    }
+    Ok(read.margin)
+}
+
+/// The margin of a cell; `None` when none was declared.
+pub fn margin_of(id: &CellId) -> Result<Option<Margin>, MarginError> {
+    let holds = |margin: &Margin| {
+        margin.benchmark == id.benchmark && (margin.rows.is_empty() || margin.rows.contains(&id.row))
+    };
+    Ok(margins()?.into_iter().find(holds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmarks;
+
+    #[test]
+    fn every_published_cell_of_a_registered_benchmark_has_one_margin_in_its_unit() {
+        let margins = margins().unwrap();
+        for benchmark in benchmarks::all().iter().filter(|benchmark| benchmark.is_registered()) {
+            for (id, published) in benchmarks::published(benchmark).unwrap() {
+                let holding: Vec<&Margin> = margins
+                    .iter()
+                    .filter(|m| {
+                        m.benchmark == id.benchmark && (m.rows.is_empty() || m.rows.contains(&id.row))
+                    })
+                    .collect();
+                assert_eq!(holding.len(), 1, "{id}");
+                assert_eq!(holding[0].unit, published.unit, "{id}");
+                assert_eq!(margin_of(&id).unwrap().as_ref(), Some(holding[0]));
+            }
+        }
+        assert!(margins.iter().all(|margin| !margin.reason.is_empty()));
+    }
+}

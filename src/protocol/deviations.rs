@@ -1,0 +1,77 @@
+//! The deviations ledger: every known difference between the paper, the released code and this project.
+//!
+//! Invariant: a choice that neither text nor code settles has an id here and is printed under every table it touches.
+
+use serde::{Deserialize, Serialize};
+
+use super::ProtocolError;
+
+const FILE: &str = "paper/deviations.toml";
+
+/// One known difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deviation {
+    /// `A1`, `M4`, `G1` ...: as in the spec.
+    pub id: String,
+    /// In a few words.
+    pub title: String,
+    /// What the paper says.
+    pub paper: String,
+    /// What the released code does.
+    pub released: String,
+    /// What we do unless told otherwise.
+    pub ours: String,
+    /// Why.
+    pub why: String,
+    /// Where it is switched; empty when it cannot be.
+    pub switch: String,
+    /// Ids of the benchmarks whose numbers it can move.
+    pub benchmarks: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ledger {
+    deviation: Vec<Deviation>,
+}
+
+/// The whole ledger, in its own order.
+pub fn deviations() -> Result<Vec<Deviation>, ProtocolError> {
+    let text = include_str!("../../paper/deviations.toml");
+    let ledger: Ledger = toml::from_str(text)
+        .map_err(|error| ProtocolError::Syntax { file: FILE.to_owned(), message: error.to_string() })?;
+    Ok(ledger.deviation)
+}
+
+/// The deviations that touch a benchmark.
+pub fn deviations_of(benchmark: &str) -> Result<Vec<Deviation>, ProtocolError> {
+    let mut found = deviations()?;
+    found.retain(|deviation| deviation.benchmarks.iter().any(|id| id == benchmark));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_deviation_of_the_spec_stands_in_the_ledger_once() {
+        let ids: Vec<String> = deviations().unwrap().into_iter().map(|deviation| deviation.id).collect();
+        let expected: Vec<String> = (1..=9)
+            .map(|n| format!("A{n}"))
+            .chain((1..=10).map(|n| format!("M{n}")))
+            .chain(["G1".to_owned()])
+            .collect();
+        assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn a_benchmark_sees_its_own() {
+        let ids = |benchmark: &str| -> Vec<String> {
+            deviations_of(benchmark).unwrap().into_iter().map(|deviation| deviation.id).collect()
+        };
+        assert!(ids("table1").contains(&"A7".to_owned()) && !ids("table1").contains(&"M1".to_owned()));
+        assert!(ids("table2").contains(&"M1".to_owned()) && !ids("table2").contains(&"A7".to_owned()));
+    }
+}

@@ -1,0 +1,245 @@
+//! Lays the files of `paper/protocol/` over each other.
+//!
+//! Invariant: a later file wins over an earlier one, and within a file a kind of run wins over `common`. So
+//! `released` states only where the released code differs from the paper, and a tier only its cut.
+
+use toml::{Table, Value};
+
+use super::{Protocol, ProtocolName, Settings, Tier, validate::validate};
+
+/// One file of `paper/protocol/`.
+struct Layer {
+    file: &'static str,
+    text: &'static str,
+}
+
+const PAPER: Layer =
+    Layer { file: "paper/protocol/paper.toml", text: include_str!("../../paper/protocol/paper.toml") };
+const RELEASED: Layer =
+    Layer { file: "paper/protocol/released.toml", text: include_str!("../../paper/protocol/released.toml") };
+const REDUCED: Layer =
+    Layer { file: "paper/protocol/reduced.toml", text: include_str!("../../paper/protocol/reduced.toml") };
+const SMOKE: Layer =
+    Layer { file: "paper/protocol/smoke.toml", text: include_str!("../../paper/protocol/smoke.toml") };
+
+/// The kinds of run that a dataset's `common` table stands for.
+const KINDS: [(&str, &[&str]); 2] = [
+    ("avmnist", &["unimodal", "inter-lf", "inter-lrtf", "intra", "i2m2-lf", "i2m2-lrtf"]),
+    ("mimic", &["unimodal", "inter", "intra", "i2m2"]),
+];
+
+/// Why a protocol could not be resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// A file is not TOML.
+    #[error("{file} is not valid TOML: {message}; correct the file and build again")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// What the parser found.
+        message: String,
+    },
+    /// A key is unknown, missing or of the wrong type.
+    #[error("{files} do not describe a protocol: {message}; correct the key in the last file that sets it")]
+    Shape {
+        /// The files, in the order in which they are laid.
+        files: String,
+        /// What was found.
+        message: String,
+    },
+    /// A value cannot be trained with.
+    #[error("{field} is {found}, expected {expected}; correct it in the last of {files} that sets it")]
+    Value {
+        /// The files, in the order in which they are laid.
+        files: String,
+        /// Dotted path of the value.
+        field: String,
+        /// What was found.
+        found: String,
+        /// What is possible.
+        expected: &'static str,
+    },
+}
+
+/// The protocol at a tier, from the files that are compiled in.
+pub fn resolve(name: ProtocolName, tier: Tier) -> Result<Protocol, ProtocolError> {
+    let mut layers = vec![PAPER];
+    layers.extend((name == ProtocolName::Released).then_some(RELEASED));
+    layers.extend(match tier {
+        Tier::Smoke => Some(SMOKE),
+        Tier::Reduced => Some(REDUCED),
+        Tier::Paper => None,
+    });
+    Ok(Protocol { name, tier, settings: lay(&layers)? })
+}
+
+fn lay(layers: &[Layer]) -> Result<Settings, ProtocolError> {
+    let files = || layers.iter().map(|layer| layer.file).collect::<Vec<_>>().join(", ");
+    let mut merged = Table::new();
+    for layer in layers {
+        let mut table: Table = layer.text.parse().map_err(|error: toml::de::Error| {
+            ProtocolError::Syntax { file: layer.file.to_owned(), message: error.to_string() }
+        })?;
+        expand_common(&mut table);
+        merge(&mut merged, table);
+    }
+    let settings: Settings = merged
+        .try_into()
+        .map_err(|error| ProtocolError::Shape { files: files(), message: error.to_string() })?;
+    validate(&settings).map_err(|bad| ProtocolError::Value {
+        files: files(),
+        field: bad.field,
+        found: bad.found,
+        expected: bad.expected,
+    })?;
+    Ok(settings)
+}
+
+/// Replaces each dataset's `runs.common` by one table per kind of run, under what the kind says itself.
+fn expand_common(layer: &mut Table) {
+    for (dataset, kinds) in KINDS {
+        let Some(runs) = layer
+            .get_mut(dataset)
+            .and_then(Value::as_table_mut)
+            .and_then(|dataset| dataset.get_mut("runs"))
+            .and_then(Value::as_table_mut)
+        else {
+            continue;
+        };
+        let Some(Value::Table(common)) = runs.remove("common") else { continue };
+        for &kind in kinds {
+            let mut settings = common.clone();
+            if let Some(Value::Table(own)) = runs.remove(kind) {
+                merge(&mut settings, own);
+            }
+            runs.insert(kind.to_owned(), Value::Table(settings));
+        }
+    }
+}
+
+/// Lays `over` on `base`, table by table; anything but a table is replaced.
+fn merge(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Activation, Architecture, Combine, EvalNorm, Optimizer, SelectBy, Start, Task};
+
+    fn settings(name: ProtocolName, tier: Tier) -> Settings {
+        resolve(name, tier).unwrap().settings
+    }
+
+    #[test]
+    fn the_paper_says_what_its_appendix_says() {
+        let paper = settings(ProtocolName::Paper, Tier::Paper);
+        let runs = &paper.avmnist.runs;
+        for run in
+            [&runs.unimodal, &runs.inter_lf, &runs.inter_lrtf, &runs.intra, &runs.i2m2_lf, &runs.i2m2_lrtf]
+        {
+            assert_eq!(
+                (run.optimizer, run.learning_rate, run.weight_decay, run.epochs, run.batch_size),
+                (Optimizer::Sgd, 5e-2, 1e-4, 25, 40)
+            );
+            assert_eq!((run.clip_norm, run.norm, run.combine), (8.0, EvalNorm::Running, Combine::Product));
+        }
+        assert_eq!((runs.intra.start, runs.i2m2_lf.start), (Start::Pretrained, Start::Pretrained));
+        let runs = &paper.mimic.runs;
+        for run in [&runs.unimodal, &runs.inter, &runs.intra, &runs.i2m2] {
+            assert_eq!(
+                (run.optimizer, run.learning_rate, run.epochs, run.batch_size),
+                (Optimizer::Rmsprop, 1e-3, 20, 40)
+            );
+            assert_eq!(run.training(Task::Mortality).select_by, SelectBy::Accuracy);
+            assert_eq!(run.training(Task::Neoplasms).select_by, SelectBy::Auprc);
+        }
+        assert_eq!(paper.seeds.default, 5);
+    }
+
+    #[test]
+    fn the_released_code_differs_where_the_spec_says() {
+        let released = settings(ProtocolName::Released, Tier::Paper);
+        let runs = &released.avmnist.runs;
+        let rates = [
+            runs.unimodal.learning_rate,
+            runs.inter_lf.learning_rate,
+            runs.inter_lrtf.learning_rate,
+            runs.intra.learning_rate,
+            runs.i2m2_lf.learning_rate,
+            runs.i2m2_lrtf.learning_rate,
+        ];
+        assert_eq!(rates, [0.01, 0.1, 0.1, 0.1, 0.01, 0.01]);
+        assert_eq!((runs.unimodal.epochs, runs.i2m2_lf.epochs), (30, 30));
+        assert_eq!((runs.unimodal.patience, runs.i2m2_lf.patience), (None, Some(10)));
+        assert_eq!((runs.unimodal.norm, runs.inter_lf.norm), (EvalNorm::Batch, EvalNorm::Running));
+        assert_eq!((runs.intra.combine, runs.i2m2_lf.combine), (Combine::Mean, Combine::Product));
+        assert!(matches!(
+            released.avmnist.experts.low_rank,
+            Architecture::LenetLowRank { trainable_fusion: false, rank: 40, output: 120, .. }
+        ));
+        let runs = &released.mimic.runs;
+        assert_eq!((runs.intra.start, runs.i2m2.start), (Start::Scratch, Start::Scratch));
+        assert_eq!(runs.intra.training(Task::Neoplasms).select_by, SelectBy::Accuracy);
+        assert_eq!(runs.i2m2.training(Task::Neoplasms).select_by, SelectBy::Auprc);
+        assert_eq!((runs.unimodal.patience, runs.inter.patience), (None, Some(10)));
+        assert!(matches!(
+            released.mimic.experts.static_,
+            Architecture::StaticMlp { activation: Activation::Relu, .. }
+        ));
+    }
+
+    #[test]
+    fn a_tier_wins_over_the_kinds_of_a_protocol() {
+        for name in [ProtocolName::Paper, ProtocolName::Released] {
+            let (smoke, reduced) = (settings(name, Tier::Smoke), settings(name, Tier::Reduced));
+            assert_eq!(smoke.avmnist.runs.inter_lf.epochs, smoke.avmnist.runs.unimodal.epochs);
+            assert_eq!(smoke.avmnist.runs.inter_lf.learning_rate, smoke.avmnist.runs.intra.learning_rate);
+            assert_eq!((reduced.avmnist.runs.intra.epochs, reduced.seeds.default), (3, 1));
+        }
+        let smoke = resolve(ProtocolName::Paper, Tier::Smoke).unwrap();
+        assert_eq!((smoke.seeds("table1"), smoke.seeds("table-c7"), smoke.seeds("table2")), (3, 3, 5));
+    }
+
+    fn refused(layer: &'static str) -> String {
+        lay(&[PAPER, Layer { file: "test.toml", text: layer }]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn misspelt_keys_are_refused_wherever_they_stand() {
+        for layer in [
+            "sed = 1",
+            "[avmnist.runs.common]\nlearning-rate = 1.0",
+            "[avmnist.runs.i2m2]\nepochs = 1",
+            "[mimic.experts.series]\nunits = 3",
+            "[mimic.runs.intra]\nselect_by = { three = \"accuracy\" }",
+        ] {
+            let message = refused(layer);
+            assert!(message.contains("unknown field") && message.contains("test.toml"), "{layer}: {message}");
+        }
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_name() {
+        for (layer, field) in [
+            ("[avmnist.runs.intra]\nepochs = 0", "avmnist.runs.intra.epochs"),
+            ("[mimic.runs.common]\nlearning_rate = -1.0", "mimic.runs.unimodal.learning_rate"),
+            ("[mimic.runs.i2m2]\nclip_norm = nan", "mimic.runs.i2m2.clip_norm"),
+            ("[avmnist.experts.audio]\nmodality = \"first\"", "avmnist.experts.audio.modality"),
+            ("[avmnist.experts.low-rank]\nrank = 0", "avmnist.experts.low-rank.rank"),
+            ("[seeds]\ndefault = 0", "seeds.default"),
+            ("[mimic.runs.unimodal]\nstart = \"pretrained\"", "mimic.runs.unimodal.start"),
+        ] {
+            let message = refused(layer);
+            assert!(message.starts_with(field), "{layer}: {message}");
+        }
+        assert!(refused("[avmnist").contains("not valid TOML"));
+    }
+}

@@ -1,0 +1,260 @@
+//! What the files of `paper/protocol/` hold, once laid over each other.
+//!
+//! Invariant: every field is present and every key known; a misspelt key is an error, never ignored.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Architecture, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier, Training,
+};
+
+/// A protocol at a tier: everything that benchmarks take their recipes from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Protocol {
+    /// Paper or released.
+    pub name: ProtocolName,
+    /// Smoke, reduced or paper.
+    pub tier: Tier,
+    /// The hyper-parameters.
+    pub settings: Settings,
+}
+
+/// The content of the protocol files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Repetitions of every benchmark.
+    pub seeds: SeedCounts,
+    /// AV-MNIST.
+    pub avmnist: Avmnist,
+    /// MIMIC-III.
+    pub mimic: Mimic,
+}
+
+/// How many seeds a benchmark runs: repetitions 0, 1, ... (deviation A5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedCounts {
+    /// Unless told otherwise.
+    pub default: usize,
+    /// By benchmark id.
+    #[serde(default)]
+    pub benchmarks: BTreeMap<String, usize>,
+}
+
+/// Networks and runs of AV-MNIST.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Avmnist {
+    /// Networks by expert.
+    pub experts: AvmnistExperts,
+    /// Training by kind of run.
+    pub runs: AvmnistRuns,
+}
+
+/// The networks of AV-MNIST.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AvmnistExperts {
+    /// q(y | x).
+    pub image: Architecture,
+    /// q(y | x').
+    pub audio: Architecture,
+    /// q(y | x, x') by late fusion (LF).
+    pub late_fusion: Architecture,
+    /// q(y | x, x') by low-rank tensor fusion (LRTF).
+    pub low_rank: Architecture,
+}
+
+/// The kinds of run of AV-MNIST.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AvmnistRuns {
+    /// Image-only and audio-only.
+    pub unimodal: RunSettings,
+    /// Inter-modality, late fusion.
+    pub inter_lf: RunSettings,
+    /// Inter-modality, low-rank tensor fusion.
+    pub inter_lrtf: RunSettings,
+    /// Intra-modality.
+    pub intra: RunSettings,
+    /// I2M2 with late fusion.
+    pub i2m2_lf: RunSettings,
+    /// I2M2 with low-rank tensor fusion.
+    pub i2m2_lrtf: RunSettings,
+}
+
+/// Networks and runs of MIMIC-III.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mimic {
+    /// Networks by expert.
+    pub experts: MimicExperts,
+    /// Training by kind of run.
+    pub runs: MimicRuns,
+}
+
+/// The networks of MIMIC-III.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MimicExperts {
+    /// q(y | x).
+    #[serde(rename = "static")]
+    pub static_: Architecture,
+    /// q(y | x').
+    pub series: Architecture,
+    /// q(y | x, x') by late fusion.
+    pub inter: Architecture,
+}
+
+/// The kinds of run of MIMIC-III.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MimicRuns {
+    /// Static-only and series-only.
+    pub unimodal: RunSettings,
+    /// Inter-modality.
+    pub inter: RunSettings,
+    /// Intra-modality.
+    pub intra: RunSettings,
+    /// I2M2.
+    pub i2m2: RunSettings,
+}
+
+/// How one kind of run is trained and evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSettings {
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// L2 weight decay on every parameter.
+    pub weight_decay: f64,
+    /// Global gradient norm is clipped to this.
+    pub clip_norm: f64,
+    /// Examples in a training batch.
+    pub batch_size: usize,
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Stop when more than this many consecutive epochs bring no improvement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// The criterion of the best checkpoint (deviation M4).
+    pub select_by: SelectByClasses,
+    /// BatchNorm statistics in evaluation (deviation A2).
+    pub norm: EvalNorm,
+    /// Combination of experts on the test split (deviation A4).
+    pub combine: Combine,
+    /// Where the experts of intra and I2M2 start from (deviation M1).
+    pub start: Start,
+}
+
+/// The criterion of the best checkpoint, by number of classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelectByClasses {
+    /// For more than two classes.
+    pub multiclass: SelectBy,
+    /// For two classes.
+    pub binary: SelectBy,
+}
+
+/// Where the experts of a joint run start from (deviation M1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// From the separately trained experts of the same seed.
+    Pretrained,
+    /// From a fresh initialisation, trained jointly.
+    Scratch,
+}
+
+impl RunSettings {
+    /// How a run of this kind is trained for a task.
+    pub fn training(&self, task: Task) -> Training {
+        Training {
+            optimizer: self.optimizer,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            clip_norm: self.clip_norm,
+            batch_size: self.batch_size,
+            epochs: self.epochs,
+            patience: self.patience,
+            select_by: if task.classes() == 2 { self.select_by.binary } else { self.select_by.multiclass },
+        }
+    }
+
+    /// How a run of this kind is evaluated.
+    pub fn evaluation(&self) -> Evaluation {
+        Evaluation { norm: self.norm, combine: self.combine }
+    }
+}
+
+impl Protocol {
+    /// How many seeds a benchmark runs.
+    pub fn seeds(&self, benchmark: &str) -> usize {
+        let counts = &self.settings.seeds;
+        counts.benchmarks.get(benchmark).copied().unwrap_or(counts.default)
+    }
+
+    /// The networks that recipes on a dataset use.
+    pub fn architectures(&self, dataset: DatasetName) -> Vec<Architecture> {
+        match dataset {
+            DatasetName::Avmnist => {
+                let AvmnistExperts { image, audio, late_fusion, low_rank } = &self.settings.avmnist.experts;
+                [image, audio, late_fusion, low_rank].map(Clone::clone).to_vec()
+            }
+            DatasetName::Mimic => {
+                let MimicExperts { static_, series, inter } = &self.settings.mimic.experts;
+                [static_, series, inter].map(Clone::clone).to_vec()
+            }
+        }
+    }
+
+    /// Sets the number of seeds of every benchmark, as `--seeds` asks.
+    pub fn set_seeds(&mut self, seeds: usize) {
+        self.settings.seeds = SeedCounts { default: seeds, benchmarks: BTreeMap::new() };
+    }
+}
+
+impl std::fmt::Display for Tier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Tier::Smoke => "smoke",
+            Tier::Reduced => "reduced",
+            Tier::Paper => "paper",
+        })
+    }
+}
+
+impl std::fmt::Display for ProtocolName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ProtocolName::Paper => "paper",
+            ProtocolName::Released => "released",
+        })
+    }
+}
+
+impl std::fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DatasetName::Avmnist => "avmnist",
+            DatasetName::Mimic => "mimic",
+        })
+    }
+}
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Task::Digits => "digits",
+            Task::Mortality => "mortality",
+            Task::Neoplasms => "icd9-140-239",
+            Task::Respiratory => "icd9-460-519",
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! Results as polars frames, and their files.
+//!
+//! Invariant: a frame that is read back has exactly the columns of a known schema version; anything else is an error
+//! with a hint, never a guess.
+
+use std::io::Cursor;
+
+use polars::prelude::*;
+
+use super::schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
+use super::{CellResult, Report};
+
+/// Why a frame could not be made, written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The file is from another version of this program.
+    #[error(
+        "the frame has schema version {found}, this program reads version {SCHEMA_VERSION}; write it again with \
+         `i2m2 report`, or read it with the program that wrote it"
+    )]
+    Version {
+        /// What was found.
+        found: String,
+    },
+    /// The columns are not those of the schema.
+    #[error("the frame's column {index} is {found}, expected {expected}; write it again with `i2m2 report`")]
+    Columns {
+        /// Counted from 1.
+        index: usize,
+        /// What was found.
+        found: String,
+        /// What the schema says.
+        expected: String,
+    },
+    /// Whatever polars found.
+    #[error("the frame cannot be written or read: {0}; if it is a file, write it again with `i2m2 report`")]
+    Polars(#[from] PolarsError),
+}
+
+/// The result frame: one row per cell and seed of several benchmarks.
+pub fn result_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
+    let rows: Vec<_> = reports
+        .iter()
+        .flat_map(|report| report.cells.iter().map(move |cell| (report, cell)))
+        .flat_map(|(report, cell)| cell.values.iter().map(move |value| (report, cell, value)))
+        .collect();
+    let cells: Vec<(&Report, &CellResult)> = rows.iter().map(|&(report, cell, _)| (report, cell)).collect();
+    let mut columns = addresses(&cells);
+    columns.push(Column::new("seed".into(), rows.iter().map(|(_, _, v)| v.seed).collect::<Vec<u64>>()));
+    columns.push(Column::new("value".into(), rows.iter().map(|(_, _, v)| v.value).collect::<Vec<f64>>()));
+    columns.push(texts("key", rows.iter().map(|(_, _, v)| Some(v.key.to_string()))));
+    columns.extend(circumstances(&cells));
+    columns.extend(published(&cells));
+    frame(rows.len(), columns, &RESULT_COLUMNS)
+}
+
+/// The summary frame: one row per cell of several benchmarks.
+pub fn summary_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
+    let cells: Vec<(&Report, &CellResult)> =
+        reports.iter().flat_map(|report| report.cells.iter().map(move |cell| (report, cell))).collect();
+    let summaries: Vec<_> = cells.iter().map(|(_, cell)| cell.summary()).collect();
+    let mut columns = addresses(&cells);
+    let n: Vec<u32> = cells.iter().map(|(_, cell)| cell.values.len() as u32).collect();
+    columns.push(Column::new("n".into(), n));
+    let mean: Vec<Option<f64>> = summaries.iter().map(|summary| summary.map(|s| s.mean)).collect();
+    columns.push(Column::new("mean".into(), mean));
+    let std: Vec<Option<f64>> = summaries.iter().map(|summary| summary.and_then(|s| s.std)).collect();
+    columns.push(Column::new("std".into(), std));
+    columns.extend(published(&cells));
+    columns.push(texts("verdict", cells.iter().map(|(_, cell)| Some(cell.judgement.verdict.to_string()))));
+    let reason = |cell: &CellResult| {
+        let said = [cell.missing.as_deref().unwrap_or(""), cell.judgement.reason.as_str()];
+        let said: Vec<&str> = said.into_iter().filter(|text| !text.is_empty()).collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    };
+    columns.push(texts("reason", cells.iter().map(|(_, cell)| reason(cell))));
+    columns.extend(circumstances(&cells));
+    frame(cells.len(), columns, &SUMMARY_COLUMNS)
+}
+
+fn addresses(cells: &[(&Report, &CellResult)]) -> Vec<Column> {
+    vec![
+        Column::new("schema_version".into(), vec![SCHEMA_VERSION; cells.len()]),
+        texts("benchmark", cells.iter().map(|(_, cell)| Some(cell.id.benchmark.clone()))),
+        texts("row", cells.iter().map(|(_, cell)| Some(cell.id.row.clone()))),
+        texts("column", cells.iter().map(|(_, cell)| Some(cell.id.column.clone()))),
+        texts("metric", cells.iter().map(|(_, cell)| Some(cell.metric.clone()))),
+        texts("unit", cells.iter().map(|(_, cell)| Some(cell.unit.clone()))),
+    ]
+}
+
+fn circumstances(cells: &[(&Report, &CellResult)]) -> [Column; 5] {
+    [
+        texts("tier", cells.iter().map(|(report, _)| Some(report.tier.to_string()))),
+        texts("protocol", cells.iter().map(|(report, _)| Some(report.protocol.to_string()))),
+        texts("device_class", cells.iter().map(|(report, _)| Some(report.device_class.clone()))),
+        texts("determinism", cells.iter().map(|(report, _)| Some(report.determinism.clone()))),
+        texts("dataset_digest", cells.iter().map(|(_, cell)| cell.dataset.map(|digest| digest.to_string()))),
+    ]
+}
+
+fn published(cells: &[(&Report, &CellResult)]) -> [Column; 3] {
+    let values = || cells.iter().map(|(_, cell)| cell.published.as_ref());
+    let mean: Vec<Option<f64>> = values().map(|value| value.map(|p| p.mean)).collect();
+    let std: Vec<Option<f64>> = values().map(|value| value.and_then(|p| p.std)).collect();
+    let n: Vec<Option<u32>> = values().map(|value| value.and_then(|p| p.n).map(|n| n as u32)).collect();
+    [
+        Column::new("published_mean".into(), mean),
+        Column::new("published_std".into(), std),
+        Column::new("published_n".into(), n),
+    ]
+}
+
+fn texts(name: &str, values: impl Iterator<Item = Option<String>>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<Option<String>>>())
+}
+
+fn frame(height: usize, columns: Vec<Column>, schema: &[ColumnSchema]) -> Result<DataFrame, FrameError> {
+    let frame = DataFrame::new(height, columns)?;
+    check_columns(&frame, schema)?;
+    Ok(frame)
+}
+
+/// The bytes of a Parquet file.
+pub fn write_parquet(frame: &mut DataFrame) -> Result<Vec<u8>, FrameError> {
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed).finish(frame)?;
+    Ok(bytes)
+}
+
+/// The bytes of a CSV file with a header; what is absent is empty.
+pub fn write_csv(frame: &mut DataFrame) -> Result<Vec<u8>, FrameError> {
+    let mut bytes = Vec::new();
+    CsvWriter::new(&mut bytes).finish(frame)?;
+    Ok(bytes)
+}
+
+/// Reads the bytes of a Parquet file of this schema.
+pub fn read_parquet(bytes: Vec<u8>, schema: &[ColumnSchema]) -> Result<DataFrame, FrameError> {
+    let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
+    checked(frame, schema)
+}
+
+/// Reads the bytes of a CSV file of this schema.
+pub fn read_csv(bytes: Vec<u8>, schema: &[ColumnSchema]) -> Result<DataFrame, FrameError> {
+    // First as text, so that a file of another version is told by its version and not by a value that does not parse.
+    let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
+    let texts = options.into_reader_with_file_handle(Cursor::new(bytes)).finish()?;
+    check_version(&texts)?;
+    let mut typed = texts.clone();
+    for column in schema.iter().filter(|column| column.kind != ColumnKind::Text) {
+        if let Ok(found) = texts.column(column.name) {
+            typed.with_column(found.strict_cast(&column.kind.dtype())?)?;
+        }
+    }
+    checked(typed, schema)
+}
+
+fn checked(frame: DataFrame, schema: &[ColumnSchema]) -> Result<DataFrame, FrameError> {
+    check_version(&frame)?;
+    check_columns(&frame, schema)?;
+    Ok(frame)
+}
+
+fn check_version(frame: &DataFrame) -> Result<(), FrameError> {
+    let Ok(column) = frame.column("schema_version") else {
+        return Err(FrameError::Version { found: "none".to_owned() });
+    };
+    let versions = column.cast(&DataType::String)?;
+    let expected = SCHEMA_VERSION.to_string();
+    let versions = versions.str()?;
+    let other = versions.iter().find(|version| *version != Some(expected.as_str()));
+    match other {
+        None => Ok(()),
+        Some(found) => Err(FrameError::Version { found: found.unwrap_or("none").to_owned() }),
+    }
+}
+
+fn check_columns(frame: &DataFrame, schema: &[ColumnSchema]) -> Result<(), FrameError> {
+    let say = |name: &str, dtype: &DataType| format!("`{name}` ({dtype})");
+    let found = frame.columns();
+    for index in 0..found.len().max(schema.len()) {
+        let found = found.get(index).map(|column| say(column.name(), column.dtype()));
+        let expected = schema.get(index).map(|column| say(column.name, &column.kind.dtype()));
+        if found != expected {
+            let absent = || "absent".to_owned();
+            return Err(FrameError::Columns {
+                index: index + 1,
+                found: found.unwrap_or_else(absent),
+                expected: expected.unwrap_or_else(absent),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The table for a web page.
+//!
+//! Invariant: text of the paper or of a reason cannot break the table.
+
+use std::fmt::Write as _;
+
+use super::{Exporter, FrameError, Report, words};
+
+/// GitHub-flavoured Markdown.
+pub struct Markdown;
+
+impl Exporter for Markdown {
+    fn extension(&self) -> &'static str {
+        "md"
+    }
+
+    fn export(&self, report: &Report) -> Result<String, FrameError> {
+        let layout = &report.benchmark.layout;
+        let mut heads: Vec<String> = Vec::new();
+        if layout.has_row_heads() {
+            heads.push(String::new());
+        }
+        heads.extend(layout.checks.iter().map(|check| format!("{} {}", check.group, check.head)));
+        for column in layout.columns {
+            let head = column.full_head();
+            heads.extend([format!("{head}: ours"), "paper".to_owned()]);
+            heads.extend(words::shows_verdicts(report).then(|| "verdict".to_owned()));
+        }
+        let mut text = format!(
+            "**{}.** {}\n\n*{}*\n\n",
+            report.benchmark.title,
+            escape(report.benchmark.caption),
+            escape(&words::header(report))
+        );
+        line(&mut text, &heads);
+        line(&mut text, &vec!["---".to_owned(); heads.len()]);
+        for row in layout.rows {
+            let mut cells: Vec<String> = Vec::new();
+            if layout.has_row_heads() {
+                cells.push(format!("{} {}", row.group, row.head.text).trim().to_owned());
+            }
+            cells.extend(row.checks.iter().map(|&mark| if mark { "✓" } else { "✗" }.to_owned()));
+            for column in layout.columns {
+                let cell = report.cell(row.id, column.id);
+                cells.push(words::pair(cell.and_then(words::ours)));
+                cells.push(words::pair(cell.and_then(words::paper)));
+                if words::shows_verdicts(report) {
+                    let verdict = cell.map(|cell| cell.judgement.verdict.to_string());
+                    cells.push(verdict.unwrap_or_else(|| "not measured".to_owned()));
+                }
+            }
+            line(&mut text, &cells);
+        }
+        for reference in &report.references {
+            let values: Vec<String> = layout
+                .columns
+                .iter()
+                .filter_map(|column| Some((column, reference.values.get(column.id)?)))
+                .map(|(column, value)| format!("{} {value:.2}", column.full_head()))
+                .collect();
+            let _ = write!(text, "\n{}: {}.\n", escape(&reference.label), escape(&values.join(", ")));
+        }
+        for note in [words::claims(report), words::notes(report)].concat() {
+            let _ = write!(text, "\n{}\n", escape(&note));
+        }
+        Ok(text)
+    }
+}
+
+fn line(text: &mut String, cells: &[String]) {
+    let cells: Vec<String> = cells.iter().map(|cell| escape(cell.trim())).collect();
+    let _ = writeln!(text, "| {} |", cells.join(" | "));
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' | '|' | '*' | '_' | '`' | '<' | '>' | '[' | ']' => escaped.extend(['\\', character]),
+            '\n' | '\r' => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,188 @@
+//! What is reported: the cells of one benchmark with their values, the paper's and the verdicts.
+//!
+//! Invariant: a report is assembled from a plan and stored values alone; building it measures nothing.
+
+use std::collections::BTreeMap;
+
+use crate::benchmarks::{self, Benchmark, Published, PublishedError};
+use crate::digest::Digest;
+use crate::engine::plan::{Cell, CellId, Plan};
+use crate::gate::{ClaimError, Judgement, MarginError, TestedClaim, decide, margin_of, test_claims};
+use crate::protocol::{ProtocolError, ProtocolName, Tier, deviations_of};
+use crate::stats::Summary;
+
+/// One benchmark's results.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The benchmark.
+    pub benchmark: &'static Benchmark,
+    /// Smoke, reduced or paper.
+    pub tier: Tier,
+    /// Paper or released.
+    pub protocol: ProtocolName,
+    /// `cpu`, or the GPU model.
+    pub device_class: String,
+    /// What was found about repeating a run on this device: `bitwise`, `same-device`, `statistical`.
+    pub determinism: String,
+    /// In the plan's order.
+    pub cells: Vec<CellResult>,
+    /// Known optima of synthetic data, printed beside the table; empty for real data.
+    pub references: Vec<Reference>,
+    /// Ids of the deviations that touch this benchmark.
+    pub deviations: Vec<String>,
+    /// The paper's claims about this benchmark, tested; empty below the paper tier.
+    pub claims: Vec<TestedClaim>,
+}
+
+/// One cell's results.
+#[derive(Clone, Debug)]
+pub struct CellResult {
+    /// Its address.
+    pub id: CellId,
+    /// Name of the run metric: `test_accuracy`.
+    pub metric: String,
+    /// `percent`, `nats`, `none`.
+    pub unit: String,
+    /// Digest of the prepared data behind its runs.
+    pub dataset: Option<Digest>,
+    /// One value per seed that is stored.
+    pub values: Vec<SeedValue>,
+    /// What the paper prints.
+    pub published: Option<Published>,
+    /// The verdict.
+    pub judgement: Judgement,
+    /// Why values are missing, if any are.
+    pub missing: Option<String>,
+}
+
+/// The value of one run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeedValue {
+    /// Root seed.
+    pub seed: u64,
+    /// In the cell's unit.
+    pub value: f64,
+    /// The run.
+    pub key: Digest,
+}
+
+/// A known value of synthetic data: the Bayes optimum, the best log-additive predictor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reference {
+    /// What it is.
+    pub label: String,
+    /// By column id, in the column's unit.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// What the caller knows beside the plan.
+pub struct Observed<'a> {
+    /// A stored metric by run key and metric name; `None` when the run is not stored.
+    pub value: &'a dyn Fn(Digest, &str) -> Option<f64>,
+    /// Whether the data was built with the published values of the cells that `paper/` marks as calibrated.
+    pub calibrated_data: bool,
+    /// What was found about repeating a run on this device.
+    pub determinism: String,
+    /// Known optima of synthetic data.
+    pub references: Vec<Reference>,
+}
+
+/// Why a report could not be assembled.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A file of published values.
+    #[error(transparent)]
+    Published(#[from] PublishedError),
+    /// The margins.
+    #[error(transparent)]
+    Margin(#[from] MarginError),
+    /// The claims.
+    #[error(transparent)]
+    Claims(#[from] ClaimError),
+    /// The deviations.
+    #[error(transparent)]
+    Deviations(#[from] ProtocolError),
+}
+
+impl Report {
+    /// The report of one benchmark from the cells that a plan holds of it, each judged.
+    pub fn assemble(
+        benchmark: &'static Benchmark,
+        plan: &Plan,
+        observed: &Observed<'_>,
+    ) -> Result<Self, ReportError> {
+        let mut published = benchmarks::published(benchmark)?;
+        let cells: Vec<CellResult> = plan
+            .cells
+            .iter()
+            .filter(|cell| cell.id.benchmark == benchmark.id)
+            .map(|cell| CellResult::of(cell, plan, published.remove(&cell.id), observed))
+            .collect::<Result<_, ReportError>>()?;
+        let values = |id: &CellId| {
+            let cell = cells.iter().find(|cell| cell.id == *id);
+            cell.map_or(Vec::new(), |cell| cell.values.iter().map(|value| value.value).collect())
+        };
+        let claims = match plan.tier {
+            Tier::Paper => test_claims(benchmark.id, &values)?,
+            Tier::Smoke | Tier::Reduced => Vec::new(),
+        };
+        Ok(Report {
+            benchmark,
+            tier: plan.tier,
+            protocol: plan.protocol,
+            device_class: plan.device_class.clone(),
+            determinism: observed.determinism.clone(),
+            cells,
+            references: observed.references.clone(),
+            deviations: deviations_of(benchmark.id)?.into_iter().map(|deviation| deviation.id).collect(),
+            claims,
+        })
+    }
+
+    /// The cell at a row and column of the layout, if the plan held it.
+    pub fn cell(&self, row: &str, column: &str) -> Option<&CellResult> {
+        self.cells.iter().find(|cell| cell.id.row == row && cell.id.column == column)
+    }
+}
+
+impl CellResult {
+    fn of(
+        cell: &Cell,
+        plan: &Plan,
+        published: Option<Published>,
+        observed: &Observed<'_>,
+    ) -> Result<Self, ReportError> {
+        let runs = cell.runs.iter().map(|index| &plan.runs[index.0]);
+        let values: Vec<SeedValue> = runs
+            .clone()
+            .filter_map(|run| {
+                let value = (observed.value)(run.key, &cell.metric)?;
+                Some(SeedValue { seed: run.seed, value, key: run.key })
+            })
+            .collect();
+        let missing = cell.unmeasured.clone().or_else(|| {
+            let (found, wanted) = (values.len(), cell.runs.len());
+            (found < wanted).then(|| format!("{found} of {wanted} runs are in the store"))
+        });
+        let ours: Vec<f64> = values.iter().map(|value| value.value).collect();
+        let calibrated =
+            observed.calibrated_data && published.as_ref().is_some_and(|p| p.calibrated.is_some());
+        let margin = margin_of(&cell.id)?.map(|margin| margin.margin);
+        Ok(CellResult {
+            id: cell.id.clone(),
+            metric: cell.metric.clone(),
+            unit: published.as_ref().map_or_else(|| "none".to_owned(), |published| published.unit.clone()),
+            dataset: runs.clone().next().map(|run| run.data),
+            judgement: decide(&ours, published.as_ref(), plan.tier, calibrated, margin),
+            values,
+            published,
+            missing,
+        })
+    }
+
+    /// Size, mean and deviation of our values; `None` without any.
+    pub fn summary(&self) -> Option<Summary> {
+        let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
+        Summary::of(&values)
+    }
+}

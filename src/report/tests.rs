@@ -1,0 +1,202 @@
+//! Renderings and frames of tables with made-up numbers.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use super::*;
+use crate::benchmarks;
+use crate::digest::Digest;
+use crate::engine::plan::{Context, Planner};
+use crate::protocol::{DatasetName, ProtocolName, Tier, resolve};
+
+/// A report of made-up numbers: no run was trained for it, and its device says so.
+fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
+    let context = Context {
+        tier,
+        protocol: ProtocolName::Paper,
+        seeds: (0..seeds).collect(),
+        device_class: "made-up numbers".to_owned(),
+        data: [DatasetName::Avmnist, DatasetName::Mimic].map(|name| (name, Digest::of(b"made up"))).into(),
+        numerics: [DatasetName::Avmnist, DatasetName::Mimic].map(|name| (name, Digest::of(b"made up"))).into(),
+    };
+    let benchmark = benchmarks::find(id).unwrap();
+    let mut planner = Planner::new(&context);
+    benchmark.plan(&mut planner, &resolve(ProtocolName::Paper, tier).unwrap());
+    let plan = planner.finish();
+    let value = |key: Digest, metric: &str| {
+        let run = plan.runs.iter().find(|run| run.key == key)?;
+        let accuracy = 67.0 + 0.5 * run.name.len() as f64 + 0.125 * run.seed as f64;
+        Some(if metric == "test_accuracy" { accuracy } else { accuracy / 50.0 })
+    };
+    let references = match tier {
+        Tier::Smoke => benchmark.layout.columns.iter().map(|column| (column.id.to_owned(), 81.5)).collect(),
+        _ => BTreeMap::new(),
+    };
+    let references = Some(Reference { label: "Bayes optimum".to_owned(), values: references });
+    let observed = Observed {
+        value: &value,
+        calibrated_data: true,
+        determinism: "bitwise".to_owned(),
+        references: references.filter(|reference| !reference.values.is_empty()).into_iter().collect(),
+    };
+    Report::assemble(benchmark, &plan, &observed).unwrap()
+}
+
+fn export(format: Format, report: &Report) -> String {
+    format.exporter().export(report).unwrap()
+}
+
+#[test]
+fn tables_render_as_reviewed() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots/tables");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for (id, tier, seeds) in [
+            ("table1", Tier::Smoke, 3),
+            ("table1", Tier::Reduced, 1),
+            ("table1", Tier::Paper, 5),
+            ("table2", Tier::Paper, 5),
+            ("table-c7", Tier::Paper, 5),
+            ("table3", Tier::Paper, 5),
+            ("table-b6", Tier::Paper, 5),
+        ] {
+            let report = made_up(id, tier, seeds);
+            for format in [Format::Text, Format::Markdown, Format::Latex, Format::Csv] {
+                let name = format!("{id}.{tier}.{}", format.exporter().extension());
+                insta::assert_snapshot!(name, export(format, &report));
+            }
+        }
+    });
+}
+
+#[test]
+fn every_rendering_says_its_tier() {
+    for tier in [Tier::Smoke, Tier::Reduced, Tier::Paper] {
+        let report = made_up("table2", tier, 2);
+        for format in [Format::Text, Format::Markdown, Format::Latex] {
+            let text = export(format, &report).to_lowercase();
+            assert!(text.contains(&format!("{tier} tier")) && text.contains("made-up numbers"), "{text}");
+        }
+        let csv = export(Format::Csv, &report);
+        assert!(csv.lines().skip(1).all(|line| line.contains(&format!(",{tier},"))), "{csv}");
+    }
+}
+
+#[test]
+fn below_the_paper_tier_nothing_is_called_reproduced_or_different() {
+    for tier in [Tier::Smoke, Tier::Reduced] {
+        for id in ["table1", "table2", "table-c7"] {
+            let report = made_up(id, tier, 3);
+            for format in [Format::Text, Format::Markdown, Format::Latex, Format::Csv] {
+                let text = export(format, &report);
+                assert!(!text.contains("reproduced") && !text.contains("different"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_single_seed_prints_no_deviation() {
+    let report = made_up("table1", Tier::Reduced, 1);
+    let text = export(Format::Text, &report);
+    let row = text.lines().find(|line| line.starts_with("Image-only")).unwrap();
+    assert_eq!(row.matches('±').count(), 1, "the paper's alone: {row}");
+    let latex = export(Format::Latex, &report);
+    let row = latex.lines().find(|line| line.starts_with("Image-only")).unwrap();
+    assert_eq!(row.matches("\\pm").count(), 1, "the paper's alone: {row}");
+}
+
+#[test]
+fn calibrated_cells_are_called_so_only_on_calibrated_data() {
+    let verdicts = |text: String| text.matches("calibrated").count();
+    let report = made_up("table1", Tier::Paper, 5);
+    assert!(verdicts(export(Format::Csv, &report)) >= 7);
+    assert_eq!(verdicts(export(Format::Csv, &made_up("table-c7", Tier::Paper, 5))), 0);
+}
+
+#[test]
+fn claims_are_tested_at_the_paper_tier_alone() {
+    assert!(made_up("table1", Tier::Smoke, 3).claims.is_empty());
+    assert!(made_up("table1", Tier::Reduced, 1).claims.is_empty());
+    let report = made_up("table1", Tier::Paper, 5);
+    assert_eq!(report.claims.len(), 4);
+    for format in [Format::Text, Format::Markdown] {
+        assert_eq!(export(format, &report).matches("Claim ").count(), 4);
+    }
+}
+
+#[test]
+fn frames_round_trip_through_both_formats() {
+    let reports = [made_up("table1", Tier::Smoke, 3), made_up("table-c7", Tier::Smoke, 3)];
+    let mut results = result_frame(&reports).unwrap();
+    let mut summary = summary_frame(&reports).unwrap();
+    assert_eq!((results.height(), summary.height()), (7 * 3 + 4 * 3, 7 + 12));
+    for (frame, schema) in [(&mut results, &RESULT_COLUMNS[..]), (&mut summary, &SUMMARY_COLUMNS[..])] {
+        let parquet = read_parquet(write_parquet(frame).unwrap(), schema).unwrap();
+        assert!(parquet.equals_missing(frame));
+        let csv = read_csv(write_csv(frame).unwrap(), schema).unwrap();
+        assert!(csv.equals_missing(frame), "{csv}\n{frame}");
+    }
+}
+
+#[test]
+fn frames_of_another_version_or_with_other_columns_are_refused() {
+    let mut frame = result_frame(&[made_up("table1", Tier::Smoke, 1)]).unwrap();
+    let csv = String::from_utf8(write_csv(&mut frame).unwrap()).unwrap();
+    let newer = csv.replace("\n1,", "\n2,").replace(",seed,", ",root_seed,");
+    let message = read_csv(newer.into_bytes(), &RESULT_COLUMNS).unwrap_err().to_string();
+    assert!(message.contains("schema version 2") && message.contains("i2m2 report"), "{message}");
+    let renamed = csv.replace(",seed,", ",root_seed,");
+    let message = read_csv(renamed.into_bytes(), &RESULT_COLUMNS).unwrap_err().to_string();
+    assert!(message.contains("`root_seed`") && message.contains("`seed`"), "{message}");
+    for bytes in [Vec::new(), b"PAR1".to_vec(), b"not a frame".to_vec()] {
+        assert!(read_parquet(bytes.clone(), &RESULT_COLUMNS).is_err());
+        assert!(read_csv(bytes, &RESULT_COLUMNS).is_err());
+    }
+    let mut parquet = write_parquet(&mut frame).unwrap();
+    parquet.truncate(parquet.len() / 2);
+    assert!(read_parquet(parquet, &RESULT_COLUMNS).is_err());
+}
+
+/// The schema is a promise to readers: what `docs/SCHEMA.md` documents is what is written.
+#[test]
+fn the_documented_columns_are_the_columns() {
+    let document = include_str!("../../docs/SCHEMA.md");
+    let documented: Vec<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split_once('`').map(|(name, _)| name))
+        .collect();
+    let columns: Vec<&str> =
+        RESULT_COLUMNS.iter().chain(&SUMMARY_COLUMNS).map(|column| column.name).collect();
+    assert_eq!(documented, columns);
+}
+
+/// Every fragment compiles in a document that loads booktabs and amssymb.
+#[test]
+fn latex_compiles_where_there_is_latex() {
+    let Ok(found) = std::process::Command::new("pdflatex").arg("--version").output() else {
+        let _ = writeln!(std::io::stderr(), "skipped: pdflatex is not installed");
+        return;
+    };
+    assert!(found.status.success());
+    let folder = tempfile::tempdir().unwrap();
+    let mut document = "\\documentclass{article}\\usepackage{booktabs,amssymb}\\begin{document}\n".to_owned();
+    for benchmark in benchmarks::all().iter().filter(|benchmark| !benchmark.layout.rows.is_empty()) {
+        let mut report = made_up(benchmark.id, Tier::Paper, 2);
+        report.device_class = "a $device_ % & ~ ^ # { } \\ <x>".to_owned();
+        std::fs::write(folder.path().join(format!("{}.tex", benchmark.id)), export(Format::Latex, &report))
+            .unwrap();
+        document += &format!("\\begin{{table}}\\centering\\input{{{}}}\\end{{table}}\n", benchmark.id);
+    }
+    document += "\\end{document}\n";
+    std::fs::write(folder.path().join("main.tex"), document).unwrap();
+    let output = std::process::Command::new("pdflatex")
+        .args(["-interaction=nonstopmode", "-halt-on-error", "main.tex"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -1,0 +1,137 @@
+//! The table for the terminal, as the paper prints it.
+//!
+//! Invariant: the first lines say what the table is, and at which tier and on which device it was made.
+
+use super::{CellResult, Exporter, FrameError, Report, words};
+use crate::benchmarks::{Column, Row};
+
+/// Plain text.
+pub struct Text;
+
+impl Exporter for Text {
+    fn extension(&self) -> &'static str {
+        "txt"
+    }
+
+    fn export(&self, report: &Report) -> Result<String, FrameError> {
+        let mut lines = vec![
+            format!("{}: {}", report.benchmark.title, report.benchmark.caption),
+            words::header(report),
+            String::new(),
+        ];
+        lines.extend(align(&table(report), 2));
+        if !report.references.is_empty() {
+            lines.push(String::new());
+            lines.extend(align(&references(report), 1));
+        }
+        let notes = [words::claims(report), words::notes(report)].concat();
+        if !notes.is_empty() {
+            lines.push(String::new());
+            lines.extend(notes);
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+}
+
+fn table(report: &Report) -> Vec<Vec<String>> {
+    let layout = &report.benchmark.layout;
+    let heads = layout.has_row_heads();
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    if heads {
+        first.push(String::new());
+        second.push(String::new());
+    }
+    let mut group = "";
+    for check in layout.checks {
+        first.push(if check.group == group { String::new() } else { check.group.to_owned() });
+        second.push(check.head.to_owned());
+        group = check.group;
+    }
+    for column in layout.columns {
+        first.extend([column.full_head(), String::new()]);
+        second.extend(["ours".to_owned(), "paper".to_owned()]);
+        if words::shows_verdicts(report) {
+            first.push(String::new());
+            second.push("verdict".to_owned());
+        }
+    }
+    let mut rows = vec![first, second];
+    let mut group = "";
+    for row in layout.rows {
+        if !row.group.is_empty() && row.group != group {
+            rows.push(vec![row.group.to_owned()]);
+        }
+        group = row.group;
+        rows.push(body(report, row, heads));
+    }
+    rows
+}
+
+fn body(report: &Report, row: &Row, heads: bool) -> Vec<String> {
+    let mut cells = Vec::new();
+    if heads {
+        let indent = if row.group.is_empty() { "" } else { "  " };
+        cells.push(format!("{indent}{}", row.head.text));
+    }
+    cells.extend(row.checks.iter().map(|&mark| if mark { "✓" } else { "✗" }.to_owned()));
+    for column in report.benchmark.layout.columns {
+        let cell = report.cell(row.id, column.id);
+        cells.push(words::pair(cell.and_then(words::ours)));
+        cells.push(words::pair(cell.and_then(words::paper)));
+        if words::shows_verdicts(report) {
+            cells.push(cell.map_or_else(|| "not measured".to_owned(), verdict));
+        }
+    }
+    cells
+}
+
+fn verdict(cell: &CellResult) -> String {
+    cell.judgement.verdict.to_string()
+}
+
+fn references(report: &Report) -> Vec<Vec<String>> {
+    let columns = report.benchmark.layout.columns;
+    let mut rows = vec![
+        std::iter::once("known optima".to_owned()).chain(columns.iter().map(Column::full_head)).collect(),
+    ];
+    for reference in &report.references {
+        let values = columns.iter().map(|column| {
+            reference.values.get(column.id).map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
+        });
+        rows.push(std::iter::once(reference.label.clone()).chain(values).collect());
+    }
+    rows
+}
+
+/// Pads to columns; a rule follows the first `heads` rows. The last filled cell of a row does not widen its column, so
+/// that a head may stand over its neighbours.
+fn align(rows: &[Vec<String>], heads: usize) -> Vec<String> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut widths = vec![0; count];
+    for row in rows {
+        for (index, cell) in row.iter().enumerate() {
+            let overflows = row.len() == 1 || (index + 1 < row.len() && row[index + 1].is_empty());
+            if !overflows {
+                widths[index] = widths[index].max(cell.chars().count());
+            }
+        }
+    }
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let mut line = String::new();
+            let mut column = 0;
+            for (cell, width) in row.iter().zip(&widths) {
+                while line.chars().count() < column {
+                    line.push(' ');
+                }
+                line.push_str(cell);
+                column += width + 2;
+            }
+            line.trim_end().to_owned()
+        })
+        .collect();
+    let rule = "─".repeat(lines.iter().map(|line| line.chars().count()).max().unwrap_or(0));
+    lines.insert(heads.min(lines.len()), rule);
+    lines
+}

@@ -1,0 +1,141 @@
+//! The words that every rendering uses.
+//!
+//! Invariant: all formats say the same of a report; what differs is only how.
+
+use super::{CellResult, Report};
+use crate::engine::plan::CellId;
+use crate::gate::{Claim, TestedClaim};
+use crate::protocol::Tier;
+
+/// What a tier stands for.
+pub(super) fn tier(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Smoke => "smoke tier: synthetic fixtures, never comparable with the paper",
+        Tier::Reduced => "reduced tier: real data, cut budget, not comparable with the paper",
+        Tier::Paper => "paper tier: real data, full budget",
+    }
+}
+
+/// Tier, protocol, device and seeds in one line.
+pub(super) fn header(report: &Report) -> String {
+    let determinism = match report.determinism.as_str() {
+        "" => String::new(),
+        class => format!(" ({class})"),
+    };
+    format!(
+        "{}; protocol {}; {}{determinism}; {}",
+        tier(report.tier),
+        report.protocol,
+        report.device_class,
+        seeds(report)
+    )
+}
+
+fn seeds(report: &Report) -> String {
+    let counts = report.cells.iter().map(|cell| cell.values.len()).filter(|&count| count > 0);
+    match (counts.clone().min(), counts.max()) {
+        (Some(1), Some(1)) => "1 seed".to_owned(),
+        (Some(low), Some(high)) if low == high => format!("{low} seeds"),
+        (Some(low), Some(high)) => format!("{low} to {high} seeds"),
+        _ => "nothing measured".to_owned(),
+    }
+}
+
+/// Our mean and deviation with the digits of the paper; no deviation for a single seed.
+pub(super) fn ours(cell: &CellResult) -> Option<(String, Option<String>)> {
+    let summary = cell.summary()?;
+    let decimals = decimals(cell);
+    let number = |value: f64| format!("{value:.decimals$}");
+    Some((number(summary.mean), summary.std.map(number)))
+}
+
+/// The paper's mean as it is printed, and its deviation.
+pub(super) fn paper(cell: &CellResult) -> Option<(String, Option<String>)> {
+    let published = cell.published.as_ref()?;
+    let std = published.std.map(|std| format!("{std:.*}", published.decimals));
+    Some((published.printed.clone(), std))
+}
+
+/// `61.20 ± 0.31`, or a dash for nothing.
+pub(super) fn pair(words: Option<(String, Option<String>)>) -> String {
+    match words {
+        Some((mean, Some(std))) => format!("{mean} ± {std}"),
+        Some((mean, None)) => mean,
+        None => "–".to_owned(),
+    }
+}
+
+fn decimals(cell: &CellResult) -> usize {
+    cell.published.as_ref().map_or(2, |published| published.decimals.max(2))
+}
+
+/// Whether verdicts are worth a column: below the paper tier the header already says it of every cell.
+pub(super) fn shows_verdicts(report: &Report) -> bool {
+    report.tier == Tier::Paper
+}
+
+/// What has to be said beneath: reasons, what is missing, the deviations. The same sentence of several cells is said
+/// once.
+pub(super) fn notes(report: &Report) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<&CellResult>)> = Vec::new();
+    for cell in &report.cells {
+        let judged = (!cell.judgement.reason.is_empty())
+            .then(|| format!("{}, {}", cell.judgement.verdict, cell.judgement.reason));
+        for reason in cell.missing.clone().into_iter().chain(judged) {
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, cells)) => cells.push(cell),
+                None => reasons.push((reason, vec![cell])),
+            }
+        }
+    }
+    let mut notes: Vec<String> =
+        reasons.into_iter().map(|(reason, cells)| format!("{}: {reason}.", which(report, &cells))).collect();
+    if !report.deviations.is_empty() {
+        let ids = report.deviations.join(", ");
+        notes.push(format!("Deviations from the paper or its code: {ids} (paper/deviations.toml)."));
+    }
+    notes
+}
+
+/// The paper's claims, each with what the runs say.
+pub(super) fn claims(report: &Report) -> Vec<String> {
+    report.claims.iter().map(|tested| claim(report, tested)).collect()
+}
+
+/// A claim of the paper, what the runs say, and every difference behind it beside the paper's.
+fn claim(report: &Report, tested: &TestedClaim) -> String {
+    let number =
+        |difference: Option<f64>| difference.map_or("–".to_owned(), |value| format!("{value:+.2}"));
+    let differences: Vec<String> = tested
+        .comparisons
+        .iter()
+        .map(|pair| {
+            let (ours, paper) = (number(pair.ours), number(pair.paper));
+            let address = |id: &CellId| match report.benchmark.layout.columns {
+                [_] => id.row.clone(),
+                _ => format!("{}:{}", id.column, id.row),
+            };
+            format!("{} over {} {ours}, paper {paper}", address(&pair.above), address(&pair.below))
+        })
+        .collect();
+    let Claim { sentence, place, .. } = &tested.claim;
+    format!("Claim {}: “{sentence}” ({place}): {}.", tested.verdict, differences.join("; "))
+}
+
+/// Names cells by whole columns where it can: `all cells`, `VQA-VS`, `mortality:i2m2`.
+fn which(report: &Report, cells: &[&CellResult]) -> String {
+    if cells.len() == report.cells.len() {
+        return "All cells".to_owned();
+    }
+    let layout = &report.benchmark.layout;
+    let mut names = Vec::new();
+    for column in layout.columns {
+        let inside: Vec<&&CellResult> = cells.iter().filter(|cell| cell.id.column == column.id).collect();
+        if inside.len() == layout.rows.len() {
+            names.push(column.full_head());
+        } else {
+            names.extend(inside.iter().map(|cell| format!("{}:{}", cell.id.column, cell.id.row)));
+        }
+    }
+    names.join(", ")
+}

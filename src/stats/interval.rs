@@ -1,0 +1,93 @@
+//! Where a mean of new repetitions is expected.
+//!
+//! Invariant: an interval is symmetric around the stored mean and never narrower than its floor.
+
+use super::student::student_quantile;
+use super::summary::Summary;
+
+/// A closed range of values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Whether a value lies inside, ends included.
+    pub fn contains(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+}
+
+/// The 99 % prediction interval of the mean of `new` further values after the `stored` ones:
+/// mean +- t(0.995, n - 1) * s * sqrt(1/n + 1/m), at least `floor` to either side.
+///
+/// `None` when fewer than two values are stored or none is new.
+pub fn prediction_interval(stored: &Summary, new: usize, floor: f64) -> Option<Interval> {
+    let std = stored.std?;
+    if new == 0 {
+        return None;
+    }
+    let spread = (1.0 / stored.n as f64 + 1.0 / new as f64).sqrt();
+    let half = (student_quantile(0.995, (stored.n - 1) as f64) * std * spread).max(floor);
+    Some(Interval { low: stored.mean - half, high: stored.mean + half })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::welch::tests::golden;
+
+    #[test]
+    fn agrees_with_scipy() {
+        for case in golden()["prediction"].as_array().unwrap() {
+            let number = |name: &str| case[name].as_f64().unwrap();
+            let stored = Summary { n: number("n") as usize, mean: number("mean"), std: Some(number("std")) };
+            let interval = prediction_interval(&stored, number("m") as usize, 0.0).unwrap();
+            assert!((interval.low - number("low")).abs() < 1e-8, "{interval:?}");
+            assert!((interval.high - number("high")).abs() < 1e-8, "{interval:?}");
+        }
+    }
+
+    #[test]
+    fn the_floor_holds_and_its_ends_belong_to_it() {
+        let stored = Summary { n: 5, mean: 70.0, std: Some(0.0) };
+        let interval = prediction_interval(&stored, 5, 0.5).unwrap();
+        assert_eq!(interval, Interval { low: 69.5, high: 70.5 });
+        assert!(interval.contains(69.5) && !interval.contains(69.4));
+    }
+
+    #[test]
+    fn needs_two_stored_values_and_one_new() {
+        assert_eq!(prediction_interval(&Summary { n: 1, mean: 1.0, std: None }, 5, 0.5), None);
+        assert_eq!(prediction_interval(&Summary { n: 2, mean: 1.0, std: Some(1.0) }, 0, 0.5), None);
+    }
+
+    /// The promise of the formula, by simulation: 99 of 100 new means fall inside.
+    #[test]
+    fn covers_what_it_promises() {
+        // A 64-bit linear congruential generator and Box-Muller: this folder imports nothing of ours.
+        let mut state: u64 = 1;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        };
+        let mut draw = |n: usize| -> Summary {
+            let normal =
+                |u: f64, v: f64| libm::sqrt(-2.0 * libm::log(u)) * libm::cos(std::f64::consts::TAU * v);
+            let values: Vec<f64> = (0..n).map(|_| normal(uniform(), uniform())).collect();
+            Summary::of(&values).unwrap()
+        };
+        let rounds = 20_000;
+        let inside = (0..rounds)
+            .filter(|_| {
+                let interval = prediction_interval(&draw(5), 5, 0.0).unwrap();
+                interval.contains(draw(5).mean)
+            })
+            .count();
+        let share = inside as f64 / f64::from(rounds);
+        assert!((share - 0.99).abs() < 0.003, "{share}");
+    }
+}

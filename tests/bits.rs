@@ -1,0 +1,32 @@
+//! Same key, same bits: for any `--jobs`, any number of threads, and any instruction set.
+
+mod common;
+
+use common::Bench;
+
+#[test]
+fn jobs_threads_and_instruction_sets_do_not_move_a_bit() {
+    let bench = Bench::new();
+    let plans: [&[&str]; 2] = [
+        &["reproduce", "table2", "--only", "table2:icd9-460-519:*", "--seeds", "1"],
+        &["reproduce", "table1", "--only", "image", "--seeds", "1"],
+    ];
+    for plan in plans {
+        let run = |out: &str, more: &[&str], isa: Option<&str>| {
+            let arguments: Vec<_> = plan.iter().chain(["--out", out].iter()).chain(more).copied().collect();
+            let mut command = bench.command(&arguments);
+            if let Some(isa) = isa {
+                command.env("I2M2_ISA", isa);
+            }
+            let ran: common::Ran = command.output().unwrap().into();
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+        };
+        run("one", &["--jobs", "1", "--threads", "1"], None);
+        run("two-threads", &["--jobs", "1", "--threads", "2"], None);
+        run("two-jobs", &["--jobs", "2", "--threads", "2"], None);
+        let one = bench.results("one");
+        assert!(!one.is_empty());
+        assert_eq!(one, bench.results("two-threads"));
+        assert_eq!(one, bench.results("two-jobs"));
+    }
+}

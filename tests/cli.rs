@@ -1,0 +1,212 @@
+//! The command line, through the binary: what it prints, what it returns, what it leaves.
+
+mod common;
+
+use common::{Bench, files};
+
+const SMALL: &[&str] = &["reproduce", "table2", "--only", "table2:mortality:static", "--seeds", "2"];
+
+#[test]
+fn a_table_is_trained_once_printed_written_and_gated() {
+    let bench = Bench::new();
+    let first = bench.expect(0, SMALL);
+    assert!(first.stdout.contains("smoke"), "the tier is printed: {}", first.stdout);
+    assert!(first.stdout.contains("not comparable"), "a smoke number has no verdict: {}", first.stdout);
+    assert!(first.stdout.contains("76.32"), "the paper's value stands beside ours: {}", first.stdout);
+    assert!(first.stdout.contains("Bayes"), "the reference is printed: {}", first.stdout);
+
+    let begun = std::time::Instant::now();
+    let again = bench.json(&[SMALL, &["--json"]].concat());
+    assert_eq!(again["trained"], 0, "{again}");
+    assert!(begun.elapsed().as_secs_f64() < 1.0, "a second call takes {:?}", begun.elapsed());
+
+    let written = files(&bench.path("results"));
+    for suffix in ["frame.parquet", "frame.csv", "table.tex", "table.md", "table.csv"] {
+        assert!(written.iter().any(|f| f.to_string_lossy().ends_with(suffix)), "{suffix} in {written:?}");
+    }
+
+    // No ranges yet: not measured is not passed.
+    let check =
+        |code| bench.expect(code, &["check", "table2", "--only", "table2:mortality:static", "--seeds", "2"]);
+    check(3);
+    // Accepting wants every cell that is asked for, and a reason.
+    bench.expect(2, &["accept", "table2"]);
+    bench.expect(3, &["accept", "table2", "--seeds", "2", "--reason", "not all cells are here"]);
+    let accept =
+        &["accept", "table2", "--only", "table2:mortality:static", "--seeds", "2", "--reason", "test"];
+    bench.expect(0, accept);
+    check(0);
+
+    // A range that the number is not in fails the gate.
+    let path = bench.path("snapshots/expected/table2.smoke.cpu.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let moved: String = text
+        .lines()
+        .map(|line| match line.split_once(" = ") {
+            Some((name @ ("mean" | "low" | "high"), value)) => {
+                format!("{name} = {:?}\n", value.parse::<f64>().unwrap() - 10.0)
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&path, moved).unwrap();
+    let failed = check(1);
+    assert!(failed.stdout.contains("table2:mortality:static"), "{}", failed.stdout);
+}
+
+#[test]
+fn wrong_words_are_usage_errors_with_a_hint() {
+    let bench = Bench::new();
+    let ran = bench.expect(2, &["reproduce", "tabel2"]);
+    assert!(ran.stderr.contains("table2"), "{}", ran.stderr);
+    bench.expect(2, &["reproduce"]);
+    bench.expect(2, &["reproduce", "table2", "--tier", "huge"]);
+    bench.expect(2, &["reproduce", "table2", "--seeds", "0"]);
+    let ran = bench.expect(2, &["reproduce", "table2", "--device", "cuda:0"]);
+    assert!(ran.stderr.contains("--features cuda"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_empty_selection_is_not_a_success() {
+    let bench = Bench::new();
+    for command in ["reproduce", "check"] {
+        let ran = bench.expect(3, &[command, "table2", "--only", "no-such-cell"]);
+        assert!(ran.stderr.contains("no-such-cell"), "{}", ran.stderr);
+    }
+    // Known, but not yet registered: nothing can be measured.
+    let ran = bench.expect(3, &["reproduce", "figure2"]);
+    assert!(ran.stderr.contains("not registered"), "{}", ran.stderr);
+}
+
+#[test]
+fn missing_data_is_named_with_a_remedy_and_nothing_is_left() {
+    let bench = Bench::new();
+    let ran = bench.expect(3, &["reproduce", "table1", "--data", "nowhere"]);
+    assert!(ran.stderr.contains("nowhere") && ran.stderr.contains("data explain avmnist"), "{}", ran.stderr);
+    // The smoke tier never needs data; real data never serves the smoke tier.
+    bench.expect(2, &["reproduce", "table1", "--tier", "paper"]);
+    bench.expect(2, &["reproduce", "table1", "--tier", "smoke", "--data", "nowhere"]);
+}
+
+#[test]
+fn a_tampered_result_is_found_and_trained_again() {
+    let bench = Bench::new();
+    bench.expect(0, SMALL);
+    let before = bench.results("results");
+    let store = bench.path("results/store/runs");
+    let weights = files(&store).into_iter().find(|f| f.ends_with("weights.safetensors")).unwrap();
+    let mut bytes = std::fs::read(store.join(&weights)).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(store.join(&weights), bytes).unwrap();
+    let ran = bench.expect(4, &["store", "verify"]);
+    assert!(ran.stderr.contains("weights.safetensors") || ran.stdout.contains("weights.safetensors"));
+    // A manifest edited by hand is never silently used.
+    let ran = bench.expect(0, SMALL);
+    assert!(ran.stderr.contains("quarantine"), "{}", ran.stderr);
+    assert_eq!(bench.results("results"), before);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_leaves_nothing_half_written() {
+    let bench = Bench::new();
+    // Files may not grow beyond 16 blocks: enough to start, too little for a result.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 16; exec '{}' {} --out full",
+        env!("CARGO_BIN_EXE_i2m2"),
+        SMALL.join(" ")
+    );
+    let ran: common::Ran = std::process::Command::new("bash")
+        .current_dir(bench.path("."))
+        .args(["-c", &script])
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("space"), "the remedy is named: {}", ran.stderr);
+    // The same call with room goes on from there.
+    bench.expect(0, &[SMALL, &["--out", "full"]].concat());
+    bench.expect(0, SMALL);
+    assert_eq!(bench.results("full"), bench.results("results"));
+}
+
+#[test]
+fn a_damaged_data_file_is_named_and_a_damaged_fixture_is_made_again() {
+    let bench = Bench::new();
+    bench.expect(0, &["data", "status", "mimic"]);
+    let fixture = bench.path("results/fixtures/mimic/im.npz");
+    let real = bench.path("data/mimic/im.npz");
+    std::fs::create_dir_all(real.parent().unwrap()).unwrap();
+    std::fs::copy(&fixture, &real).unwrap();
+    bench.expect(0, &["data", "verify", "mimic", "--data", "data"]);
+    let sound = std::fs::read(&real).unwrap();
+    let mut bytes = sound.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&real, &bytes).unwrap();
+    let ran = bench.expect(3, &["data", "verify", "mimic", "--data", "data"]);
+    assert!(ran.stderr.contains("im.npz"), "{}", ran.stderr);
+    // Training on it fails the same way, and leaves no result.
+    let ran = bench.run(&["reproduce", "table2", "--only", "table2:mortality:static", "--data", "data"]);
+    assert!(ran.code == 3 || ran.code == 4, "{}", ran.code);
+    assert!(ran.stderr.contains("im.npz"), "{}", ran.stderr);
+    assert_eq!(bench.results("results"), []);
+
+    std::fs::write(&fixture, &bytes).unwrap();
+    bench.expect(0, &["data", "verify", "mimic"]);
+    assert_eq!(std::fs::read(&fixture).unwrap(), sound);
+}
+
+#[test]
+fn list_shows_the_whole_paper_and_explain_the_data() {
+    let bench = Bench::new();
+    let list = bench.json(&["list", "--json"]);
+    let ids: Vec<_> = list.as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned()).collect();
+    for id in [
+        "table1",
+        "table2",
+        "table3",
+        "table5",
+        "table-b6",
+        "table-c7",
+        "figure2",
+        "figure3",
+        "figure4",
+        "figure5",
+        "figure-b6",
+        "figure-b7",
+    ] {
+        assert!(ids.contains(&id.to_owned()), "{id} in {ids:?}");
+    }
+    let text = bench.expect(0, &["list"]).stdout;
+    assert!(text.contains("table1") && text.contains("not yet"), "{text}");
+    assert!(bench.expect(0, &["data", "explain", "mimic"]).stdout.contains("PhysioNet"));
+    assert!(bench.expect(0, &["data", "explain", "avmnist"]).stdout.contains("data build avmnist"));
+    let help = bench.expect(0, &["reproduce", "--help"]).stdout;
+    assert!(help.contains("Examples:"), "{help}");
+}
+
+#[test]
+fn a_plan_is_printed_without_training() {
+    let bench = Bench::new();
+    let plan = bench.json(&["plan", "table2", "--json"]);
+    assert_eq!(plan["runs"].as_array().unwrap().len(), 75);
+    assert_eq!(plan["cells"].as_array().unwrap().len(), 15);
+    assert_eq!(plan["stored"], 0);
+    let text = bench.expect(0, &["plan", "all"]).stdout;
+    assert!(text.contains("missing"), "{text}");
+}
+
+#[test]
+fn results_travel_between_stores() {
+    let bench = Bench::new();
+    bench.expect(0, SMALL);
+    bench.expect(0, &["store", "export", "bundle"]);
+    bench.expect(0, &["store", "import", "bundle", "--out", "elsewhere"]);
+    assert_eq!(bench.results("results"), bench.results("elsewhere"));
+    let again = bench.json(&[SMALL, &["--out", "elsewhere", "--json"]].concat());
+    assert_eq!(again["trained"], 0);
+    bench.expect(0, &["store", "gc", "--dry-run"]);
+    bench.expect(0, &["store", "gc"]);
+    assert_eq!(bench.results("results"), bench.results("elsewhere"));
+}
