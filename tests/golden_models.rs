@@ -1,6 +1,7 @@
 //! Twenty training steps in f64 of every whole model end where PyTorch's end: each parameter and BatchNorm buffer
 //! within 1e-8. `scripts/golden_models.py` made the golden file; initial values and batches come from the generator
 //! that both sides have.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::BTreeMap;
 
@@ -210,4 +211,11 @@ fn mimic_follows_pytorch() {
     follows("mimic-intra", &mortality(), &[statics(), series()]);
     follows("mimic-inter", &mortality(), &[clinical()]);
     follows("mimic-i2m2", &mortality(), &[statics(), series(), clinical()]);
+}
+
+/// The comparison can fail: a trained fusion does not follow the frozen one's trajectory.
+#[test]
+#[should_panic(expected = "lrtf-frozen/losses")]
+fn a_trained_fusion_leaves_the_frozen_trajectory() {
+    follows("lrtf-frozen", &digits(), &[low_rank(true)]);
 }

@@ -2,15 +2,15 @@
 //!
 //! Invariant: what is put in has every name and exactly the dimensions that the experts have; nothing is guessed.
 
-use dfdx::prelude::{HasShape, Tensor};
+use dfdx::prelude::HasShape;
 
 use super::Tensors;
 use super::tensors::TensorData;
-use crate::models::{Experts, ModelError};
+use crate::models::{Buffer, Experts, ModelError};
 use crate::ops::Backend;
 
 /// A tensor of the experts: name, dimensions, values.
-type Named<'a, D> = (String, Vec<usize>, &'a mut Tensor<(usize,), f32, D>);
+type Named<'a, D> = (String, Vec<usize>, &'a mut Buffer<f32, D>);
 
 /// Parameters, then buffers.
 fn all<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> impl Iterator<Item = Named<'_, D>> {

@@ -21,7 +21,7 @@ pub use input::{Input, Inputs};
 pub use lenet::Lenet;
 pub use low_rank::LowRank;
 pub use mlp::{Linear, Mlp};
-pub use module::{Draw, Module, Scope, Slots};
+pub use module::{Buffer, Draw, Module, Scope, Slots};
 pub use series::Series;
 
 use crate::ops::OpError;

@@ -9,12 +9,15 @@ use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError, Parameter};
 use crate::random::Seeds;
 
+/// One running statistic, a number per channel.
+pub type Buffer<E, D> = Tensor<(usize,), E, D>;
+
 /// Everything a network learns or keeps, by name, in a fixed order.
 pub struct Slots<'a, E: Real, D: Backend<E>> {
     /// What is trained, or frozen.
     pub parameters: Vec<(String, &'a mut Parameter<E, D>)>,
     /// BatchNorm's running statistics: kept in checkpoints, not trained, not counted.
-    pub buffers: Vec<(String, &'a mut Tensor<(usize,), E, D>)>,
+    pub buffers: Vec<(String, &'a mut Buffer<E, D>)>,
 }
 
 impl<E: Real, D: Backend<E>> Default for Slots<'_, E, D> {
