@@ -38,7 +38,8 @@ impl Datasets for Opened<'_> {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let source = self.sources.get(&name);
-                let source = source.ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
+                let source =
+                    source.ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
                 entry.insert(data::open(name, source)?)
             }
         };

@@ -512,7 +512,7 @@ unsafe fn correlate_tile<V: Lanes, const R: usize, const K: usize>(
         for r in 0..R {
             for k in 0..K {
                 let sum = sums.add(r * pairs.weight_stride + terms[k].weight as usize);
-                *sum = *sum + lanes[r][k].sum();
+                *sum += lanes[r][k].sum();
             }
         }
     }

@@ -65,7 +65,7 @@ fn without_selection_the_posterior_is_log_additive() {
 #[test]
 fn exclusive_or_has_its_textbook_references() {
     let cells =
-        vec![0.25, 0.0, 0.0, 0.25, 0.0, 0.25, 0.25, 0.0].iter().map(|p| 0.999 * p + 0.001 / 8.0).collect();
+        [0.25, 0.0, 0.0, 0.25, 0.0, 0.25, 0.25, 0.0].iter().map(|p| 0.999 * p + 0.001 / 8.0).collect();
     let r = References::of(&Table { first: 2, second: 2, classes: 2, cells });
     assert!((r.bayes - 99.95).abs() < 1e-9, "{r:?}");
     assert!((r.log_additive - 74.975).abs() < 1e-9, "{r:?}");
