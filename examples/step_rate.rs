@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use dfdx::prelude::{Cache, Cpu};
+use dfdx::prelude::Cpu;
 use i2m2::experiment::Learner;
 use i2m2::models::{Experts, Input, Inputs, Scope};
 use i2m2::protocol::{Activation, Architecture, Modality, Optimizer, SelectBy, Training};
@@ -86,7 +86,6 @@ fn rate(arguments: &Arguments) -> anyhow::Result<f64> {
         select_by: SelectBy::Accuracy,
     };
     let device = Cpu::default();
-    device.enable_cache();
     let seeds = Seeds::root(0);
     let architectures: Vec<_> = experts.iter().map(|name| (*name, architecture(name))).collect();
     let built = Experts::<f32, Cpu>::new(

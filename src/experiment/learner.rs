@@ -6,6 +6,7 @@
 use dfdx::prelude::{Backward, OwnedTape};
 
 use super::Tensors;
+use super::memory::keep_freed_memory;
 use super::tensors::TensorData;
 use crate::models::{Experts, Inputs, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
@@ -48,6 +49,7 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
             weight_decay: training.weight_decay,
             clip_norm: training.clip_norm,
         };
+        keep_freed_memory();
         let parameters = experts.slots().parameters;
         let optimizer = Optimizer::new(settings, parameters.iter().map(|(_, parameter)| &**parameter))?;
         Ok(Learner { experts, optimizer })

@@ -14,6 +14,7 @@ mod checkpoint;
 mod error;
 mod evaluate;
 mod learner;
+mod memory;
 mod metrics;
 mod noise;
 mod selection;
