@@ -5,7 +5,6 @@
 //! cargo run --release --example step_rate -- --model i2m2-lf --seconds 3 --threads 2
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
-#![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 
