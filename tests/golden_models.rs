@@ -2,7 +2,6 @@
 //! within 1e-8. `scripts/golden_models.py` made the golden file; initial values and batches come from the generator
 //! that both sides have.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::BTreeMap;
 
