@@ -1,4 +1,5 @@
 //! Convolution stages of the audio encoder LeNet(6, 5) at batch 40.
+#![allow(clippy::print_stdout)]
 #![allow(missing_docs)]
 use i2m2::ops::kernel::*;
 use std::time::Instant;

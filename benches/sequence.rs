@@ -1,6 +1,5 @@
 //! The GRU layer and low-rank fusion at the sizes of MIMIC-III and AV-MNIST, forward and backward, batch 40.
 //! Run with `RAYON_NUM_THREADS=1` to compare with `scripts/bench_seq_pytorch.py`.
-
 #![allow(clippy::expect_used, reason = "a bench has nobody to report an error to")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo run --release --example step_rate -- --model i2m2-lf --seconds 3 --threads 2
 //! ```
-#![allow(clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use std::time::Instant;
 

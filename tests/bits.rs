@@ -1,4 +1,5 @@
 //! Same key, same bits: for any `--jobs`, any number of threads, and any instruction set.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The command line, through the binary: what it prints, what it returns, what it leaves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A store survives `kill -9` at any instant: what is resumed ends with the same bits.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 
