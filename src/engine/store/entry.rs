@@ -142,7 +142,8 @@ impl Store {
     /// When the folders cannot be listed.
     pub fn list(&self, depth: Depth) -> Result<Vec<(Digest, Proved)>, StoreError> {
         let mut found = Vec::new();
-        for folder in entries(&self.root().join("runs"))? {
+        // A stray file beside the folders is nobody's entry, and hides none.
+        for folder in entries(&self.root().join("runs"))?.into_iter().filter(|path| path.is_dir()) {
             for path in entries(&folder)? {
                 let Some(key) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else {
                     continue;
