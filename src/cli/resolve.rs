@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::benchmarks::{self, Benchmark, Needs};
+use crate::benchmarks::{self, Benchmark, Needs, Status};
 use crate::cli::args::{DeviceChoice, Selection};
 use crate::cli::failure::Failure;
 use crate::cli::pattern;
@@ -93,6 +93,8 @@ impl Resolved {
             let source = source(name, selection.data.as_deref(), &out);
             match data::identify(name, &source, &cache) {
                 Ok(identity) => drop(identities.insert(name, identity)),
+                // A fixture that cannot be made is the disk's fault, not the data's.
+                Err(error) if matches!(source, Source::Fixture(_)) => return Err(Failure::internal(error)),
                 // Whatever is wrong with the data is told when a cell asks for it; other tables can go on.
                 Err(error) => drop(missing.insert(name, error.to_string())),
             }
@@ -146,6 +148,12 @@ impl Resolved {
 
     /// Fails when no cell is selected, or none of them can be measured here.
     pub fn measurable(&self, plan: &Plan) -> Result<(), Failure> {
+        if let [benchmark] = self.benchmarks[..]
+            && let Status::NotYet(why) = benchmark.status
+        {
+            let id = benchmark.id;
+            return Err(Failure::not_measured(format!("`{id}` is known but not registered yet: {why}")));
+        }
         if plan.cells.is_empty() {
             let only = self.only.as_deref().unwrap_or("*");
             return Err(Failure::not_measured(format!(

@@ -1,3 +1,5 @@
+//! The loader against numpy and CPython, broken files, and what errors may say.
+
 use std::fmt::{Debug, Display};
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! The tables against enumeration and drawing, the files against their manifest and the real loaders.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Arrays of every type and order, and files that lie.
+
 use std::path::PathBuf;
 
 use super::*;

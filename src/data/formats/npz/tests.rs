@@ -1,3 +1,5 @@
+//! Archives of every packing, and archives that lie.
+
 use std::path::PathBuf;
 
 use super::*;
