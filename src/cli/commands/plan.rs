@@ -1,17 +1,23 @@
 //! `i2m2 plan`: the graph, what is stored, how long the rest will take.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::cli::args::Selection;
+use crate::cli::datasets::Opened;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::resolve::Resolved;
+use crate::data::Split;
+use crate::engine::estimate::{Basis, estimate};
 use crate::engine::execute::{Status, survey, to_train};
 use crate::engine::plan::{Cell, Run};
-use crate::engine::{Store, estimate};
+use crate::engine::store::Depth;
+use crate::engine::{Datasets, Manifest, Store};
+use crate::protocol::DatasetName;
 
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -21,6 +27,10 @@ struct Printed<'a> {
     stored: usize,
     missing: usize,
     estimated_seconds: f64,
+    /// What the estimate stands on: steps measured here, or on another machine.
+    estimate_basis: Option<Basis>,
+    /// Missing runs that nothing is known about; not in the estimate.
+    not_estimated: usize,
     runs: Vec<PrintedRun<'a>>,
     cells: &'a [Cell],
 }
@@ -30,7 +40,7 @@ struct PrintedRun<'a> {
     #[serde(flatten)]
     run: &'a Run,
     status: String,
-    estimated_seconds: f64,
+    estimated_seconds: Option<f64>,
 }
 
 fn status(status: &Status) -> String {
@@ -49,26 +59,45 @@ pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -
     if plan.cells.is_empty() {
         resolved.measurable(&plan)?;
     }
-    let statuses = survey(&plan, &Store::open(out));
+    let store = Store::open(out);
+    let statuses = survey(&plan, &store);
     let train = to_train(&plan, &statuses);
-    let seconds = estimate::seconds(&plan, &statuses);
     let missing = train.iter().filter(|&&train| train).count();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = jobs.unwrap_or(cores).max(1);
-    let total: f64 =
-        seconds.iter().zip(&train).filter(|(_, train)| **train).map(|(seconds, _)| seconds).sum();
+    let opened = Opened::new(&resolved);
+    // A step count needs the size of the training split; nothing is opened when nothing is missing.
+    let rows: BTreeMap<DatasetName, usize> = plan
+        .runs
+        .iter()
+        .zip(&train)
+        .filter(|(_, train)| **train)
+        .map(|(run, _)| (run.recipe.task.dataset(), run.recipe.task))
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .filter_map(|(dataset, task)| Some((dataset, opened.open(task).ok()?.len(Split::Train))))
+        .collect();
+    let stored: Vec<Manifest> = store
+        .list(Depth::Manifest)?
+        .into_iter()
+        .filter_map(|(_, entry)| Some(entry.ok()?.manifest))
+        .filter(|manifest| plan.runs.iter().all(|run| run.key != manifest.key))
+        .collect();
+    let estimated = estimate(&plan, &statuses, &train, stored.iter(), |name| rows.get(&name).copied(), jobs);
     let printed = Printed {
         tier: plan.tier.to_string(),
         protocol: plan.protocol.to_string(),
         device_class: &plan.device_class,
         stored: plan.runs.len() - missing,
         missing,
-        estimated_seconds: total / jobs as f64,
+        estimated_seconds: estimated.seconds,
+        estimate_basis: estimated.basis,
+        not_estimated: estimated.unknown,
         runs: plan
             .runs
             .iter()
             .zip(&statuses)
-            .zip(&seconds)
+            .zip(&estimated.runs)
             .map(|((run, state), &estimated_seconds)| PrintedRun {
                 run,
                 status: status(state),
@@ -93,12 +122,12 @@ fn text(printed: &Printed<'_>, jobs: usize) -> String {
         let upstream: Vec<String> = printed.run.upstream.iter().map(|run| format!("#{}", run.0)).collect();
         let from = if upstream.is_empty() { String::new() } else { format!(" <- {}", upstream.join(" ")) };
         text += &format!(
-            "  #{index:<3} {}  {:<36} seed {:<3} {:<8} {:>7.0} s{from}\n",
+            "  #{index:<3} {}  {:<36} seed {:<3} {:<8} {:>9}{from}\n",
             printed.run.key.short(),
             printed.run.name,
             printed.run.seed,
             printed.status,
-            printed.estimated_seconds
+            printed.estimated_seconds.map_or_else(String::new, |seconds| format!("{seconds:.1} s"))
         );
     }
     text += "\ncells\n";
@@ -110,9 +139,18 @@ fn text(printed: &Printed<'_>, jobs: usize) -> String {
         };
         text += &format!("  {:<34} {from}\n", cell.id.to_string());
     }
-    text += &format!(
-        "\n{} runs stored, {} missing: about {:.0} s with {jobs} side by side\n",
-        printed.stored, printed.missing, printed.estimated_seconds
-    );
+    text += &format!("\n{} runs stored, {} missing", printed.stored, printed.missing);
+    let basis = match printed.estimate_basis {
+        Some(Basis::Measured) => "by steps measured here",
+        Some(Basis::Reference) => "by steps measured on another machine",
+        None => "",
+    };
+    if !basis.is_empty() {
+        text += &format!(": about {:.0} s with {jobs} side by side, {basis}", printed.estimated_seconds);
+    }
+    if printed.not_estimated > 0 {
+        text += &format!("; nothing is known yet about the time of {}", printed.not_estimated);
+    }
+    text += "\n";
     text
 }
