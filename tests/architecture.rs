@@ -87,11 +87,7 @@ fn imports(code: &str) -> Vec<String> {
                     '}' => depth -= 1,
                     c if depth == 0 && (c.is_alphanumeric() || c == '_') => word.push(c),
                     ',' if depth == 0 => found.push(std::mem::take(&mut word)),
-                    ':' if depth == 0 => {
-                        if !word.is_empty() {
-                            found.push(std::mem::take(&mut word));
-                        }
-                    }
+                    ':' if depth == 0 && !word.is_empty() => found.push(std::mem::take(&mut word)),
                     _ => {}
                 }
             }

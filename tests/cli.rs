@@ -164,6 +164,62 @@ fn a_damaged_data_file_is_named_and_a_damaged_fixture_is_made_again() {
 }
 
 #[test]
+fn data_that_changes_while_a_run_trains_voids_the_run() {
+    let bench = Bench::new();
+    bench.expect(0, &["data", "status", "mimic"]);
+    let real = bench.path("data/mimic/im.npz");
+    std::fs::create_dir_all(real.parent().unwrap()).unwrap();
+    std::fs::copy(bench.path("results/fixtures/mimic/im.npz"), &real).unwrap();
+    // Long enough to be met while it trains: its first saved state says that it does.
+    let arguments = "reproduce table2 --only table2:mortality:series --seeds 1 --data data --set mimic.runs.common.epochs=500";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let mut child = bench
+        .command(&arguments)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let states = bench.path("results/store/partial");
+    while child.try_wait().unwrap().is_none() && !(states.is_dir() && !files(&states).is_empty()) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let sound = std::fs::read(&real).unwrap();
+    let mut changed = sound.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    std::fs::write(&real, &changed).unwrap();
+    let ran: common::Ran = child.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("void") && ran.stderr.contains("im.npz"), "{}", ran.stderr);
+    assert_eq!(bench.results("results"), []);
+}
+
+#[test]
+fn a_changed_protocol_is_told_everywhere_and_compared_with_nothing() {
+    let bench = Bench::new();
+    bench.expect(0, SMALL);
+    let set: &[&str] = &["--set", "mimic.standardise_on=train"];
+    let changed = [SMALL, set].concat();
+    let ran = bench.expect(0, &changed);
+    assert!(ran.stdout.contains("paper with mimic.standardise_on = \"train\""), "{}", ran.stdout);
+    assert_eq!(bench.results("results").len(), 4, "other data, other runs");
+    let tables: Vec<_> =
+        files(&bench.path("results")).into_iter().filter(|file| file.ends_with("table.tex")).collect();
+    assert_eq!(tables.len(), 2, "the changed table stands beside the other: {tables:?}");
+    // Accepted ranges are those of the protocol as it stands; a changed one has none and sets none.
+    let only = ["table2", "--only", "table2:mortality:static", "--seeds", "2"];
+    bench.expect(0, &[&["accept"], &only[..], &["--reason", "test"]].concat());
+    bench.expect(0, &[&["check"], &only[..]].concat());
+    bench.expect(3, &[&["check"], &only[..], set].concat());
+    bench.expect(2, &[&["accept"], &only[..], &["--reason", "test"], set].concat());
+    for wrong in ["mimic.standardise_on=test", "mimic.no_such_key=1", "nothing", "mimic.runs.common.epochs=0"]
+    {
+        let ran = bench.expect(2, &[SMALL, &["--set", wrong]].concat());
+        assert!(ran.stderr.contains("--set"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn list_shows_the_whole_paper_and_explain_the_data() {
     let bench = Bench::new();
     let list = bench.json(&["list", "--json"]);

@@ -12,6 +12,7 @@ fn context(name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> 
     Context {
         tier,
         protocol: name,
+        changes: Vec::new(),
         seeds: (0..seeds).collect(),
         device_class: "cpu".to_owned(),
         data: data.iter().map(|&name| (name, Digest::of(b"made-up data"))).collect(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::protocol::{DatasetName, ProtocolName, Tier};
+use crate::protocol::{Change, DatasetName, ProtocolName, Tier};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +60,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   i2m2 reproduce table2
   i2m2 reproduce table1 --data data --tier reduced --jobs 2
-  i2m2 reproduce table2 --only 'table2:mortality:*' --seeds 1")]
+  i2m2 reproduce table2 --only 'table2:mortality:*' --seeds 1
+  i2m2 reproduce table2 --set mimic.standardise_on=train --set mimic.runs.common.epochs=8")]
     Reproduce {
         /// What is reproduced.
         #[command(flatten)]
@@ -142,6 +143,10 @@ pub struct Selection {
     /// What the text says, or what the released code does.
     #[arg(long, value_enum, default_value_t = ProtocolName::Paper)]
     pub protocol: ProtocolName,
+    /// Changes one value of the protocol (a dotted key of paper/protocol/*.toml); may be given several times. What
+    /// is changed is said in every table, and compared with neither the paper nor the expected ranges.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Change>,
     /// Folder with real data: DIR/avmnist, DIR/mimic, or one of them itself.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

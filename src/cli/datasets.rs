@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cli::resolve::Resolved;
 use crate::data::{self, Dataset, Identity, Prepared, Source};
 use crate::engine::Datasets;
-use crate::protocol::{DatasetName, Task};
+use crate::protocol::{DatasetName, Preparation, Task};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -15,13 +15,19 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub struct Opened<'a> {
     sources: &'a BTreeMap<DatasetName, Source>,
     identities: &'a BTreeMap<DatasetName, Identity>,
+    preparation: Preparation,
     prepared: Mutex<BTreeMap<DatasetName, Prepared>>,
 }
 
 impl<'a> Opened<'a> {
     /// Nothing is opened yet.
     pub fn new(resolved: &'a Resolved) -> Self {
-        Opened { sources: &resolved.sources, identities: &resolved.identities, prepared: Mutex::default() }
+        Opened {
+            sources: &resolved.sources,
+            identities: &resolved.identities,
+            preparation: resolved.protocol.preparation(),
+            prepared: Mutex::default(),
+        }
     }
 }
 
@@ -40,7 +46,7 @@ impl Datasets for Opened<'_> {
                 let source = self.sources.get(&name);
                 let source =
                     source.ok_or_else(|| format!("the dataset {name} is not part of the selection"))?;
-                entry.insert(data::open(name, source)?)
+                entry.insert(data::open(name, source, self.preparation)?)
             }
         };
         dataset.task(task).ok_or_else(|| format!("{name} has no labels of the task {task}").into())

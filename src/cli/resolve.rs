@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::engine::plan::{Context, Plan, Planner};
 use crate::experiment::numerics_digest;
 use crate::protocol::{self, DatasetName, Protocol, ProtocolName, Tier};
+use crate::report::Report;
 
 /// Where results go when `--out` does not say.
 const DEFAULT_OUT: &str = "results";
@@ -69,7 +70,12 @@ impl Resolved {
             id => vec![benchmarks::find(id).map_err(Failure::usage)?],
         };
         let tier = tier(selection)?;
-        let mut protocol = protocol::resolve(selection.protocol, tier).map_err(Failure::internal)?;
+        let mut changes = selection.set.clone();
+        changes.sort();
+        // A protocol that is wrong without a change is our mistake, otherwise the change is the user's.
+        let mut protocol = protocol::resolve_with(selection.protocol, tier, &changes).map_err(|error| {
+            if changes.is_empty() { Failure::internal(error) } else { Failure::usage(error) }
+        })?;
         if let Some(seeds) = selection.seeds {
             protocol.set_seeds(seeds as usize);
         }
@@ -91,7 +97,7 @@ impl Resolved {
         let (mut missing, mut numerics) = (BTreeMap::new(), BTreeMap::new());
         for name in needed {
             let source = source(name, selection.data.as_deref(), &out);
-            match data::identify(name, &source, &cache) {
+            match data::identify(name, &source, protocol.preparation(), &cache) {
                 Ok(identity) => drop(identities.insert(name, identity)),
                 // A fixture that cannot be made is the disk's fault, not the data's.
                 Err(error) if matches!(source, Source::Fixture(_)) => return Err(Failure::internal(error)),
@@ -130,6 +136,7 @@ impl Resolved {
         let context = Context {
             tier: self.tier,
             protocol: self.protocol.name,
+            changes: self.protocol.changes.clone(),
             seeds: (0..most as u64).collect(),
             device_class: self.device_class.clone(),
             data: self.identities.iter().map(|(&name, identity)| (name, identity.digest)).collect(),
@@ -207,10 +214,14 @@ pub fn gpu_hint(device: DeviceChoice) -> Option<&'static str> {
     )
 }
 
-/// The protocol's suffix in names of files and folders.
-pub fn suffix(protocol: ProtocolName) -> &'static str {
-    match protocol {
+/// The protocol's suffix in names of folders; what was changed stands beside what was not, never in its place.
+pub fn suffix(report: &Report) -> String {
+    let protocol = match report.protocol {
         ProtocolName::Paper => "",
         ProtocolName::Released => ".released",
+    };
+    match &report.changes[..] {
+        [] => protocol.to_owned(),
+        _ => format!("{protocol}.changed-{}", Digest::of(report.protocol_words().as_bytes()).short()),
     }
 }

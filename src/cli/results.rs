@@ -52,7 +52,7 @@ impl Results {
     pub fn write(&self, resolved: &Resolved) -> Result<Vec<PathBuf>, Failure> {
         let mut folders = Vec::new();
         for report in &self.reports {
-            let name = format!("{}.{}{}", report.benchmark.id, report.tier, resolve::suffix(report.protocol));
+            let name = format!("{}.{}{}", report.benchmark.id, report.tier, resolve::suffix(report));
             let folder = resolved.out.join(name);
             let put =
                 |file: &str, bytes: &[u8]| atomic::write(&folder.join(file), |out| out.write_all(bytes));

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::avmnist::{self, AvmnistDataset};
-use super::mimic::{self, Cohort, StandardiseOn};
+use super::mimic::{self, Cohort};
 use super::{DataError, Dataset, Identity, Source, StatCache, synthetic};
-use crate::protocol::{DatasetName, Task};
+use crate::protocol::{DatasetName, Preparation, Task};
 
 /// A dataset in memory, shared by the runs that read it. No `Debug`: samples may be credentialed.
 pub enum Prepared {
@@ -43,11 +43,16 @@ fn folder(name: DatasetName, source: &Source) -> Result<std::path::PathBuf, Data
 ///
 /// # Errors
 /// Missing or unreadable files.
-pub fn identify(name: DatasetName, source: &Source, cache: &StatCache) -> Result<Identity, DataError> {
+pub fn identify(
+    name: DatasetName,
+    source: &Source,
+    preparation: Preparation,
+    cache: &StatCache,
+) -> Result<Identity, DataError> {
     let folder = folder(name, source)?;
     match name {
         DatasetName::Avmnist => avmnist::identity(&folder, cache),
-        DatasetName::Mimic => mimic::identity(&folder, StandardiseOn::All, cache),
+        DatasetName::Mimic => mimic::identity(&folder, preparation.standardise_on, cache),
     }
 }
 
@@ -55,11 +60,11 @@ pub fn identify(name: DatasetName, source: &Source, cache: &StatCache) -> Result
 ///
 /// # Errors
 /// Everything that can be wrong with its files.
-pub fn open(name: DatasetName, source: &Source) -> Result<Prepared, DataError> {
+pub fn open(name: DatasetName, source: &Source, preparation: Preparation) -> Result<Prepared, DataError> {
     let folder = folder(name, source)?;
     Ok(match name {
         DatasetName::Avmnist => Prepared::Avmnist(Arc::new(avmnist::load(&folder)?)),
-        DatasetName::Mimic => Prepared::Mimic(mimic::load(&folder, StandardiseOn::All)?),
+        DatasetName::Mimic => Prepared::Mimic(mimic::load(&folder, preparation.standardise_on)?),
     })
 }
 
@@ -69,7 +74,7 @@ pub fn open(name: DatasetName, source: &Source) -> Result<Prepared, DataError> {
 /// A file that changed since `identity` was taken, or that cannot be read as the dataset.
 pub fn verify(name: DatasetName, source: &Source, identity: &Identity) -> Result<(), DataError> {
     identity.verify()?;
-    open(name, source).map(drop)
+    open(name, source, Preparation::default()).map(drop)
 }
 
 /// Where a dataset comes from, how to get it and under which terms.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::plan::{KeyParts, Plan, Run};
 use super::store::StoreError;
 use crate::digest::{Digest, Hasher};
-use crate::protocol::{DatasetName, ProtocolName, Recipe, Tier};
+use crate::protocol::{Change, DatasetName, ProtocolName, Recipe, Tier};
 use crate::provenance::Provenance;
 
 /// Version of the format.
@@ -76,6 +76,9 @@ pub struct Manifest {
     pub tier: Tier,
     /// The protocol of the plan that first trained it.
     pub protocol: ProtocolName,
+    /// Values of that protocol that were changed on the command line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
     /// Root of the seed tree.
     pub seed: u64,
     /// The data.
@@ -131,6 +134,7 @@ impl Manifest {
             recipe: run.recipe.clone(),
             tier: plan.tier,
             protocol: plan.protocol,
+            changes: plan.changes.clone(),
             seed: run.seed,
             dataset,
             upstream: run.upstream.iter().map(|&i| plan.runs[i.0].key).collect(),

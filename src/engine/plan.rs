@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::digest::{Digest, Hasher};
-use crate::protocol::{DatasetName, ProtocolName, Recipe, Tier};
+use crate::protocol::{Change, DatasetName, ProtocolName, Recipe, Tier};
 
 /// Everything a plan depends on besides the benchmarks.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Context {
     pub tier: Tier,
     /// Paper or released.
     pub protocol: ProtocolName,
+    /// Values of the protocol that were changed on the command line.
+    pub changes: Vec<Change>,
     /// Root seeds, one per repetition.
     pub seeds: Vec<u64>,
     /// `cpu`, or the GPU model: part of every key, because bits differ between device classes.
@@ -86,6 +88,8 @@ pub struct Plan {
     pub tier: Tier,
     /// Paper or released.
     pub protocol: ProtocolName,
+    /// Values of the protocol that were changed on the command line.
+    pub changes: Vec<Change>,
     /// `cpu`, or the GPU model.
     pub device_class: String,
     /// Upstream runs first.
@@ -134,6 +138,7 @@ impl<'a> Planner<'a> {
         let plan = Plan {
             tier: context.tier,
             protocol: context.protocol,
+            changes: context.changes.clone(),
             device_class: context.device_class.clone(),
             runs: Vec::new(),
             cells: Vec::new(),
@@ -363,6 +368,7 @@ mod tests {
         let context = Context {
             tier: Tier::Smoke,
             protocol: ProtocolName::Paper,
+            changes: Vec::new(),
             seeds: vec![0, 1],
             device_class: "cpu".to_owned(),
             data: BTreeMap::from([(DatasetName::Avmnist, Digest::of(b"data"))]),

@@ -41,6 +41,11 @@ pub enum TrainError {
     /// The data does not fit the recipe.
     #[error("the data does not fit the recipe: {0}")]
     Data(String),
+    /// Rows that could be read before cannot be read any more.
+    #[error(
+        "the data can no longer be read: {0}; the run is void, run the same command again once the files are back"
+    )]
+    Unreadable(String),
     /// An upstream run is missing.
     #[error("expert `{expert}` starts from upstream run {run}, which was not given")]
     Upstream {

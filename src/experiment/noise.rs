@@ -2,26 +2,41 @@
 //!
 //! Invariant: fixed by its dimensions and number of classes; it is part of every canary, so its numbers never change.
 
+use std::sync::OnceLock;
+
 use crate::data::{Dataset, Split};
 use crate::protocol::Modality;
 use crate::random::Seeds;
 
+/// Training examples of a canary: not a multiple of its batch.
 const TRAIN: usize = 94;
+/// Examples of its validation and of its test split.
 const HELD_OUT: usize = 19;
 
 /// Noise around one pattern per class.
 pub(super) struct Noise {
     dims: [Vec<usize>; 2],
     classes: usize,
+    train: usize,
+    held_out: usize,
     labels: Vec<u8>,
     pub(super) samples: [Vec<f32>; 2],
+    /// The row of the test split from which on nothing can be read.
+    pub(super) lost: Option<u32>,
+    fault: OnceLock<String>,
 }
 
 impl Noise {
+    /// The data of a canary.
     pub(super) fn new(dims: [Vec<usize>; 2], classes: usize) -> Self {
+        Noise::with_rows(dims, classes, TRAIN, HELD_OUT)
+    }
+
+    /// `train` training examples, and `held_out` each to validate and to test.
+    pub(super) fn with_rows(dims: [Vec<usize>; 2], classes: usize, train: usize, held_out: usize) -> Self {
         let seeds = Seeds::root(0).child("canary");
         let mut stream = seeds.child("labels").stream();
-        let labels: Vec<u8> = (0..TRAIN + 2 * HELD_OUT).map(|_| stream.below(classes as u64) as u8).collect();
+        let labels: Vec<u8> = (0..train + 2 * held_out).map(|_| stream.below(classes as u64) as u8).collect();
         let samples = [0, 1].map(|m| {
             let len: usize = dims[m].iter().product();
             let mut stream = seeds.child("samples").child(m).stream();
@@ -32,14 +47,14 @@ impl Noise {
                 .map(|pattern| (pattern + stream.uniform_in(-0.5, 0.5)) as f32)
                 .collect()
         });
-        Noise { dims, classes, labels, samples }
+        Noise { dims, classes, train, held_out, labels, samples, lost: None, fault: OnceLock::new() }
     }
 
-    fn range(split: Split) -> std::ops::Range<usize> {
+    fn range(&self, split: Split) -> std::ops::Range<usize> {
         match split {
-            Split::Train => 0..TRAIN,
-            Split::Valid => TRAIN..TRAIN + HELD_OUT,
-            Split::Test => TRAIN + HELD_OUT..TRAIN + 2 * HELD_OUT,
+            Split::Train => 0..self.train,
+            Split::Valid => self.train..self.train + self.held_out,
+            Split::Test => self.train + self.held_out..self.train + 2 * self.held_out,
         }
     }
 }
@@ -49,19 +64,25 @@ impl Dataset for Noise {
         self.classes
     }
     fn len(&self, split: Split) -> usize {
-        Self::range(split).len()
+        self.range(split).len()
     }
     fn labels(&self, split: Split) -> &[u8] {
-        &self.labels[Self::range(split)]
+        &self.labels[self.range(split)]
     }
     fn dims(&self, modality: Modality) -> &[usize] {
         &self.dims[modality as usize]
     }
+    fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
+    }
     fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
         let len: usize = self.dims(modality).iter().product();
-        let first = Self::range(split).start;
+        let first = self.range(split).start;
         for (i, &row) in rows.iter().enumerate() {
             let sample = &self.samples[modality as usize][(first + row as usize) * len..][..len];
+            if split == Split::Test && self.lost.is_some_and(|lost| row >= lost) {
+                self.fault.get_or_init(|| format!("row {row} is gone"));
+            }
             sample.iter().enumerate().for_each(|(feature, &value)| out[feature * rows.len() + i] = value);
         }
     }

@@ -13,7 +13,7 @@ use super::error::TrainError;
 use super::learner::{LearnError, Learner};
 use super::selection::Selection;
 use super::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, evaluate, metrics, weights};
-use crate::data::Split;
+use crate::data::{Dataset, Split};
 use crate::digest::Digest;
 use crate::models::{Experts, Scope};
 use crate::ops::Backend;
@@ -95,17 +95,20 @@ impl<'a, D: Backend<f32>> Run<'a, D> {
         let source = Source { data: *data, split: Split::Train, modalities: &self.modalities };
         let (mut step, mut total) = (0, 0.0);
         let (learner, device) = (&mut self.learner, &mut self.device);
-        for_each_batch(source, &order, recipe.training.batch_size, &mut self.buffers, |batch| {
-            step += 1;
-            let loss = device
-                .load(source, batch)
-                .map_err(LearnError::from)
-                .and_then(|inputs| learner.step(inputs, batch.labels()));
-            total += loss.map_err(|source| TrainError::step(self.job, epoch, step, source))?
-                * batch.labels().len() as f64;
-            observer.step();
-            Ok::<_, TrainError>(())
-        })?;
+        let trained =
+            for_each_batch(source, &order, recipe.training.batch_size, &mut self.buffers, |batch| {
+                step += 1;
+                let loss = device
+                    .load(source, batch)
+                    .map_err(LearnError::from)
+                    .and_then(|inputs| learner.step(inputs, batch.labels()));
+                total += loss.map_err(|source| TrainError::step(self.job, epoch, step, source))?
+                    * batch.labels().len() as f64;
+                observer.step();
+                Ok::<_, TrainError>(())
+            });
+        readable(*data)?;
+        trained?;
         let valid = self.evaluate(Split::Valid, Combine::Product)?.1;
         if let Some(loss) = valid.get("loss").copied().filter(|loss| !loss.is_finite()) {
             return Err(TrainError::step(self.job, epoch, step, LearnError::Loss(loss)));
@@ -143,8 +146,9 @@ impl<'a, D: Backend<f32>> Run<'a, D> {
         let batch_size = recipe.training.batch_size;
         let experts = &mut self.learner.experts;
         let norm = recipe.evaluation.norm;
-        let logits =
-            evaluate::logits(experts, source, norm, batch_size, &mut self.device, &mut self.buffers)?;
+        let logits = evaluate::logits(experts, source, norm, batch_size, &mut self.device, &mut self.buffers);
+        readable(*data)?;
+        let logits = logits?;
         let metrics = evaluate::summarise(&logits, recipe.task.classes(), data.labels(split), combine);
         Ok((logits, metrics))
     }
@@ -191,6 +195,11 @@ fn upstream_of<'j>(job: &'j Job<'_>) -> Result<BTreeMap<&'j str, &'j Tensors>, T
         }
     }
     Ok(found)
+}
+
+/// That every row could be read so far: what cannot is NaN, whose cause is worth more than its consequences.
+fn readable(data: &dyn Dataset) -> Result<(), TrainError> {
+    data.fault().map_or(Ok(()), |fault| Err(TrainError::Unreadable(fault.to_owned())))
 }
 
 /// Refuses what could not be trained, before anything is computed.

@@ -13,6 +13,8 @@ pub struct Measured<'a> {
     pub cell: String,
     /// Mean over the seeds, if all of them are stored.
     pub mean: Option<f64>,
+    /// Number of those seeds.
+    pub seeds: usize,
     /// Why it is missing.
     pub missing: Option<&'a str>,
     /// Its verdict against the paper.
@@ -80,6 +82,14 @@ fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
             format!("{mean:.2} has no expected range yet; `i2m2 accept` writes one"),
         );
     };
+    // The mean of fewer seeds scatters more than the range allows for; that of more scatters less.
+    if cell.seeds < range.new_seeds {
+        let message = format!(
+            "{mean:.2} is the mean of {} seeds; the range is one for {} or more",
+            cell.seeds, range.new_seeds
+        );
+        return finding(Outcome::NotMeasured, message);
+    }
     if !range.holds(mean) {
         let message = format!("{mean:.2} is out of its expected range [{:.2}, {:.2}]", range.low, range.high);
         return finding(Outcome::Failed, message);
@@ -127,7 +137,7 @@ mod tests {
 
     fn outcome(mean: Option<f64>, now: Verdict, accepted: Option<Verdict>) -> Outcome {
         let judgement = judgement(now);
-        let cell = Measured { cell: "t:c:r".into(), mean, missing: None, judgement: &judgement };
+        let cell = Measured { cell: "t:c:r".into(), mean, seeds: 3, missing: None, judgement: &judgement };
         worst(&check(&[cell], accepted.map(expected).as_ref()))
     }
 
@@ -139,6 +149,24 @@ mod tests {
         assert_eq!(outcome(None, Verdict::NotMeasured, Some(fine)), Outcome::NotMeasured);
         assert_eq!(outcome(Some(71.0), fine, None), Outcome::NotMeasured);
         assert_eq!(worst(&[]), Outcome::NotMeasured);
+    }
+
+    #[test]
+    fn fewer_seeds_than_the_range_is_for_decide_nothing() {
+        let judgement = judgement(Verdict::Reproduced);
+        let found = |mean: f64, seeds: usize| {
+            let cell = Measured {
+                cell: "t:c:r".into(),
+                mean: Some(mean),
+                seeds,
+                missing: None,
+                judgement: &judgement,
+            };
+            worst(&check(&[cell], Some(&expected(Verdict::Reproduced))))
+        };
+        assert_eq!(found(71.0, 2), Outcome::NotMeasured);
+        assert_eq!(found(99.0, 2), Outcome::NotMeasured);
+        assert_eq!((found(71.0, 4), found(99.0, 4)), (Outcome::Pass, Outcome::Failed));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Verdict {
     NotMeasured,
     /// The published value was used to build the data, so agreement says nothing.
     Calibrated,
-    /// Measured at a tier that stands for less than the paper.
+    /// Measured at a tier that stands for less than the paper, or with a changed protocol.
     NotComparable(Tier),
 }
 
@@ -77,6 +77,20 @@ pub struct Judgement {
     pub difference: Option<f64>,
     /// The tests; empty when none was made.
     pub readings: Vec<Reading>,
+}
+
+impl Judgement {
+    /// What can be said of values that were made with a protocol changed on the command line: how far they lie from the
+    /// published one, and nothing else.
+    pub fn of_a_changed_protocol(ours: &[f64], published: Option<&Published>, tier: Tier) -> Self {
+        let difference = Summary::of(ours).and_then(|summary| Some(summary.mean - published?.mean));
+        Judgement {
+            verdict: Verdict::NotComparable(tier),
+            reason: "the protocol was changed on the command line".to_owned(),
+            difference,
+            readings: Vec::new(),
+        }
+    }
 }
 
 /// Judges the values of one cell, one per seed, against the published value. `calibrated` says that the data was

@@ -13,8 +13,6 @@
 
 pub mod concat;
 pub mod conv2d;
-#[cfg(test)]
-pub(crate) mod differences;
 pub mod error;
 pub mod flatten;
 pub mod gru;

@@ -197,6 +197,22 @@ pub fn force(isa: Isa) -> Isa {
     isa
 }
 
+/// Runs a test on every instruction set of this machine, one test at a time, and puts the best one back. Tests beside it
+/// are not disturbed, because they get the same bits.
+#[cfg(test)]
+pub(crate) fn on_every_isa(mut test: impl FnMut(Isa)) {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Not `isa()`: a test that failed put nothing back.
+    let best = force(Isa::Avx2);
+    for isa in [Isa::Portable, Isa::Avx2] {
+        if force(isa) == isa {
+            test(isa);
+        }
+    }
+    force(best);
+}
+
 fn avx2_available() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

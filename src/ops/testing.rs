@@ -1,20 +1,73 @@
-//! What the tests of all ops share: numbers, finite differences, golden vectors, and runs on every instruction set and
-//! number of threads.
+//! What the tests of all ops share: numbers, finite differences, golden vectors, and the bits on every instruction set
+//! and number of threads.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use dfdx::prelude::*;
+use serde::de::DeserializeOwned;
 
+use super::simd::{self, Real};
 use crate::device;
-use crate::ops::simd::{Isa, Real, force};
 use crate::ops::{Backend, Parameter};
 use crate::random::Seeds;
 
-/// Numbers in [-1, 1) that depend on the name alone.
+/// Deterministic values in [-scale, scale).
+pub(crate) fn values(name: &str, count: usize, scale: f64) -> Vec<f64> {
+    let mut stream = Seeds::root(7).child(name).stream();
+    (0..count).map(|_| stream.uniform_in(-scale, scale)).collect()
+}
+
+/// The values in another type.
+pub(crate) fn of<E: Real>(values: &[f64]) -> Vec<E> {
+    values.iter().map(|&value| E::of(value)).collect()
+}
+
+/// Deterministic values in [-1, 1) of any type.
 pub(crate) fn numbers<E: Real>(name: &str, count: usize) -> Vec<E> {
-    let mut stream = Seeds::root(1).child(name).stream();
-    (0..count).map(|_| E::of(stream.uniform_in(-1.0, 1.0))).collect()
+    of(&values(name, count, 1.0))
+}
+
+/// The values of a tensor on the CPU.
+pub(crate) fn elements<S: dfdx::shapes::Shape, E: Real>(tensor: &Tensor<S, E, Cpu>) -> Vec<E> {
+    device::read(tensor).to_vec()
+}
+
+/// Asserts that the gradients that `evaluate` returns are those of the loss it returns, for every input: relative to
+/// the largest gradient of that input, within 1e-6. An input whose gradient is `None` is not checked.
+pub(crate) fn check(inputs: &[Vec<f64>], evaluate: impl Fn(&[Vec<f64>]) -> (f64, Vec<Option<Vec<f64>>>)) {
+    check_with(1e-3, inputs, evaluate);
+}
+
+/// [`check`] with differences of another width: a kink (of a rectifier, of a maximum) must not lie within.
+fn check_with(
+    step: f64,
+    inputs: &[Vec<f64>],
+    evaluate: impl Fn(&[Vec<f64>]) -> (f64, Vec<Option<Vec<f64>>>),
+) {
+    let (_, gradients) = evaluate(inputs);
+    assert_eq!(gradients.len(), inputs.len());
+    for (index, gradient) in gradients.iter().enumerate() {
+        let Some(gradient) = gradient else { continue };
+        assert_eq!(gradient.len(), inputs[index].len());
+        let largest = gradient.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
+        assert!(largest > 0.0, "input {index} has no gradient at all");
+        // Large inputs are sampled.
+        for place in (0..gradient.len()).step_by(gradient.len().div_ceil(60)) {
+            let loss = |shift: f64| {
+                let mut shifted = inputs.to_vec();
+                shifted[index][place] += shift * step;
+                evaluate(&shifted).0
+            };
+            // Five points: the error is of fourth order.
+            let slope = (loss(-2.0) - loss(2.0) + 8.0 * (loss(1.0) - loss(-1.0))) / (12.0 * step);
+            let error = (slope - gradient[place]).abs() / largest;
+            assert!(
+                error < 1e-6,
+                "input {index}[{place}]: {} but slope {slope} ({error:e})",
+                gradient[place]
+            );
+        }
+    }
 }
 
 /// What one pass through an op gave: the output, then one gradient per input.
@@ -43,49 +96,23 @@ where
     result
 }
 
-/// Compares every gradient of [`pass`] with central differences, at up to 60 places each: relative error below 1e-6.
+/// Compares every gradient of [`pass`] with finite differences, as [`check`] does.
 pub(crate) fn assert_gradients(leaves: &[Vec<f64>], run: impl Fn(&[Vec<f64>]) -> Pass<f64>) {
-    let analytic = run(leaves);
-    let coefficients = numbers::<f64>("gradient", analytic[0].len());
-    let loss =
-        |leaves: &[Vec<f64>]| -> f64 { run(leaves)[0].iter().zip(&coefficients).map(|(y, c)| y * c).sum() };
-    for (i, leaf) in leaves.iter().enumerate() {
-        let largest = analytic[i + 1].iter().fold(1e-3, |max: f64, g| max.max(g.abs()));
-        for at in (0..leaf.len()).step_by(leaf.len().div_ceil(60)) {
-            let step = 1e-5;
-            let moved = |by: f64| {
-                let mut leaves = leaves.to_vec();
-                leaves[i][at] += by;
-                loss(&leaves)
-            };
-            let numeric = (moved(step) - moved(-step)) / (2.0 * step);
-            let error = (numeric - analytic[i + 1][at]).abs() / largest;
-            assert!(error < 1e-6, "input {i}, element {at}: {numeric} against {}", analytic[i + 1][at]);
-        }
-    }
+    check_with(1e-5, leaves, |leaves| {
+        let mut pass = run(leaves);
+        let gradients = pass.split_off(1).into_iter().map(Some).collect();
+        let coefficients = numbers::<f64>("gradient", pass[0].len());
+        (pass[0].iter().zip(&coefficients).map(|(y, c)| y * c).sum(), gradients)
+    });
 }
 
-/// Asserts that a pass has the same bits on every instruction set and for 1, 2 and 3 threads.
-pub(crate) fn assert_same_bits(run: impl Fn() -> Pass<f32> + Sync) {
-    static ISA: Mutex<()> = Mutex::new(());
-    let _guard = ISA.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut first = None;
-    for isa in [Isa::Portable, Isa::Avx2] {
-        force(isa);
-        for threads in [1, 2, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let bits: Vec<Vec<u32>> =
-                pool.install(&run).iter().map(|v| v.iter().map(|v| v.to_bits()).collect()).collect();
-            assert!(
-                first.get_or_insert_with(|| bits.clone()) == &bits,
-                "{isa:?} with {threads} threads differs"
-            );
-        }
-    }
-    force(Isa::Avx2);
+/// Reads `fixtures/golden/<name>.json`.
+pub(crate) fn golden<T: DeserializeOwned>(name: &str) -> T {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/golden/{name}.json"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// An array of a golden file.
+/// An array of `fixtures/golden/ops.json`.
 #[derive(serde::Deserialize)]
 pub(crate) struct Array {
     /// Dimensions, batch innermost.
@@ -95,25 +122,49 @@ pub(crate) struct Array {
 }
 
 /// The golden vectors of one case of `fixtures/golden/ops.json`, made by `scripts/golden_ops.py` with PyTorch.
-pub(crate) fn golden(case: &str) -> BTreeMap<String, Array> {
-    let text = include_str!("../../fixtures/golden/ops.json");
-    let mut cases: BTreeMap<String, BTreeMap<String, Array>> = serde_json::from_str(text).unwrap();
+pub(crate) fn golden_case(case: &str) -> BTreeMap<String, Array> {
+    let mut cases: BTreeMap<String, BTreeMap<String, Array>> = golden("ops");
     cases.remove(case).unwrap()
 }
 
-/// Asserts a distance below 1e-5 of the largest expected element.
+/// Asserts that found values agree with an array of a golden case, as [`close`] does.
 pub(crate) fn assert_golden(what: &str, found: &[f32], expected: &Array) {
-    assert_eq!(found.len(), expected.values.len(), "{what}");
-    let largest = expected.values.iter().fold(1e-6, |max: f32, v| max.max(v.abs()));
-    for (i, (found, expected)) in found.iter().zip(&expected.values).enumerate() {
-        assert!(
-            (found - expected).abs() <= 1e-5 * largest,
-            "{what}, element {i}: {found} against {expected}"
-        );
+    close(what, found, &expected.values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>());
+}
+
+/// Asserts that two tensors agree within 1e-5 of the largest expected value.
+pub(crate) fn close<E: Real>(what: &str, found: &[E], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1e-6, |most: f64, value| most.max(value.abs()));
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = (Real::to_f64(*found) - expected).abs();
+        assert!(error <= 1e-5 * largest, "{what}[{place}]: {found:?} but {expected}");
     }
 }
 
-/// The values of a tensor on the CPU.
-pub(crate) fn values<S: dfdx::shapes::Shape, E: Real>(tensor: &Tensor<S, E, Cpu>) -> Vec<E> {
-    device::read(tensor).to_vec()
+/// The bits of values of any type.
+pub(crate) fn bits<E: Real>(values: &[E]) -> Vec<u64> {
+    values.iter().map(|&value| Real::to_f64(value).to_bits()).collect()
+}
+
+/// Asserts that a computation gives the same bits on 1, 2 and 3 threads with every instruction set that is here, and
+/// returns them.
+pub(crate) fn same_bits_everywhere<T: PartialEq + Send>(run: impl Fn() -> T + Sync) -> T {
+    let mut first = None;
+    simd::on_every_isa(|isa| {
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let found = pool.install(&run);
+            match &first {
+                None => first = Some(found),
+                Some(first) => assert!(*first == found, "{isa:?} with {threads} threads gives other bits"),
+            }
+        }
+    });
+    first.unwrap()
+}
+
+/// Asserts that a pass has the same bits on every instruction set and for 1, 2 and 3 threads.
+pub(crate) fn assert_same_bits(run: impl Fn() -> Pass<f32> + Sync) {
+    same_bits_everywhere(|| run().iter().map(|values| bits(values)).collect::<Vec<_>>());
 }

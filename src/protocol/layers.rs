@@ -5,21 +5,22 @@
 
 use toml::{Table, Value};
 
-use super::{Protocol, ProtocolName, Settings, Tier, validate::validate};
+use super::{Change, Protocol, ProtocolName, Settings, Tier, validate::validate};
 
 /// One file of `paper/protocol/`.
-struct Layer {
-    file: &'static str,
-    text: &'static str,
+#[derive(Clone, Copy)]
+struct Layer<'a> {
+    file: &'a str,
+    text: &'a str,
 }
 
-const PAPER: Layer =
+const PAPER: Layer<'static> =
     Layer { file: "paper/protocol/paper.toml", text: include_str!("../../paper/protocol/paper.toml") };
-const RELEASED: Layer =
+const RELEASED: Layer<'static> =
     Layer { file: "paper/protocol/released.toml", text: include_str!("../../paper/protocol/released.toml") };
-const REDUCED: Layer =
+const REDUCED: Layer<'static> =
     Layer { file: "paper/protocol/reduced.toml", text: include_str!("../../paper/protocol/reduced.toml") };
-const SMOKE: Layer =
+const SMOKE: Layer<'static> =
     Layer { file: "paper/protocol/smoke.toml", text: include_str!("../../paper/protocol/smoke.toml") };
 
 /// The kinds of run that a dataset's `common` table stands for.
@@ -63,6 +64,14 @@ pub enum ProtocolError {
 
 /// The protocol at a tier, from the files that are compiled in.
 pub fn resolve(name: ProtocolName, tier: Tier) -> Result<Protocol, ProtocolError> {
+    resolve_with(name, tier, &[])
+}
+
+/// The protocol at a tier, with changes of single values laid over everything else.
+///
+/// # Errors
+/// A change that names no value of a protocol, or gives one that cannot be trained with.
+pub fn resolve_with(name: ProtocolName, tier: Tier, changes: &[Change]) -> Result<Protocol, ProtocolError> {
     let mut layers = vec![PAPER];
     layers.extend((name == ProtocolName::Released).then_some(RELEASED));
     layers.extend(match tier {
@@ -70,10 +79,11 @@ pub fn resolve(name: ProtocolName, tier: Tier) -> Result<Protocol, ProtocolError
         Tier::Reduced => Some(REDUCED),
         Tier::Paper => None,
     });
-    Ok(Protocol { name, tier, settings: lay(&layers)? })
+    layers.extend(changes.iter().map(|change| Layer { file: "--set", text: change.as_str() }));
+    Ok(Protocol { name, tier, changes: changes.to_vec(), settings: lay(&layers)? })
 }
 
-fn lay(layers: &[Layer]) -> Result<Settings, ProtocolError> {
+fn lay(layers: &[Layer<'_>]) -> Result<Settings, ProtocolError> {
     let files = || layers.iter().map(|layer| layer.file).collect::<Vec<_>>().join(", ");
     let mut merged = Table::new();
     for layer in layers {
@@ -132,7 +142,9 @@ fn merge(base: &mut Table, over: Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Activation, Architecture, Combine, EvalNorm, Optimizer, SelectBy, Start, Task};
+    use crate::protocol::{
+        Activation, Architecture, Combine, EvalNorm, Optimizer, SelectBy, StandardiseOn, Start, Task,
+    };
 
     fn settings(name: ProtocolName, tier: Tier) -> Settings {
         resolve(name, tier).unwrap().settings
@@ -208,7 +220,23 @@ mod tests {
         assert_eq!((smoke.seeds("table1"), smoke.seeds("table-c7"), smoke.seeds("table2")), (3, 3, 5));
     }
 
-    fn refused(layer: &'static str) -> String {
+    #[test]
+    fn a_change_wins_over_everything_and_is_held_to_the_same_rules() {
+        let with = |change: &str| {
+            let changes = [change.parse::<Change>().unwrap()];
+            resolve_with(ProtocolName::Released, Tier::Smoke, &changes)
+        };
+        let runs = with("avmnist.runs.common.epochs=7").unwrap().settings.avmnist.runs;
+        assert_eq!((runs.unimodal.epochs, runs.i2m2_lrtf.epochs), (7, 7));
+        let changed = with("mimic.standardise_on=train").unwrap();
+        assert_eq!(changed.settings.mimic.standardise_on, StandardiseOn::Train);
+        assert_eq!(changed.changes[0].to_string(), "mimic.standardise_on = \"train\"");
+        for wrong in ["avmnist.runs.common.epoch=7", "mimic.standardise_on=test", "seeds.default=0"] {
+            assert!(with(wrong).unwrap_err().to_string().contains("--set"), "{wrong}");
+        }
+    }
+
+    fn refused(layer: &str) -> String {
         lay(&[PAPER, Layer { file: "test.toml", text: layer }]).unwrap_err().to_string()
     }
 

@@ -3,13 +3,15 @@
 //! Invariant: a hyper-parameter stands in `paper/protocol/` and nowhere else; a [`Recipe`] is fully resolved, so
 //! that its canonical JSON holds everything about the configuration that can change a number.
 
+mod change;
 mod deviations;
 mod layers;
 mod recipe;
 mod settings;
 mod validate;
 
+pub use change::Change;
 pub use deviations::{Deviation, deviations, deviations_of};
-pub use layers::{ProtocolError, resolve};
+pub use layers::{ProtocolError, resolve, resolve_with};
 pub use recipe::*;
 pub use settings::*;

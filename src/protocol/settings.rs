@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Architecture, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy, Task, Tier,
-    Training,
+    Architecture, Change, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy,
+    Task, Tier, Training,
 };
 
 /// A protocol at a tier: everything that benchmarks take their recipes from.
@@ -18,6 +18,8 @@ pub struct Protocol {
     pub name: ProtocolName,
     /// Smoke, reduced or paper.
     pub tier: Tier,
+    /// Values that were changed on the command line.
+    pub changes: Vec<Change>,
     /// The hyper-parameters.
     pub settings: Settings,
 }
@@ -91,10 +93,30 @@ pub struct AvmnistRuns {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mimic {
+    /// Rows that the inputs are standardised by (deviation M5).
+    pub standardise_on: StandardiseOn,
     /// Networks by expert.
     pub experts: MimicExperts,
     /// Training by kind of run.
     pub runs: MimicRuns,
+}
+
+/// The rows whose mean and standard deviation standardise all of them (deviation M5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StandardiseOn {
+    /// Train, validation and test rows together, as the released code does; the paper is silent.
+    #[default]
+    All,
+    /// The train rows alone: nothing leaks from validation and test.
+    Train,
+}
+
+/// What is chosen between a dataset's files and what a network sees; part of the prepared data's digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preparation {
+    /// MIMIC-III's standardisation.
+    pub standardise_on: StandardiseOn,
 }
 
 /// The networks of MIMIC-III.
@@ -199,6 +221,11 @@ impl Protocol {
     pub fn seeds(&self, benchmark: &str) -> usize {
         let counts = &self.settings.seeds;
         counts.benchmarks.get(benchmark).copied().unwrap_or(counts.default)
+    }
+
+    /// How datasets are prepared.
+    pub fn preparation(&self) -> Preparation {
+        Preparation { standardise_on: self.settings.mimic.standardise_on }
     }
 
     /// The networks that recipes on a dataset use.

@@ -92,7 +92,7 @@ fn addresses(cells: &[(&Report, &CellResult)]) -> Vec<Column> {
 fn circumstances(cells: &[(&Report, &CellResult)]) -> [Column; 5] {
     [
         texts("tier", cells.iter().map(|(report, _)| Some(report.tier.to_string()))),
-        texts("protocol", cells.iter().map(|(report, _)| Some(report.protocol.to_string()))),
+        texts("protocol", cells.iter().map(|(report, _)| Some(report.protocol_words()))),
         texts("device_class", cells.iter().map(|(report, _)| Some(report.device_class.clone()))),
         texts("determinism", cells.iter().map(|(report, _)| Some(report.determinism.clone()))),
         texts("dataset_digest", cells.iter().map(|(_, cell)| cell.dataset.map(|digest| digest.to_string()))),

@@ -8,7 +8,7 @@ use crate::benchmarks::{self, Benchmark, Published, PublishedError};
 use crate::digest::Digest;
 use crate::engine::plan::{Cell, CellId, Plan};
 use crate::gate::{ClaimError, Judgement, MarginError, TestedClaim, decide, margin_of, test_claims};
-use crate::protocol::{ProtocolError, ProtocolName, Tier, deviations_of};
+use crate::protocol::{Change, ProtocolError, ProtocolName, Tier, deviations_of};
 use crate::stats::Summary;
 
 /// One benchmark's results.
@@ -20,6 +20,8 @@ pub struct Report {
     pub tier: Tier,
     /// Paper or released.
     pub protocol: ProtocolName,
+    /// Values of the protocol that were changed on the command line; such a report is compared with nothing.
+    pub changes: Vec<Change>,
     /// `cpu`, or the GPU model.
     pub device_class: String,
     /// What was found about repeating a run on this device: `bitwise`, `same-device`, `statistical`.
@@ -123,13 +125,14 @@ impl Report {
             cell.map_or(Vec::new(), |cell| cell.values.iter().map(|value| value.value).collect())
         };
         let claims = match plan.tier {
-            Tier::Paper => test_claims(benchmark.id, &values)?,
-            Tier::Smoke | Tier::Reduced => Vec::new(),
+            Tier::Paper if plan.changes.is_empty() => test_claims(benchmark.id, &values)?,
+            Tier::Paper | Tier::Smoke | Tier::Reduced => Vec::new(),
         };
         Ok(Report {
             benchmark,
             tier: plan.tier,
             protocol: plan.protocol,
+            changes: plan.changes.clone(),
             device_class: plan.device_class.clone(),
             determinism: observed.determinism.clone(),
             cells,
@@ -137,6 +140,15 @@ impl Report {
             deviations: deviations_of(benchmark.id)?.into_iter().map(|deviation| deviation.id).collect(),
             claims,
         })
+    }
+
+    /// The protocol with its changes: `paper`, `released with mimic.runs.common.epochs = 8`.
+    pub fn protocol_words(&self) -> String {
+        let changes: Vec<&str> = self.changes.iter().map(Change::as_str).collect();
+        match changes[..] {
+            [] => self.protocol.to_string(),
+            _ => format!("{} with {}", self.protocol, changes.join(", ")),
+        }
     }
 
     /// The cell at a row and column of the layout, if the plan held it.
@@ -168,12 +180,17 @@ impl CellResult {
         let calibrated =
             observed.calibrated_data && published.as_ref().is_some_and(|p| p.calibrated.is_some());
         let margin = margin_of(&cell.id)?.map(|margin| margin.margin);
+        let judgement = if plan.changes.is_empty() || ours.is_empty() {
+            decide(&ours, published.as_ref(), plan.tier, calibrated, margin)
+        } else {
+            Judgement::of_a_changed_protocol(&ours, published.as_ref(), plan.tier)
+        };
         Ok(CellResult {
             id: cell.id.clone(),
             metric: cell.metric.clone(),
             unit: published.as_ref().map_or_else(|| "none".to_owned(), |published| published.unit.clone()),
             dataset: runs.clone().next().map(|run| run.data),
-            judgement: decide(&ours, published.as_ref(), plan.tier, calibrated, margin),
+            judgement,
             values,
             published,
             missing,

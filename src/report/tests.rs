@@ -14,6 +14,7 @@ fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
     let context = Context {
         tier,
         protocol: ProtocolName::Paper,
+        changes: Vec::new(),
         seeds: (0..seeds).collect(),
         device_class: "made-up numbers".to_owned(),
         data: [DatasetName::Avmnist, DatasetName::Mimic].map(|name| (name, Digest::of(b"made up"))).into(),

@@ -25,7 +25,7 @@ pub(super) fn header(report: &Report) -> String {
     format!(
         "{}; protocol {}; {}{determinism}; {}",
         tier(report.tier),
-        report.protocol,
+        report.protocol_words(),
         report.device_class,
         seeds(report)
     )

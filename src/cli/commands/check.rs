@@ -33,7 +33,11 @@ pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path
     let results = Results::read(&resolved)?;
     let mut findings = Vec::new();
     for report in &results.reports {
-        let expected = Expected::read(&path(folder, report))?;
+        // Ranges are those of a protocol as it stands in `paper/`.
+        let expected = match &report.changes[..] {
+            [] => Expected::read(&path(folder, report))?,
+            _ => None,
+        };
         findings.extend(check(&report.cells.iter().map(measured).collect::<Vec<_>>(), expected.as_ref()));
     }
     let outcome = worst(&findings);
@@ -67,6 +71,9 @@ pub fn accept(
 ) -> Result<Exit, Failure> {
     if reason.trim().is_empty() {
         return Err(Failure::usage("--reason must say why the ranges may change"));
+    }
+    if !selection.set.is_empty() {
+        return Err(Failure::usage("ranges are accepted for a protocol as it stands: leave --set out"));
     }
     let resolved = Resolved::new(selection, out.to_owned())?;
     resolved.measurable(&resolved.plan())?;
@@ -123,7 +130,13 @@ fn path(folder: &Path, report: &Report) -> std::path::PathBuf {
 
 fn measured(cell: &CellResult) -> Measured<'_> {
     let mean = if cell.missing.is_some() { None } else { cell.summary().map(|summary| summary.mean) };
-    Measured { cell: cell.id.to_string(), mean, missing: cell.missing.as_deref(), judgement: &cell.judgement }
+    Measured {
+        cell: cell.id.to_string(),
+        mean,
+        seeds: cell.values.len(),
+        missing: cell.missing.as_deref(),
+        judgement: &cell.judgement,
+    }
 }
 
 fn mark(outcome: Outcome) -> &'static str {

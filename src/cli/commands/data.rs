@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{output, resolve};
 use crate::data::avmnist::{self, BuildOptions, NoiseOptions, Stage};
 use crate::data::{self, Identity, Source, StatCache};
-use crate::protocol::DatasetName;
+use crate::protocol::{DatasetName, Preparation};
 
 /// Runs a data command.
 pub fn run(command: &DataCommand, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
@@ -131,7 +131,8 @@ fn status(only: Option<DatasetName>, data: Option<&Path>, json: bool, out: &Path
             State::new(
                 name,
                 &source,
-                data::identify(name, &source, &cache).map_err(|error| error.to_string()),
+                data::identify(name, &source, Preparation::default(), &cache)
+                    .map_err(|error| error.to_string()),
             )
         })
         .collect();
@@ -149,7 +150,8 @@ fn status(only: Option<DatasetName>, data: Option<&Path>, json: bool, out: &Path
 fn verify(name: DatasetName, data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
     let source = resolve::source(name, data, out);
     // Nothing is taken from the cache: every byte is read.
-    let identity = data::identify(name, &source, &StatCache::in_memory()).map_err(Failure::not_measured)?;
+    let identity = data::identify(name, &source, Preparation::default(), &StatCache::in_memory())
+        .map_err(Failure::not_measured)?;
     data::verify(name, &source, &identity).map_err(Failure::not_measured)?;
     let state = State::new(name, &source, Ok(identity));
     if json {

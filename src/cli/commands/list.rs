@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::{output, resolve};
 use crate::data::{self, StatCache};
+use crate::protocol::Preparation;
 
 #[derive(Serialize)]
 struct Entry {
@@ -32,7 +33,7 @@ pub fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure>
     // Without --data, the question is about the real data, which no fixture answers.
     let here = |needs: &Needs| match (needs, data) {
         (Needs::Dataset(name), Some(_)) => {
-            data::identify(*name, &resolve::source(*name, data, out), &cache).is_ok()
+            data::identify(*name, &resolve::source(*name, data, out), Preparation::default(), &cache).is_ok()
         }
         _ => false,
     };

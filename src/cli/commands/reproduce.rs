@@ -157,7 +157,7 @@ impl Table {
         Table {
             benchmark: report.benchmark.id,
             tier: report.tier.to_string(),
-            protocol: report.protocol.to_string(),
+            protocol: report.protocol_words(),
             device_class: report.device_class.clone(),
             determinism: report.determinism.clone(),
             deviations: report.deviations.clone(),

@@ -14,9 +14,8 @@ use super::formats::npy::Dim;
 use super::formats::npz::Npz;
 use super::gather::gather_rows;
 use super::{DataError, Dataset, Identity, Split, StatCache, identity};
-use crate::protocol::{Modality, Task};
+use crate::protocol::{Modality, StandardiseOn, Task};
 pub use explain::explain;
-pub use standardise::StandardiseOn;
 
 mod explain;
 mod labels;

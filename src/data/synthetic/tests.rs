@@ -228,7 +228,7 @@ fn the_real_loaders_read_the_fixtures() {
 
     let settings = small(DatasetName::Mimic, 2000);
     generate_from(&settings, folder.path()).unwrap();
-    let cohort = mimic::load(folder.path(), mimic::StandardiseOn::All).unwrap();
+    let cohort = mimic::load(folder.path(), crate::protocol::StandardiseOn::All).unwrap();
     for (i, task) in [Task::Mortality, Task::Neoplasms, Task::Respiratory].into_iter().enumerate() {
         let data = cohort.task(task).unwrap();
         let mut read = vec![0; task.classes()];

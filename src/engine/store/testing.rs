@@ -34,6 +34,7 @@ pub(crate) fn context() -> Context {
     Context {
         tier: Tier::Smoke,
         protocol: ProtocolName::Paper,
+        changes: Vec::new(),
         seeds: vec![0],
         device_class: "cpu".to_owned(),
         data: BTreeMap::from([(DatasetName::Mimic, Digest::of(b"data"))]),

@@ -4,7 +4,9 @@ use dfdx::prelude::*;
 
 use super::{InputGradient, conv2d};
 use crate::ops::simd::Real;
-use crate::ops::testing::{Pass, assert_golden, assert_gradients, assert_same_bits, golden, numbers, pass};
+use crate::ops::testing::{
+    Pass, assert_golden, assert_gradients, assert_same_bits, golden_case, numbers, pass,
+};
 use crate::ops::{Backend, OpError, Parameter};
 
 /// Output channels, input channels, kernel; height, width, batch.
@@ -79,7 +81,7 @@ fn agrees_with_a_plain_loop_where_register_blocks_are_full() {
 #[test]
 fn agrees_with_pytorch() {
     for name in ["conv2d_5x5", "conv2d_3x3"] {
-        let golden = golden(name);
+        let golden = golden_case(name);
         let (x, weight) = (&golden["x"], &golden["weight"]);
         let case = ([weight.dims[0], weight.dims[1], weight.dims[2]], [x.dims[1], x.dims[2], x.dims[3]]);
         let dev = Cpu::default();

@@ -1,7 +1,7 @@
 //! The GRU layer against finite differences and PyTorch.
 
 use super::*;
-use crate::ops::differences::{bits, check, close, golden, of, same_bits_everywhere, values};
+use crate::ops::testing::{bits, check, close, golden, of, same_bits_everywhere, values};
 
 fn inputs(sizes: Sizes) -> Vec<Vec<f64>> {
     let Sizes { steps, input, hidden, batch } = sizes;

@@ -4,7 +4,9 @@ use dfdx::prelude::*;
 
 use super::{Activation, linear, linear_per_step};
 use crate::ops::simd::Real;
-use crate::ops::testing::{Pass, assert_golden, assert_gradients, assert_same_bits, golden, numbers, pass};
+use crate::ops::testing::{
+    Pass, assert_golden, assert_gradients, assert_same_bits, golden_case, numbers, pass,
+};
 use crate::ops::{Backend, OpError, Parameter};
 
 /// Steps, outputs, inputs, batch.
@@ -44,7 +46,7 @@ fn agrees_with_pytorch() {
         ("linear_relu", Activation::Relu),
         ("linear_leaky_relu", Activation::LeakyRelu { slope: 0.01 }),
     ] {
-        let golden = golden(name);
+        let golden = golden_case(name);
         let dev = Cpu::default();
         let parameter =
             |name: &str| Parameter::new(&dev, &golden[name].dims, golden[name].values.clone()).unwrap();

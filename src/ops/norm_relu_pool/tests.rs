@@ -5,7 +5,7 @@ use dfdx::prelude::*;
 use super::{Running, Statistics, norm_relu_pool};
 use crate::ops::simd::Real;
 use crate::ops::testing::{
-    Pass, assert_golden, assert_gradients, assert_same_bits, golden, numbers, pass, values,
+    Pass, assert_golden, assert_gradients, assert_same_bits, elements, golden_case, numbers, pass,
 };
 use crate::ops::{Backend, OpError, Parameter};
 
@@ -48,7 +48,7 @@ fn gradients_agree_with_finite_differences() {
 #[test]
 fn agrees_with_pytorch() {
     for (name, statistics) in [("norm_batch", Statistics::Batch), ("norm_running", Statistics::Running)] {
-        let golden = golden(name);
+        let golden = golden_case(name);
         let dev = Cpu::default();
         let parameter =
             |name: &str| Parameter::new(&dev, &golden[name].dims, golden[name].values.clone()).unwrap();
@@ -59,8 +59,8 @@ fn agrees_with_pytorch() {
         let input = x.value.clone().leaky_traced().reshape_like(&shape);
         let out = norm_relu_pool(input, &weight, &bias, &mut running, statistics).unwrap();
         assert_golden(name, &out.as_vec(), &golden["out"]);
-        assert_golden(name, &values(&running.mean), &golden["mean_after"]);
-        assert_golden(name, &values(&running.variance), &golden["variance_after"]);
+        assert_golden(name, &elements(&running.mean), &golden["mean_after"]);
+        assert_golden(name, &elements(&running.variance), &golden["variance_after"]);
         let upstream = dev.tensor_from_vec(golden["gradient"].values.clone(), *out.shape());
         let gradients = (out * upstream).sum::<Rank0, _>().backward();
         assert_golden(name, &gradients.get(&x.value).as_vec(), &golden["x_gradient"]);
@@ -101,9 +101,9 @@ fn statistics_are_precise_far_from_zero() {
     let mut running = Running::new(&dev, 1).unwrap();
     let x = dev.tensor_from_vec(x, (1, 64, 64, 40));
     norm_relu_pool(x, &one, &one, &mut running, Statistics::Batch).unwrap();
-    let found = f64::from(values(&running.variance)[0]);
+    let found = f64::from(elements(&running.variance)[0]);
     assert!((found - (0.9 + 0.1 * variance)).abs() < 1e-6, "{found} {variance}");
-    assert!((f64::from(values(&running.mean)[0]) - 0.1 * mean).abs() < 1e-4);
+    assert!((f64::from(elements(&running.mean)[0]) - 0.1 * mean).abs() < 1e-4);
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn running_statistics_only_move_with_batch_statistics() {
     let x: Tensor<_, f32, _> = dev.tensor_from_vec(numbers("x", 16), (1, 2, 2, 4));
     let mut running = Running::new(&dev, 1).unwrap();
     norm_relu_pool(x.clone(), &one, &one, &mut running, Statistics::Running).unwrap();
-    assert_eq!((values(&running.mean), values(&running.variance)), (vec![0.0], vec![1.0]));
+    assert_eq!((elements(&running.mean), elements(&running.variance)), (vec![0.0], vec![1.0]));
     norm_relu_pool(x, &one, &one, &mut running, Statistics::Batch).unwrap();
-    assert_ne!(values(&running.mean), [0.0]);
+    assert_ne!(elements(&running.mean), [0.0]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The optimiser against PyTorch, and its promises about clipping, freezing and non-finite gradients.
 
 use super::*;
-use crate::ops::differences::{bits, close, golden, of, same_bits_everywhere, values};
+use crate::ops::testing::{bits, close, golden, of, same_bits_everywhere, values};
 
 type Parameters = Vec<Parameter<f32, Cpu>>;
 

@@ -1,7 +1,7 @@
 //! The product of experts against finite differences, PyTorch, and its own evaluation in `f64`.
 
 use super::*;
-use crate::ops::differences::{bits, check, close, golden, of, same_bits_everywhere, values};
+use crate::ops::testing::{bits, check, close, golden, of, same_bits_everywhere, values};
 
 type Result<E> = (E, Vec<E>, Vec<Option<Vec<E>>>);
 

@@ -1,0 +1,46 @@
+//! The two micro-kernels under every dense op: [`project`] (weights times activations) and [`correlate`] (their
+//! gradient).
+//!
+//! Invariant: an output of [`project`] is one chain of fused multiply-adds in the order of its terms, whatever the
+//! blocking; an output of [`correlate`] is eight such chains, lane `i % 8` of each row's run, summed by the fixed tree
+//! of [`Lanes::sum`](crate::ops::simd::Lanes::sum). So no bit depends on how a caller cuts outputs into blocks and
+//! threads.
+
+mod correlate;
+mod project;
+#[cfg(test)]
+mod tests;
+
+pub use correlate::{Pairs, Window, correlate, correlate_unchecked};
+pub use project::{Layout, Operands, Rows, Start, project, project_unchecked};
+
+/// One product of a sum: where its weight and its input stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Offset of the weight from the beginning of the output's row of weights.
+    pub weight: u32,
+    /// Offset of the first element of the input run.
+    pub input: u32,
+}
+
+impl Term {
+    /// The terms of a matrix product: `count` weights `weight_stride` apart, inputs `input_stride` apart.
+    ///
+    /// # Panics
+    /// If an offset exceeds 32 bits.
+    pub fn strided(count: usize, weight_stride: usize, input_stride: usize) -> Vec<Term> {
+        (0..count).map(|k| Term::at(k * weight_stride, k * input_stride)).collect()
+    }
+
+    /// A term at the given offsets.
+    ///
+    /// # Panics
+    /// If an offset exceeds 32 bits.
+    pub fn at(weight: usize, input: usize) -> Term {
+        assert!(
+            weight <= u32::MAX as usize && input <= u32::MAX as usize,
+            "an op's operand exceeds 2^32 elements"
+        );
+        Term { weight: weight as u32, input: input as u32 }
+    }
+}

@@ -1,0 +1,64 @@
+//! One value of a protocol, changed on the command line.
+//!
+//! Invariant: a change is a line of TOML, laid over the protocol's files like one of them; so it can name nothing that
+//! they could not, and whoever prints it prints what was laid.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// `KEY = VALUE`: a dotted key of `paper/protocol/*.toml` and its value in TOML.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Change(String);
+
+impl Change {
+    /// The line of TOML.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Change {
+    type Err = String;
+
+    /// Reads `KEY=VALUE`; a value that is not TOML is taken for a word: `mimic.standardise_on=train`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected =
+            || format!("expected KEY=VALUE, for example avmnist.runs.common.epochs=5, found `{text}`");
+        let (key, value) = text.split_once('=').ok_or_else(expected)?;
+        let (key, value) = (key.trim(), value.trim());
+        if key.is_empty() || value.is_empty() || text.contains(['\n', '\r']) {
+            return Err(expected());
+        }
+        [value.to_owned(), Value::String(value.to_owned()).to_string()]
+            .into_iter()
+            .map(|value| format!("{key} = {value}"))
+            .find(|line| line.parse::<Table>().is_ok())
+            .map(Change)
+            .ok_or_else(expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_toml_or_words() {
+        let read = |text: &str| text.parse::<Change>().map(|change| change.to_string());
+        assert_eq!(read("a.b-c.d=5e-2").unwrap(), "a.b-c.d = 5e-2");
+        assert_eq!(read("a.b = train").unwrap(), "a.b = \"train\"");
+        assert_eq!(read("a = { x = \"y\" }").unwrap(), "a = { x = \"y\" }");
+        for wrong in ["", "a", "a=", "=1", "a b=1", "a=1\nb=2", "a..b=1"] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
