@@ -180,7 +180,8 @@ fn data_that_changes_while_a_run_trains_voids_the_run() {
         .spawn()
         .unwrap();
     let states = bench.path("results/store/partial");
-    while child.try_wait().unwrap().is_none() && !(states.is_dir() && !files(&states).is_empty()) {
+    let saved = || states.is_dir() && !files(&states).is_empty();
+    while !saved() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let sound = std::fs::read(&real).unwrap();

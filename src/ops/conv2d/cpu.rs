@@ -176,8 +176,10 @@ fn weight_gradient_of<E: Real>(shape: Shape, input: &[E], gradient: &[E], sums: 
     // a padded copy of the (small) input.
     let padded = (inputs < 3).then(|| pad(shape, input));
     let sums = Disjoint::new(sums);
-    for_each_range(outputs.div_ceil(3), outputs * row_weights * pixels, |triples| {
-        let outputs = 3 * triples.start..outputs.min(3 * triples.end);
+    // Register blocks take three outputs, or six where registers are wide: threads share sixes where there are enough.
+    let unit = if outputs >= 6 * 2 * rayon::current_num_threads() { 6 } else { 3 };
+    for_each_range(outputs.div_ceil(unit), outputs * row_weights * pixels, |units| {
+        let outputs = unit * units.start..outputs.min(unit * units.end);
         match &padded {
             Some(input) => E::dispatch(PaddedWeights { shape, input, gradient, sums, outputs }),
             None => E::dispatch(Weights { shape, input, gradient, sums, outputs }),
@@ -229,8 +231,8 @@ impl<E: Real> Kernel<E> for Weights<'_, E> {
         let channels = Term::strided(together, taps, map);
         for y in (0..height).step_by(tile_rows) {
             for x in (0..width).step_by(tile_columns) {
-                for output in self.outputs.clone().step_by(3) {
-                    let outputs = 3.min(self.outputs.end - output);
+                for output in self.outputs.clone().step_by(6) {
+                    let outputs = 6.min(self.outputs.end - output);
                     let pairs = Pairs { outputs, gradient_stride: map, weight_stride: inputs * taps };
                     for channel in (0..inputs).step_by(together) {
                         let count = together.min(inputs - channel);

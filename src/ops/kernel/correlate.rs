@@ -1,7 +1,7 @@
 //! [`correlate`]: the gradient of weights.
 //!
-//! Blocking: twelve accumulators of eight lanes each, three outputs with four terms, so that every gradient and every
-//! input that is loaded is used several times.
+//! Blocking: twelve accumulators, three outputs with four terms, so that every gradient and every input that is loaded
+//! is used several times. Where one instruction works on two times eight lanes, an accumulator is that of two outputs.
 #![allow(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
@@ -9,7 +9,7 @@
 )]
 
 use super::Term;
-use crate::ops::simd::{Kernel, LANES, Lanes, Real};
+use crate::ops::simd::{Kernel, LANES, Lanes, Real, Two};
 
 /// What [`correlate`] sums over: `rows` runs of `run` neighbouring elements.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,7 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
     sums: *mut V::Elem,
     pairs: Pairs,
 ) {
-    // Twelve sums, three gradients and one input fill the sixteen registers; every layer has a multiple of 3 outputs.
+    // Twelve sums, three gradients and one input fill sixteen registers; nearly every layer has a multiple of 6 outputs.
     let mut o = 0;
     while o < pairs.outputs {
         // SAFETY: outputs below `pairs.outputs` are valid.
@@ -112,10 +112,100 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
             let gradient = gradient.add(o * pairs.gradient_stride);
             let sums = sums.add(o * pairs.weight_stride);
             o += match pairs.outputs - o {
+                6.. if <V::Two as Two>::FUSED => {
+                    correlate_twos::<V>(gradient, input, terms, window, sums, pairs)
+                }
                 3.. => correlate_rows::<V, 3>(gradient, input, terms, window, sums, pairs),
                 2 => correlate_rows::<V, 2>(gradient, input, terms, window, sums, pairs),
                 _ => correlate_rows::<V, 1>(gradient, input, terms, window, sums, pairs),
             };
+        }
+    }
+}
+
+/// Six outputs with all terms, two outputs in an accumulator and four terms at a time. Returns 6.
+#[inline(always)]
+unsafe fn correlate_twos<V: Lanes>(
+    gradient: *const V::Elem,
+    input: *const V::Elem,
+    terms: &[Term],
+    window: Window,
+    sums: *mut V::Elem,
+    pairs: Pairs,
+) -> usize {
+    let (blocks, rest) = terms.as_chunks::<4>();
+    // SAFETY: passed on to the caller.
+    unsafe {
+        for block in blocks {
+            twos_tile::<V, 4>(gradient, input, block, window, sums, pairs);
+        }
+        match *rest {
+            [a, b, c] => twos_tile::<V, 3>(gradient, input, &[a, b, c], window, sums, pairs),
+            [a, b] => twos_tile::<V, 2>(gradient, input, &[a, b], window, sums, pairs),
+            [a] => twos_tile::<V, 1>(gradient, input, &[a], window, sums, pairs),
+            _ => {}
+        }
+    }
+    6
+}
+
+/// Six outputs with `K` terms.
+#[inline(always)]
+unsafe fn twos_tile<V: Lanes, const K: usize>(
+    gradient: *const V::Elem,
+    input: *const V::Elem,
+    terms: &[Term; K],
+    window: Window,
+    sums: *mut V::Elem,
+    pairs: Pairs,
+) {
+    let mut lanes = [[V::Two::zero(); K]; 3];
+    let (whole, rest) = (window.run / LANES * LANES, window.run % LANES);
+    // SAFETY: the caller vouches for the window of six outputs and K terms.
+    unsafe {
+        for row in 0..window.rows {
+            let gradient = gradient.add(row * window.gradient_stride);
+            let input = input.add(row * window.input_stride);
+            let mut i = 0;
+            while i < whole {
+                let mut g = [V::Two::zero(); 3];
+                for r in 0..3 {
+                    let first = gradient.add(2 * r * pairs.gradient_stride + i);
+                    g[r] = V::Two::load(first, first.add(pairs.gradient_stride));
+                }
+                for k in 0..K {
+                    let x = V::Two::twice(input.add(terms[k].input as usize + i));
+                    for r in 0..3 {
+                        lanes[r][k] = g[r].mul_add(x, lanes[r][k]);
+                    }
+                }
+                i += LANES;
+            }
+            if rest > 0 {
+                // The same, through padded copies.
+                let mut padded = [[V::Elem::ZERO; LANES]; 2];
+                for k in 0..K {
+                    V::load_first(input.add(terms[k].input as usize + whole), rest)
+                        .store(padded[0].as_mut_ptr());
+                    let x = V::Two::twice(padded[0].as_ptr());
+                    for r in 0..3 {
+                        for half in 0..2 {
+                            let g = gradient.add((2 * r + half) * pairs.gradient_stride + whole);
+                            V::load_first(g, rest).store(padded[half].as_mut_ptr());
+                        }
+                        let g = V::Two::load(padded[0].as_ptr(), padded[1].as_ptr());
+                        lanes[r][k] = g.mul_add(x, lanes[r][k]);
+                    }
+                }
+            }
+        }
+        for r in 0..3 {
+            for k in 0..K {
+                let first = sums.add(2 * r * pairs.weight_stride + terms[k].weight as usize);
+                let [one, other] = lanes[r][k].split();
+                *first += one.sum();
+                *first.add(pairs.weight_stride) += other.sum();
+            }
         }
     }
 }

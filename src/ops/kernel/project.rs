@@ -9,7 +9,7 @@
 )]
 
 use super::Term;
-use crate::ops::simd::{Kernel, LANES, Lanes, Real};
+use crate::ops::simd::{Kernel, LANES, Lanes, Real, Vector};
 
 /// What the sums of [`project`] begin with.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ impl<E: Real> Kernel<E> for Project<'_, E> {
 }
 
 /// Rows of weights of [`project_unchecked`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Rows<E> {
     /// The first row.
     pub weights: *const E,
@@ -106,9 +106,11 @@ pub struct Rows<E> {
     pub stride: usize,
 }
 
-/// Vectors of one register block.
-const WIDE: usize = 5;
-/// Terms whose inputs (`WIDE` vectors each) fit the first-level cache beside the weights.
+/// Vectors of one register block with 16 registers: 2 outputs x 5 vectors, 2 weights and 1 input.
+const NARROW: usize = 5;
+/// Vectors of one register block with 32 registers: 6 outputs x 4 vectors, 6 weights and 1 input.
+const WIDE: usize = 4;
+/// Terms whose inputs (a register block of at most 256 bytes each) fit the first-level cache beside the weights.
 const BLOCK: usize = 128;
 
 /// [`project`] without its checks, for kernels that call it many times within one [`Real::dispatch`].
@@ -124,23 +126,40 @@ pub unsafe fn project_unchecked<V: Lanes>(
     out: *mut V::Elem,
     layout: Layout,
 ) {
+    let wide = <V::Wide as Vector>::LEN;
+    let block = if wide > LANES { BLOCK / 2 } else { BLOCK };
     let mut done = 0;
     while done < layout.run {
         let left = layout.run - done;
         let mut begin = 0;
         loop {
-            let end = if terms.len() - begin < BLOCK + BLOCK / 2 { terms.len() } else { begin + BLOCK };
+            let end = if terms.len() - begin < block + block / 2 { terms.len() } else { begin + block };
             let start = if begin == 0 { start } else { Start::Existing };
             // SAFETY: `done + left` elements of every run are valid, and only terms within the list are taken.
             unsafe {
-                let (terms, input, out) = (terms.get_unchecked(begin..end), input.add(done), out.add(done));
-                match left / LANES {
-                    0 => project_rows::<V, 4, 0>(rows, terms, input, start, out, layout, left),
-                    1 => project_rows::<V, 4, 1>(rows, terms, input, start, out, layout, left),
-                    2 => project_rows::<V, 4, 2>(rows, terms, input, start, out, layout, left),
-                    3 => project_rows::<V, 3, 3>(rows, terms, input, start, out, layout, left),
-                    4 => project_rows::<V, 2, 4>(rows, terms, input, start, out, layout, left),
-                    _ => project_rows::<V, 2, WIDE>(rows, terms, input, start, out, layout, left),
+                let tile = Tile {
+                    rows,
+                    terms: terms.get_unchecked(begin..end),
+                    input: input.add(done),
+                    start,
+                    out: out.add(done),
+                    layout,
+                };
+                if wide > LANES && left >= wide {
+                    match left / wide {
+                        1 => tile.outputs::<V::Wide, 6, 1>(),
+                        2 | 3 => tile.outputs::<V::Wide, 6, 2>(),
+                        _ => tile.outputs::<V::Wide, 6, WIDE>(),
+                    }
+                } else {
+                    match left / LANES {
+                        0 => tile.rest::<V>(left),
+                        1 => tile.outputs::<V, 4, 1>(),
+                        2 => tile.outputs::<V, 4, 2>(),
+                        3 => tile.outputs::<V, 3, 3>(),
+                        4 => tile.outputs::<V, 2, 4>(),
+                        _ => tile.outputs::<V, 2, NARROW>(),
+                    }
                 }
             }
             begin = end;
@@ -148,153 +167,139 @@ pub unsafe fn project_unchecked<V: Lanes>(
                 break;
             }
         }
-        done += match left / LANES {
-            0 => left,
-            vectors => vectors.min(WIDE) * LANES,
+        done += if wide > LANES && left >= wide {
+            wide * match left / wide {
+                1 => 1,
+                2 | 3 => 2,
+                _ => WIDE,
+            }
+        } else {
+            match left / LANES {
+                0 => left,
+                vectors => vectors.min(NARROW) * LANES,
+            }
         };
     }
 }
 
-/// All outputs of one block of `C` vectors (0: the `left` elements that do not fill one), `R` outputs at a time.
-#[inline(always)]
-unsafe fn project_rows<V: Lanes, const R: usize, const C: usize>(
-    rows: Rows<V::Elem>,
-    terms: &[Term],
-    input: *const V::Elem,
-    start: Start<'_, V::Elem>,
-    out: *mut V::Elem,
+/// Some terms of all outputs, from one place of their runs on.
+#[derive(Clone, Copy)]
+struct Tile<'a, E> {
+    rows: Rows<E>,
+    terms: &'a [Term],
+    input: *const E,
+    start: Start<'a, E>,
+    out: *mut E,
     layout: Layout,
-    left: usize,
-) {
-    let mut o = 0;
-    while o < layout.outputs {
-        // SAFETY: outputs below `layout.outputs` have valid weights and output runs.
-        unsafe {
-            let weights = rows.weights.add(o * rows.stride);
-            let out = out.add(o * layout.stride);
-            let full = o + R <= layout.outputs;
-            match (full, C) {
-                (true, 0) => partial_tile::<V, R>(
-                    weights,
-                    rows.stride,
-                    terms,
-                    input,
-                    start,
-                    o,
-                    out,
-                    layout.stride,
-                    left,
-                ),
-                (true, _) => {
-                    tile::<V, R, C>(weights, rows.stride, terms, input, start, o, out, layout.stride)
-                }
-                (false, 0) => partial_tile::<V, 1>(
-                    weights,
-                    rows.stride,
-                    terms,
-                    input,
-                    start,
-                    o,
-                    out,
-                    layout.stride,
-                    left,
-                ),
-                (false, _) => {
-                    tile::<V, 1, C>(weights, rows.stride, terms, input, start, o, out, layout.stride)
-                }
-            }
-            o += if full { R } else { 1 };
-        }
-    }
 }
 
-/// `R` outputs of `C` whole vectors.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
-    weights: *const V::Elem,
-    row_stride: usize,
-    terms: &[Term],
-    input: *const V::Elem,
-    start: Start<'_, V::Elem>,
-    first: usize,
-    out: *mut V::Elem,
-    out_stride: usize,
-) {
-    let mut sums = [[V::zero(); C]; R];
-    // SAFETY: the caller vouches for R outputs of C vectors and for every term.
-    unsafe {
-        match start {
-            Start::Zero => {}
-            Start::Existing => {
-                for r in 0..R {
-                    for c in 0..C {
-                        sums[r][c] = V::load(out.add(r * out_stride + c * LANES));
+impl<E: Real> Tile<'_, E> {
+    /// All outputs of a block of `C` vectors, `R` outputs at a time.
+    #[inline(always)]
+    unsafe fn outputs<V: Vector<Elem = E>, const R: usize, const C: usize>(self) {
+        let mut o = 0;
+        while o < self.layout.outputs {
+            // SAFETY: outputs below `layout.outputs` have valid weights and output runs.
+            unsafe {
+                o += match self.layout.outputs - o {
+                    left if left >= R => self.some::<V, R, C>(o),
+                    // Few outputs at a time leave the multipliers waiting for their sums.
+                    left if R > 3 && left >= 3 => self.some::<V, 3, C>(o),
+                    _ => self.some::<V, 1, C>(o),
+                };
+            }
+        }
+    }
+
+    /// `R` outputs from `first` on, of `C` whole vectors. Returns `R`.
+    #[inline(always)]
+    unsafe fn some<V: Vector<Elem = E>, const R: usize, const C: usize>(self, first: usize) -> usize {
+        let mut sums = [[V::zero(); C]; R];
+        // SAFETY: the caller vouches for R outputs of C vectors and for every term.
+        unsafe {
+            let weights = self.rows.weights.add(first * self.rows.stride);
+            let out = self.out.add(first * self.layout.stride);
+            match self.start {
+                Start::Zero => {}
+                Start::Existing => {
+                    for r in 0..R {
+                        for c in 0..C {
+                            sums[r][c] = V::load(out.add(r * self.layout.stride + c * V::LEN));
+                        }
+                    }
+                }
+                Start::Bias(bias) => {
+                    for r in 0..R {
+                        sums[r] = [V::splat(*bias.get_unchecked(first + r)); C];
                     }
                 }
             }
-            Start::Bias(bias) => {
+            for term in self.terms {
+                let weight = weights.add(term.weight as usize);
+                let input = self.input.add(term.input as usize);
+                // The weights are held and the inputs pass by.
+                let mut w = [V::zero(); R];
                 for r in 0..R {
-                    sums[r] = [V::splat(*bias.get_unchecked(first + r)); C];
+                    w[r] = V::splat(*weight.add(r * self.rows.stride));
+                }
+                for c in 0..C {
+                    let x = V::load(input.add(c * V::LEN));
+                    for r in 0..R {
+                        sums[r][c] = w[r].mul_add(x, sums[r][c]);
+                    }
                 }
             }
-        }
-        for term in terms {
-            let weight = weights.add(term.weight as usize);
-            let input = input.add(term.input as usize);
-            // The weights are held and the inputs pass by: 2 x 5 sums, 2 weights and 1 input stay clear of 16 registers.
-            let mut w = [V::zero(); R];
             for r in 0..R {
-                w[r] = V::splat(*weight.add(r * row_stride));
-            }
-            for c in 0..C {
-                let x = V::load(input.add(c * LANES));
-                for r in 0..R {
-                    sums[r][c] = w[r].mul_add(x, sums[r][c]);
+                for c in 0..C {
+                    sums[r][c].store(out.add(r * self.layout.stride + c * V::LEN));
                 }
             }
         }
-        for r in 0..R {
-            for c in 0..C {
-                sums[r][c].store(out.add(r * out_stride + c * LANES));
+        R
+    }
+
+    /// All outputs of the `count` elements that fill no vector.
+    #[inline(always)]
+    unsafe fn rest<V: Lanes<Elem = E>>(self, count: usize) {
+        let mut o = 0;
+        while o < self.layout.outputs {
+            // SAFETY: outputs below `layout.outputs` have valid weights and output runs.
+            unsafe {
+                o += if o + 4 <= self.layout.outputs {
+                    self.some_of_rest::<V, 4>(o, count)
+                } else {
+                    self.some_of_rest::<V, 1>(o, count)
+                };
             }
         }
     }
-}
 
-/// `R` outputs of fewer elements than a vector has.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn partial_tile<V: Lanes, const R: usize>(
-    weights: *const V::Elem,
-    row_stride: usize,
-    terms: &[Term],
-    input: *const V::Elem,
-    start: Start<'_, V::Elem>,
-    first: usize,
-    out: *mut V::Elem,
-    out_stride: usize,
-    count: usize,
-) {
-    let mut sums = [V::zero(); R];
-    // SAFETY: the caller vouches for `count` elements of R outputs and of every term.
-    unsafe {
-        for r in 0..R {
-            sums[r] = match start {
-                Start::Zero => V::zero(),
-                Start::Existing => V::load_first(out.add(r * out_stride), count),
-                Start::Bias(bias) => V::splat(*bias.get_unchecked(first + r)),
-            };
-        }
-        for term in terms {
-            let weight = weights.add(term.weight as usize);
-            let x = V::load_first(input.add(term.input as usize), count);
+    /// `R` outputs from `first` on, of fewer elements than a vector has. Returns `R`.
+    #[inline(always)]
+    unsafe fn some_of_rest<V: Lanes<Elem = E>, const R: usize>(self, first: usize, count: usize) -> usize {
+        let mut sums = [V::zero(); R];
+        // SAFETY: the caller vouches for `count` elements of R outputs and of every term.
+        unsafe {
+            let weights = self.rows.weights.add(first * self.rows.stride);
+            let out = self.out.add(first * self.layout.stride);
             for r in 0..R {
-                sums[r] = V::splat(*weight.add(r * row_stride)).mul_add(x, sums[r]);
+                sums[r] = match self.start {
+                    Start::Zero => V::zero(),
+                    Start::Existing => V::load_first(out.add(r * self.layout.stride), count),
+                    Start::Bias(bias) => V::splat(*bias.get_unchecked(first + r)),
+                };
+            }
+            for term in self.terms {
+                let weight = weights.add(term.weight as usize);
+                let x = V::load_first(self.input.add(term.input as usize), count);
+                for r in 0..R {
+                    sums[r] = V::splat(*weight.add(r * self.rows.stride)).mul_add(x, sums[r]);
+                }
+            }
+            for r in 0..R {
+                sums[r].store_first(out.add(r * self.layout.stride), count);
             }
         }
-        for r in 0..R {
-            sums[r].store_first(out.add(r * out_stride), count);
-        }
+        R
     }
 }

@@ -11,9 +11,18 @@ fn numbers(name: &str, count: usize) -> Vec<f32> {
 
 #[test]
 fn project_is_one_fused_chain_per_output_whatever_the_blocking() {
-    for (outputs, count, run) in
-        [(1, 1, 1), (2, 3, 40), (5, 200, 43), (7, 300, 95), (3, 0, 9), (4, 13, 7), (9, 25, 24)]
-    {
+    for (outputs, count, run) in [
+        (1, 1, 1),
+        (2, 3, 40),
+        (5, 200, 43),
+        (7, 300, 95),
+        (3, 0, 9),
+        (4, 13, 7),
+        (9, 25, 24),
+        (6, 25, 160),
+        (13, 150, 239),
+        (17, 97, 16),
+    ] {
         let (weights, input) = (numbers("w", outputs * count), numbers("x", count * run));
         let bias = numbers("b", outputs);
         let terms = Term::strided(count, 1, run);
@@ -43,9 +52,15 @@ fn project_is_one_fused_chain_per_output_whatever_the_blocking() {
 
 #[test]
 fn correlate_sums_eight_fused_chains_whatever_the_blocking() {
-    for (outputs, count, rows, run) in
-        [(1, 1, 1, 1), (6, 25, 2, 40), (4, 3, 3, 43), (7, 5, 1, 7), (2, 9, 2, 16)]
-    {
+    for (outputs, count, rows, run) in [
+        (1, 1, 1, 1),
+        (6, 25, 2, 40),
+        (4, 3, 3, 43),
+        (7, 5, 1, 7),
+        (2, 9, 2, 16),
+        (12, 6, 2, 43),
+        (20, 7, 3, 24),
+    ] {
         let (gradient, input) = (numbers("g", outputs * rows * run), numbers("x", count * rows * run));
         let terms = Term::strided(count, 1, rows * run);
         let window = Window { rows, run, gradient_stride: run, input_stride: run };
