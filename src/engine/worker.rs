@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::execute::{Checkpoints, Options};
@@ -221,12 +222,15 @@ impl Worker<'_> {
         let trained = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             pool.install(|| self.trainer.train(job, resume, &mut watch))
         }));
+        let saved = watch.saved();
         let trained = trained.map_err(|panic| RunError::Panic(message(&*panic)))?;
         // What stopped the observer says more than what the trainer made of it.
         if let Some(error) = watch.error.take() {
             return Err(error);
         }
-        Ok((trained.map_err(RunError::Train)?, watch.spent()))
+        let outcome = trained.map_err(RunError::Train)?;
+        saved?;
+        Ok((outcome, watch.spent()))
     }
 }
 
@@ -235,7 +239,8 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Observes a run: counts, measures, saves states, passes on.
+/// Observes a run: counts, measures, saves states, passes on. A state is hashed and written while the next epoch trains; a
+/// save that failed ends the run one epoch later.
 struct Watch<'a> {
     worker: &'a Worker<'a>,
     run: &'a Run,
@@ -250,6 +255,8 @@ struct Watch<'a> {
     last_save: Instant,
     /// How long the last save took.
     save_took: Duration,
+    /// The save under way, and what it took when it is done.
+    saving: Option<JoinHandle<Result<Duration, StoreError>>>,
     error: Option<RunError>,
 }
 
@@ -270,6 +277,7 @@ impl<'a> Watch<'a> {
             last_step: None,
             last_save: now,
             save_took: A_SAVE,
+            saving: None,
             error: None,
         }
     }
@@ -294,12 +302,31 @@ impl<'a> Watch<'a> {
         if !due {
             return Ok(());
         }
+        self.saved()?;
         self.worker.datasets.unchanged(self.run.recipe.task.dataset()).map_err(RunError::Changed)?;
-        let begun = Instant::now();
-        self.worker.store.put_state(self.run.key, epochs, self.spent(), state)?;
+        let (store, key, spent, state) =
+            (self.worker.store.clone(), self.run.key, self.spent(), state.to_vec());
         self.last_save = Instant::now();
-        self.save_took = begun.elapsed();
+        self.saving = Some(std::thread::spawn(move || {
+            let begun = Instant::now();
+            store.put_state(key, epochs, spent, &state)?;
+            Ok(begun.elapsed())
+        }));
         Ok(())
+    }
+
+    /// Waits for the save under way, if there is one: a run's lock is never given back before its last write has ended.
+    fn saved(&mut self) -> Result<(), RunError> {
+        let Some(saving) = self.saving.take() else { return Ok(()) };
+        self.save_took = saving.join().map_err(|panic| RunError::Panic(message(&*panic)))??;
+        Ok(())
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        // Only an error or a panic leaves one under way, and either says more than the save would.
+        let _ = self.saved();
     }
 }
 

@@ -48,6 +48,15 @@ pub fn peak_memory() -> Option<u64> {
     kilobytes(&read_to_string("/proc/self/status").ok()?, "VmHWM")
 }
 
+/// Pages that the system has handed to this process so far; `None` where it does not say.
+pub fn page_faults() -> Option<u64> {
+    let stat = read_to_string("/proc/self/stat").ok()?;
+    // The name, which may hold anything, ends at the last parenthesis; minor and major faults follow as 8th and 10th.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(7).step_by(2);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
 fn field<'a>(text: &'a str, name: &str, separator: char) -> Option<&'a str> {
     text.lines()
         .filter_map(|line| line.split_once(separator))
@@ -90,10 +99,11 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn peak_memory_grows_with_what_is_touched() {
-        let before = peak_memory().unwrap();
+        let (before, faults) = (peak_memory().unwrap(), page_faults().unwrap());
         let touched = vec![1u8; before as usize + (64 << 20)];
         assert!(std::hint::black_box(&touched).iter().all(|&b| b == 1));
         assert!(peak_memory().unwrap() >= before + (32 << 20));
+        assert!(page_faults().unwrap() > faults);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod tool;
 use serde::{Deserialize, Serialize};
 
 pub use clock::{now_utc, utc};
-pub use machine::{Machine, peak_memory};
+pub use machine::{Machine, page_faults, peak_memory};
 pub use tool::Tool;
 
 /// Where a result comes from.

@@ -1,0 +1,50 @@
+//! What every model gives after a few training steps, as a digest for each instruction set of this machine; fails where
+//! two differ. Sizes are small and odd, so that it also ends in an emulator (`scripts/emulate-avx512.sh`).
+//!
+//! ```text
+//! cargo run --release --example isa_digest
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod common;
+
+use anyhow::ensure;
+use common::{MODELS, Model};
+use i2m2::digest::{Digest, Hasher};
+use i2m2::ops::simd::{Isa, force, isa};
+
+/// Losses and parameters of three steps on batches that fill no, some and several vectors.
+fn digest(name: &str) -> anyhow::Result<Digest> {
+    let mut hasher = Hasher::new("i2m2 instruction sets");
+    for batch in [5, 16, 43] {
+        let mut model = Model::with(name, batch, [18, 66])?;
+        for _ in 0..3 {
+            hasher.field(&model.step()?.to_le_bytes());
+        }
+        for (path, parameter) in model.learner.experts.slots().parameters {
+            hasher.field(path.as_bytes());
+            for value in parameter.value.as_vec() {
+                hasher.raw(&value.to_le_bytes());
+            }
+        }
+    }
+    Ok(hasher.finish())
+}
+
+fn main() -> anyhow::Result<()> {
+    // Emulators are slow, and software fused multiply-adds slower still: AVX2 stands for the rest there.
+    let least = if std::env::args().any(|argument| argument == "--fast") { Isa::Avx2 } else { Isa::Portable };
+    let sets: Vec<Isa> = Isa::ALL.into_iter().filter(|&isa| least <= isa && isa <= Isa::best()).collect();
+    for (name, _) in MODELS {
+        let mut digests = Vec::new();
+        for &set in &sets {
+            ensure!(force(set) == set && isa() == set, "{} is not here", set.name());
+            let digest = digest(name)?;
+            println!("{name:<12} {:<8} {digest}", set.name());
+            digests.push(digest);
+        }
+        ensure!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{name}: instruction sets differ");
+    }
+    println!("equal: {}", sets.iter().map(|set| set.name()).collect::<Vec<_>>().join(", "));
+    Ok(())
+}
