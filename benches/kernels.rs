@@ -203,6 +203,7 @@ fn updates(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
 }
 
 fn main() {
+    i2m2::device::keep_freed_memory();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
     pool.install(|| {
         let device = Cpu::default();

@@ -16,6 +16,7 @@ use common::{MODELS, Model};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn steps(criterion: &mut Criterion) {
+    i2m2::device::keep_freed_memory();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     for threads in if cores > 1 { vec![1, cores] } else { vec![1] } {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("there are threads");

@@ -60,6 +60,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
 }
 
 fn main() -> anyhow::Result<()> {
+    i2m2::device::keep_freed_memory();
     let arguments = Arguments::parse();
     if arguments.threads == 0 {
         bail!("--threads must be at least 1");

@@ -25,6 +25,8 @@ use failure::Failure;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // Before any thread is started.
+    crate::device::keep_freed_memory();
     // clap prints usage errors itself and exits with 2.
     let cli = Cli::parse();
     match run(&cli) {

@@ -4,8 +4,12 @@
 //! this module knows how dfdx stores a tensor.
 #![allow(unsafe_code)]
 
+mod memory;
+
 use dfdx::prelude::*;
 use dfdx::shapes::{Shape, Unit};
+
+pub use memory::keep_freed_memory;
 
 /// dfdx's storage vector of a device: what gradients are kept in. On [`Cpu`] it dereferences to `Vec<E>`.
 pub type Storage1<D, E> = <D as Storage<E>>::Vec;

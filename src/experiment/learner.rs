@@ -6,8 +6,8 @@
 use dfdx::prelude::{Backward, OwnedTape};
 
 use super::Tensors;
-use super::memory::keep_freed_memory;
 use super::tensors::TensorData;
+use crate::device::keep_freed_memory;
 use crate::models::{Experts, Inputs, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::optimizer::{Optimizer, Rule, Settings, StepError};

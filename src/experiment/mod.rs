@@ -14,7 +14,6 @@ mod checkpoint;
 mod error;
 mod evaluate;
 mod learner;
-mod memory;
 mod metrics;
 mod noise;
 mod selection;
