@@ -34,7 +34,7 @@ pub enum Checkpoints {
 pub struct Options {
     /// Runs side by side, at least 1.
     pub jobs: usize,
-    /// Threads in all; each job has its share, at least 1.
+    /// Threads in all; each job has its share, at least 1, and a run that nothing else can run beside has all of them.
     pub threads: usize,
     /// How often half-trained states are saved.
     pub checkpoints: Checkpoints,
@@ -171,7 +171,7 @@ pub fn execute(
     let jobs = options.jobs.clamp(1, count);
     let threads = (options.threads / jobs).max(1);
     let stopped = AtomicBool::new(false);
-    let worker = Worker { plan, store, datasets, trainer, options, progress, threads, stopped: &stopped };
+    let worker = Worker { plan, store, datasets, trainer, options, progress, stopped: &stopped };
     let crew = Crew {
         scheduler: Mutex::new(Scheduler::new(plan, &missing, &seconds)),
         changed: Condvar::new(),
@@ -179,7 +179,7 @@ pub fn execute(
     };
     std::thread::scope(|scope| {
         for _ in 0..jobs {
-            scope.spawn(|| crew.work(&worker));
+            scope.spawn(|| crew.work(&worker, threads));
         }
     });
     let (summary, failures) = crew.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -198,11 +198,14 @@ struct Crew {
 }
 
 impl Crew {
-    fn work(&self, worker: &Worker<'_>) {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(worker.threads).build();
-        while let Some(index) = self.next() {
+    fn work(&self, worker: &Worker<'_>, share: usize) {
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let shared = pool(share);
+        while let Some((index, alone)) = self.next() {
             let run = &worker.plan.runs[index.0];
-            let result = match &pool {
+            // Nothing else can begin before this run is done: it has the machine to itself.
+            let own = (alone && share < worker.options.threads).then(|| pool(worker.options.threads));
+            let result = match own.as_ref().unwrap_or(&shared) {
                 Ok(pool) => worker.run(run, pool),
                 Err(error) => Err(RunError::Threads(error.to_string())),
             };
@@ -233,11 +236,12 @@ impl Crew {
         }
     }
 
-    fn next(&self) -> Option<RunIndex> {
+    /// The next run, and whether it is at work alone until its end.
+    fn next(&self) -> Option<(RunIndex, bool)> {
         let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match scheduler.next() {
-                Next::Run(index) => return Some(index),
+                Next::Run(index) => return Some((index, scheduler.alone())),
                 Next::End => return None,
                 Next::Wait => {
                     scheduler = self.changed.wait(scheduler).unwrap_or_else(PoisonError::into_inner);

@@ -95,6 +95,11 @@ impl Scheduler {
         }
     }
 
+    /// Whether the run that was just handed out is the only one at work, and stays so until it is done.
+    pub(super) fn alone(&self) -> bool {
+        self.at_work == 1 && self.ready.is_empty()
+    }
+
     /// A run that was handed out is in the store.
     pub(super) fn done(&mut self, RunIndex(index): RunIndex) {
         self.at_work -= 1;
@@ -138,6 +143,7 @@ mod tests {
         assert_eq!(scheduler.next(), Next::Run(RunIndex(1)));
         assert_eq!(scheduler.next(), Next::Run(RunIndex(0)));
         assert_eq!(scheduler.next(), Next::Run(RunIndex(4)));
+        assert!(!scheduler.alone());
         assert_eq!(scheduler.next(), Next::Wait, "2 waits for both");
         scheduler.done(RunIndex(0));
         assert_eq!(scheduler.next(), Next::Wait);

@@ -112,7 +112,6 @@ pub(super) struct Worker<'a> {
     pub trainer: &'a dyn Trainer,
     pub options: &'a Options,
     pub progress: &'a dyn Progress,
-    pub threads: usize,
     pub stopped: &'a AtomicBool,
 }
 
@@ -148,7 +147,7 @@ impl Worker<'_> {
             determinism: self.options.determinism,
             spent,
             resumed: state.is_some(),
-            threads: self.threads,
+            threads: pool.current_num_threads(),
         };
         let manifest = self.store.put(Manifest::draft(self.plan, run, circumstances), &outcome)?;
         self.store.remove_state(run.key)?;
