@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! cargo run --release --example isa_digest
+//! cargo rustc --release --example isa_digest -- -C target-feature=+crt-static
+//! scripts/emulate-avx512.sh target/release/examples/isa_digest --fast lrtf series static mimic-inter
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -33,9 +35,12 @@ fn digest(name: &str) -> anyhow::Result<Digest> {
 
 fn main() -> anyhow::Result<()> {
     // Emulators are slow, and software fused multiply-adds slower still: AVX2 stands for the rest there.
-    let least = if std::env::args().any(|argument| argument == "--fast") { Isa::Avx2 } else { Isa::Portable };
+    let (flags, names): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let least = if flags.contains(&"--fast".to_owned()) { Isa::Avx2 } else { Isa::Portable };
     let sets: Vec<Isa> = Isa::ALL.into_iter().filter(|&isa| least <= isa && isa <= Isa::best()).collect();
-    for (name, _) in MODELS {
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    for (name, _) in MODELS.into_iter().filter(|(name, _)| wanted(name)) {
         let mut digests = Vec::new();
         for &set in &sets {
             ensure!(force(set) == set && isa() == set, "{} is not here", set.name());

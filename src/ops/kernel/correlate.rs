@@ -109,182 +109,218 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
     while o < pairs.outputs {
         // SAFETY: outputs below `pairs.outputs` are valid.
         unsafe {
-            let gradient = gradient.add(o * pairs.gradient_stride);
-            let sums = sums.add(o * pairs.weight_stride);
+            let tile = Tile {
+                gradient: gradient.add(o * pairs.gradient_stride),
+                input,
+                window,
+                sums: sums.add(o * pairs.weight_stride),
+                pairs,
+            };
             o += match pairs.outputs - o {
-                6.. if <V::Two as Two>::FUSED => {
-                    correlate_twos::<V>(gradient, input, terms, window, sums, pairs)
-                }
-                3.. => correlate_rows::<V, 3>(gradient, input, terms, window, sums, pairs),
-                2 => correlate_rows::<V, 2>(gradient, input, terms, window, sums, pairs),
-                _ => correlate_rows::<V, 1>(gradient, input, terms, window, sums, pairs),
+                6.. if <V::Two as Two>::FUSED => tile.outputs::<V, OfTwo<V>, 3>(terms),
+                3.. => tile.outputs::<V, OfOne<V>, 3>(terms),
+                2 => tile.outputs::<V, OfOne<V>, 2>(terms),
+                _ => tile.outputs::<V, OfOne<V>, 1>(terms),
             };
         }
     }
 }
 
-/// Six outputs with all terms, two outputs in an accumulator and four terms at a time. Returns 6.
-#[inline(always)]
-unsafe fn correlate_twos<V: Lanes>(
-    gradient: *const V::Elem,
-    input: *const V::Elem,
-    terms: &[Term],
-    window: Window,
-    sums: *mut V::Elem,
-    pairs: Pairs,
-) -> usize {
-    let (blocks, rest) = terms.as_chunks::<4>();
-    // SAFETY: passed on to the caller.
-    unsafe {
-        for block in blocks {
-            twos_tile::<V, 4>(gradient, input, block, window, sums, pairs);
-        }
-        match *rest {
-            [a, b, c] => twos_tile::<V, 3>(gradient, input, &[a, b, c], window, sums, pairs),
-            [a, b] => twos_tile::<V, 2>(gradient, input, &[a, b], window, sums, pairs),
-            [a] => twos_tile::<V, 1>(gradient, input, &[a], window, sums, pairs),
-            _ => {}
-        }
-    }
-    6
+/// Eight lanes for each of some outputs, under one instruction.
+trait Register<V: Lanes>: Copy {
+    /// Number of these outputs.
+    const OUTPUTS: usize;
+
+    fn zero() -> Self;
+    /// The first `count` (at most eight) gradients of each output, `stride` apart.
+    unsafe fn gradients(from: *const V::Elem, stride: usize, count: usize) -> Self;
+    /// The first `count` (at most eight) inputs, the same for each output.
+    unsafe fn inputs(from: *const V::Elem, count: usize) -> Self;
+    fn mul_add(self, by: Self, plus: Self) -> Self;
+    /// Adds each output's lanes to its sum, `stride` apart.
+    unsafe fn add_to(self, sums: *mut V::Elem, stride: usize);
 }
 
-/// Six outputs with `K` terms.
-#[inline(always)]
-unsafe fn twos_tile<V: Lanes, const K: usize>(
-    gradient: *const V::Elem,
-    input: *const V::Elem,
-    terms: &[Term; K],
-    window: Window,
-    sums: *mut V::Elem,
-    pairs: Pairs,
-) {
-    let mut lanes = [[V::Two::zero(); K]; 3];
-    let (whole, rest) = (window.run / LANES * LANES, window.run % LANES);
-    // SAFETY: the caller vouches for the window of six outputs and K terms.
-    unsafe {
-        for row in 0..window.rows {
-            let gradient = gradient.add(row * window.gradient_stride);
-            let input = input.add(row * window.input_stride);
-            let mut i = 0;
-            while i < whole {
-                let mut g = [V::Two::zero(); 3];
-                for r in 0..3 {
-                    let first = gradient.add(2 * r * pairs.gradient_stride + i);
-                    g[r] = V::Two::load(first, first.add(pairs.gradient_stride));
-                }
-                for k in 0..K {
-                    let x = V::Two::twice(input.add(terms[k].input as usize + i));
-                    for r in 0..3 {
-                        lanes[r][k] = g[r].mul_add(x, lanes[r][k]);
-                    }
-                }
-                i += LANES;
+#[derive(Clone, Copy)]
+struct OfOne<V>(V);
+
+impl<V: Lanes> Register<V> for OfOne<V> {
+    const OUTPUTS: usize = 1;
+
+    #[inline(always)]
+    fn zero() -> Self {
+        OfOne(V::zero())
+    }
+    #[inline(always)]
+    unsafe fn gradients(from: *const V::Elem, _: usize, count: usize) -> Self {
+        // SAFETY: the caller vouches for `count` elements.
+        unsafe { Self::inputs(from, count) }
+    }
+    #[inline(always)]
+    unsafe fn inputs(from: *const V::Elem, count: usize) -> Self {
+        // SAFETY: as above.
+        OfOne(unsafe { if count == LANES { V::load(from) } else { V::load_first(from, count) } })
+    }
+    #[inline(always)]
+    fn mul_add(self, by: Self, plus: Self) -> Self {
+        OfOne(self.0.mul_add(by.0, plus.0))
+    }
+    #[inline(always)]
+    unsafe fn add_to(self, sums: *mut V::Elem, _: usize) {
+        // SAFETY: the caller vouches for the sum.
+        unsafe { *sums += self.0.sum() };
+    }
+}
+
+#[derive(Clone, Copy)]
+struct OfTwo<V: Lanes>(V::Two);
+
+impl<V: Lanes> Register<V> for OfTwo<V> {
+    const OUTPUTS: usize = 2;
+
+    #[inline(always)]
+    fn zero() -> Self {
+        OfTwo(V::Two::zero())
+    }
+    #[inline(always)]
+    unsafe fn gradients(from: *const V::Elem, stride: usize, count: usize) -> Self {
+        // SAFETY: the caller vouches for `count` elements at both places; padded copies have eight.
+        unsafe {
+            if count == LANES {
+                return OfTwo(V::Two::load(from, from.add(stride)));
             }
-            if rest > 0 {
-                // The same, through padded copies.
-                let mut padded = [[V::Elem::ZERO; LANES]; 2];
-                for k in 0..K {
-                    V::load_first(input.add(terms[k].input as usize + whole), rest)
-                        .store(padded[0].as_mut_ptr());
-                    let x = V::Two::twice(padded[0].as_ptr());
-                    for r in 0..3 {
-                        for half in 0..2 {
-                            let g = gradient.add((2 * r + half) * pairs.gradient_stride + whole);
-                            V::load_first(g, rest).store(padded[half].as_mut_ptr());
-                        }
-                        let g = V::Two::load(padded[0].as_ptr(), padded[1].as_ptr());
-                        lanes[r][k] = g.mul_add(x, lanes[r][k]);
-                    }
-                }
+            let one = V::load_first(from, count).to_array();
+            let other = V::load_first(from.add(stride), count).to_array();
+            OfTwo(V::Two::load(one.as_ptr(), other.as_ptr()))
+        }
+    }
+    #[inline(always)]
+    unsafe fn inputs(from: *const V::Elem, count: usize) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            if count == LANES {
+                return OfTwo(V::Two::twice(from));
+            }
+            let padded = V::load_first(from, count).to_array();
+            OfTwo(V::Two::twice(padded.as_ptr()))
+        }
+    }
+    #[inline(always)]
+    fn mul_add(self, by: Self, plus: Self) -> Self {
+        OfTwo(self.0.mul_add(by.0, plus.0))
+    }
+    #[inline(always)]
+    unsafe fn add_to(self, sums: *mut V::Elem, stride: usize) {
+        let [one, other] = self.0.split();
+        // SAFETY: the caller vouches for both sums.
+        unsafe {
+            *sums += one.sum();
+            *sums.add(stride) += other.sum();
+        }
+    }
+}
+
+/// Some outputs over the whole window.
+#[derive(Clone, Copy)]
+struct Tile<E> {
+    gradient: *const E,
+    input: *const E,
+    window: Window,
+    sums: *mut E,
+    pairs: Pairs,
+}
+
+impl<E: Real> Tile<E> {
+    /// The first `R` registers of outputs with all terms, four at a time. Returns the number of outputs.
+    #[inline(always)]
+    unsafe fn outputs<V: Lanes<Elem = E>, A: Register<V>, const R: usize>(self, terms: &[Term]) -> usize {
+        let (blocks, rest) = terms.as_chunks::<4>();
+        // SAFETY: passed on to the caller.
+        unsafe {
+            for block in blocks {
+                self.terms::<V, A, R, 4>(block);
+            }
+            match *rest {
+                [a, b, c] => self.terms::<V, A, R, 3>(&[a, b, c]),
+                [a, b] => self.terms::<V, A, R, 2>(&[a, b]),
+                [a] => self.terms::<V, A, R, 1>(&[a]),
+                _ => {}
             }
         }
-        for r in 0..3 {
+        R * A::OUTPUTS
+    }
+
+    /// `R` registers of outputs with `K` terms.
+    #[inline(always)]
+    unsafe fn terms<V: Lanes<Elem = E>, A: Register<V>, const R: usize, const K: usize>(
+        self,
+        terms: &[Term; K],
+    ) {
+        let Tile { gradient, input, window, sums, pairs } = self;
+        let mut lanes = [[A::zero(); K]; R];
+        let (whole, rest) = (window.run / LANES * LANES, window.run % LANES);
+        // SAFETY: the caller vouches for the window of these outputs and K terms.
+        unsafe {
+            let mut inputs = [input; K];
             for k in 0..K {
-                let first = sums.add(2 * r * pairs.weight_stride + terms[k].weight as usize);
-                let [one, other] = lanes[r][k].split();
-                *first += one.sum();
-                *first.add(pairs.weight_stride) += other.sum();
+                inputs[k] = input.add(terms[k].input as usize);
             }
-        }
-    }
-}
-
-/// `R` outputs with all terms, four at a time. Returns `R`.
-#[inline(always)]
-unsafe fn correlate_rows<V: Lanes, const R: usize>(
-    gradient: *const V::Elem,
-    input: *const V::Elem,
-    terms: &[Term],
-    window: Window,
-    sums: *mut V::Elem,
-    pairs: Pairs,
-) -> usize {
-    let (blocks, rest) = terms.as_chunks::<4>();
-    // SAFETY: passed on to the caller.
-    unsafe {
-        for block in blocks {
-            correlate_tile::<V, R, 4>(gradient, input, block, window, sums, pairs);
-        }
-        match *rest {
-            [a, b, c] => correlate_tile::<V, R, 3>(gradient, input, &[a, b, c], window, sums, pairs),
-            [a, b] => correlate_tile::<V, R, 2>(gradient, input, &[a, b], window, sums, pairs),
-            [a] => correlate_tile::<V, R, 1>(gradient, input, &[a], window, sums, pairs),
-            _ => {}
-        }
-    }
-    R
-}
-
-/// `R` outputs with `K` terms.
-#[inline(always)]
-unsafe fn correlate_tile<V: Lanes, const R: usize, const K: usize>(
-    gradient: *const V::Elem,
-    input: *const V::Elem,
-    terms: &[Term; K],
-    window: Window,
-    sums: *mut V::Elem,
-    pairs: Pairs,
-) {
-    let mut lanes = [[V::zero(); K]; R];
-    let (whole, rest) = (window.run / LANES * LANES, window.run % LANES);
-    // SAFETY: the caller vouches for the window of R outputs and K terms.
-    unsafe {
-        let mut inputs = [input; K];
-        for k in 0..K {
-            inputs[k] = input.add(terms[k].input as usize);
-        }
-        for row in 0..window.rows {
-            let gradient = gradient.add(row * window.gradient_stride);
-            let from = row * window.input_stride;
-            let mut i = 0;
-            while i < whole {
-                let mut g = [V::zero(); R];
-                for r in 0..R {
-                    g[r] = V::load(gradient.add(r * pairs.gradient_stride + i));
+            for row in 0..window.rows {
+                let gradient = gradient.add(row * window.gradient_stride);
+                let from = row * window.input_stride;
+                let mut i = 0;
+                while i < whole {
+                    step::<V, A, R, K>(
+                        &mut lanes,
+                        gradient.add(i),
+                        pairs.gradient_stride,
+                        &inputs,
+                        from + i,
+                        LANES,
+                    );
+                    i += LANES;
                 }
+                if rest > 0 {
+                    step::<V, A, R, K>(
+                        &mut lanes,
+                        gradient.add(i),
+                        pairs.gradient_stride,
+                        &inputs,
+                        from + i,
+                        rest,
+                    );
+                }
+            }
+            for r in 0..R {
                 for k in 0..K {
-                    let x = V::load(inputs[k].add(from + i));
-                    for r in 0..R {
-                        lanes[r][k] = g[r].mul_add(x, lanes[r][k]);
-                    }
-                }
-                i += LANES;
-            }
-            if rest > 0 {
-                for r in 0..R {
-                    let g = V::load_first(gradient.add(r * pairs.gradient_stride + whole), rest);
-                    for k in 0..K {
-                        let x = V::load_first(inputs[k].add(from + whole), rest);
-                        lanes[r][k] = g.mul_add(x, lanes[r][k]);
-                    }
+                    let first = r * A::OUTPUTS * pairs.weight_stride + terms[k].weight as usize;
+                    lanes[r][k].add_to(sums.add(first), pairs.weight_stride);
                 }
             }
         }
+    }
+}
+
+/// Adds `count` (at most eight) neighbouring products of `R` registers of outputs with `K` terms.
+#[inline(always)]
+unsafe fn step<V: Lanes, A: Register<V>, const R: usize, const K: usize>(
+    lanes: &mut [[A; K]; R],
+    gradient: *const V::Elem,
+    stride: usize,
+    inputs: &[*const V::Elem; K],
+    from: usize,
+    count: usize,
+) {
+    let mut g = [A::zero(); R];
+    // SAFETY: the caller vouches for `count` elements of every output and term.
+    unsafe {
         for r in 0..R {
-            for k in 0..K {
-                let sum = sums.add(r * pairs.weight_stride + terms[k].weight as usize);
-                *sum += lanes[r][k].sum();
+            g[r] = A::gradients(gradient.add(r * A::OUTPUTS * stride), stride, count);
+        }
+        for k in 0..K {
+            let x = A::inputs(inputs[k].add(from), count);
+            for r in 0..R {
+                lanes[r][k] = g[r].mul_add(x, lanes[r][k]);
             }
         }
     }

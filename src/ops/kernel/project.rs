@@ -131,6 +131,11 @@ pub unsafe fn project_unchecked<V: Lanes>(
     let mut done = 0;
     while done < layout.run {
         let left = layout.run - done;
+        let (vector, count) = if wide > LANES && left >= wide {
+            (wide, [0, 1, 2, 2, WIDE][(left / wide).min(WIDE)])
+        } else {
+            (LANES, (left / LANES).min(NARROW))
+        };
         let mut begin = 0;
         loop {
             let end = if terms.len() - begin < block + block / 2 { terms.len() } else { begin + block };
@@ -145,21 +150,16 @@ pub unsafe fn project_unchecked<V: Lanes>(
                     out: out.add(done),
                     layout,
                 };
-                if wide > LANES && left >= wide {
-                    match left / wide {
-                        1 => tile.outputs::<V::Wide, 6, 1>(),
-                        2 | 3 => tile.outputs::<V::Wide, 6, 2>(),
-                        _ => tile.outputs::<V::Wide, 6, WIDE>(),
-                    }
-                } else {
-                    match left / LANES {
-                        0 => tile.rest::<V>(left),
-                        1 => tile.outputs::<V, 4, 1>(),
-                        2 => tile.outputs::<V, 4, 2>(),
-                        3 => tile.outputs::<V, 3, 3>(),
-                        4 => tile.outputs::<V, 2, 4>(),
-                        _ => tile.outputs::<V, 2, NARROW>(),
-                    }
+                match (vector > LANES, count) {
+                    (true, 1) => tile.outputs::<V::Wide, 6, 1>(),
+                    (true, 2) => tile.outputs::<V::Wide, 6, 2>(),
+                    (true, _) => tile.outputs::<V::Wide, 6, WIDE>(),
+                    (false, 0) => tile.rest::<V>(left),
+                    (false, 1) => tile.outputs::<V, 4, 1>(),
+                    (false, 2) => tile.outputs::<V, 4, 2>(),
+                    (false, 3) => tile.outputs::<V, 3, 3>(),
+                    (false, 4) => tile.outputs::<V, 2, 4>(),
+                    (false, _) => tile.outputs::<V, 2, NARROW>(),
                 }
             }
             begin = end;
@@ -167,18 +167,7 @@ pub unsafe fn project_unchecked<V: Lanes>(
                 break;
             }
         }
-        done += if wide > LANES && left >= wide {
-            wide * match left / wide {
-                1 => 1,
-                2 | 3 => 2,
-                _ => WIDE,
-            }
-        } else {
-            match left / LANES {
-                0 => left,
-                vectors => vectors.min(NARROW) * LANES,
-            }
-        };
+        done += if count == 0 { left } else { count * vector };
     }
 }
 
