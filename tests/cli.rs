@@ -213,6 +213,11 @@ fn a_changed_protocol_is_told_everywhere_and_compared_with_nothing() {
     bench.expect(0, &[&["check"], &only[..]].concat());
     bench.expect(3, &[&["check"], &only[..], set].concat());
     bench.expect(2, &[&["accept"], &only[..], &["--reason", "test"], set].concat());
+    let ran = bench.expect(2, &[SMALL, set, &["--set", "mimic.standardise_on=all"]].concat());
+    assert!(ran.stderr.contains("twice"), "{}", ran.stderr);
+    let plan = bench.json(&[&["plan"], &only[..], set, &["--json"]].concat());
+    assert_eq!(plan["protocol"], "paper with mimic.standardise_on = \"train\"");
+    assert_eq!(plan["missing"], 0);
     for wrong in ["mimic.standardise_on=test", "mimic.no_such_key=1", "nothing", "mimic.runs.common.epochs=0"]
     {
         let ran = bench.expect(2, &[SMALL, &["--set", wrong]].concat());

@@ -71,7 +71,11 @@ impl Resolved {
         };
         let tier = tier(selection)?;
         let mut changes = selection.set.clone();
+        // Sorted, so that a kind of run wins over `common`, whichever was given first.
         changes.sort();
+        if let Some(twice) = changes.windows(2).find(|pair| pair[0].key() == pair[1].key()) {
+            return Err(Failure::usage(format!("--set gives `{}` twice: leave one out", twice[0].key())));
+        }
         // A protocol that is wrong without a change is our mistake, otherwise the change is the user's.
         let mut protocol = protocol::resolve_with(selection.protocol, tier, &changes).map_err(|error| {
             if changes.is_empty() { Failure::internal(error) } else { Failure::usage(error) }

@@ -8,15 +8,31 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::ProtocolName;
+
 /// `KEY = VALUE`: a dotted key of `paper/protocol/*.toml` and its value in TOML.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Change(String);
 
 impl Change {
+    /// The dotted key.
+    pub fn key(&self) -> &str {
+        self.0.split_once(" = ").map_or(&self.0, |(key, _)| key)
+    }
+
     /// The line of TOML.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A protocol with its changes: `paper`, `released with mimic.runs.common.epochs = 8`.
+pub fn words(name: ProtocolName, changes: &[Change]) -> String {
+    let changes: Vec<&str> = changes.iter().map(Change::as_str).collect();
+    match changes[..] {
+        [] => name.to_string(),
+        _ => format!("{name} with {}", changes.join(", ")),
     }
 }
 
@@ -56,6 +72,7 @@ mod tests {
         let read = |text: &str| text.parse::<Change>().map(|change| change.to_string());
         assert_eq!(read("a.b-c.d=5e-2").unwrap(), "a.b-c.d = 5e-2");
         assert_eq!(read("a.b = train").unwrap(), "a.b = \"train\"");
+        assert_eq!("a.b = 1".parse::<Change>().unwrap().key(), "a.b");
         assert_eq!(read("a = { x = \"y\" }").unwrap(), "a = { x = \"y\" }");
         for wrong in ["", "a", "a=", "=1", "a b=1", "a=1\nb=2", "a..b=1"] {
             assert!(read(wrong).is_err(), "{wrong:?}");

@@ -10,7 +10,7 @@ mod recipe;
 mod settings;
 mod validate;
 
-pub use change::Change;
+pub use change::{Change, words};
 pub use deviations::{Deviation, deviations, deviations_of};
 pub use layers::{ProtocolError, resolve, resolve_with};
 pub use recipe::*;

@@ -8,7 +8,7 @@ use crate::benchmarks::{self, Benchmark, Published, PublishedError};
 use crate::digest::Digest;
 use crate::engine::plan::{Cell, CellId, Plan};
 use crate::gate::{ClaimError, Judgement, MarginError, TestedClaim, decide, margin_of, test_claims};
-use crate::protocol::{Change, ProtocolError, ProtocolName, Tier, deviations_of};
+use crate::protocol::{self, Change, ProtocolError, ProtocolName, Tier, deviations_of};
 use crate::stats::Summary;
 
 /// One benchmark's results.
@@ -142,13 +142,9 @@ impl Report {
         })
     }
 
-    /// The protocol with its changes: `paper`, `released with mimic.runs.common.epochs = 8`.
+    /// The protocol with its changes.
     pub fn protocol_words(&self) -> String {
-        let changes: Vec<&str> = self.changes.iter().map(Change::as_str).collect();
-        match changes[..] {
-            [] => self.protocol.to_string(),
-            _ => format!("{} with {}", self.protocol, changes.join(", ")),
-        }
+        protocol::words(self.protocol, &self.changes)
     }
 
     /// The cell at a row and column of the layout, if the plan held it.

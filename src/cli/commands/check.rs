@@ -26,6 +26,11 @@ struct Gate {
 
 /// Holds the store against the expected ranges.
 pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path) -> Result<Exit, Failure> {
+    if !selection.set.is_empty() {
+        return Err(Failure::not_measured(
+            "ranges are those of a protocol as it stands: what was made with --set has none; leave it out to check",
+        ));
+    }
     let resolved = Resolved::new(selection, out.to_owned())?;
     if resolved.plan().cells.is_empty() {
         resolved.measurable(&resolved.plan())?;
@@ -33,11 +38,7 @@ pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path
     let results = Results::read(&resolved)?;
     let mut findings = Vec::new();
     for report in &results.reports {
-        // Ranges are those of a protocol as it stands in `paper/`.
-        let expected = match &report.changes[..] {
-            [] => Expected::read(&path(folder, report))?,
-            _ => None,
-        };
+        let expected = Expected::read(&path(folder, report))?;
         findings.extend(check(&report.cells.iter().map(measured).collect::<Vec<_>>(), expected.as_ref()));
     }
     let outcome = worst(&findings);

@@ -17,7 +17,7 @@ use crate::engine::execute::{Status, survey, to_train};
 use crate::engine::plan::{Cell, Run};
 use crate::engine::store::Depth;
 use crate::engine::{Datasets, Manifest, Store};
-use crate::protocol::DatasetName;
+use crate::protocol::{self, DatasetName};
 
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -86,7 +86,7 @@ pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -
     let estimated = estimate(&plan, &statuses, &train, stored.iter(), |name| rows.get(&name).copied(), jobs);
     let printed = Printed {
         tier: plan.tier.to_string(),
-        protocol: plan.protocol.to_string(),
+        protocol: protocol::words(plan.protocol, &plan.changes),
         device_class: &plan.device_class,
         stored: plan.runs.len() - missing,
         missing,
