@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use dfdx::prelude::Cpu;
 use i2m2::experiment::Learner;
 use i2m2::models::{Experts, Input, Inputs, Scope};
-use i2m2::protocol::{Activation, Architecture, Modality, Optimizer, SelectBy, Training};
+use i2m2::protocol::{Architecture, Modality, ProtocolName, Settings, Task, Tier, Training, resolve};
 use i2m2::random::Seeds;
 
 /// The batch of AV-MNIST and MIMIC-III.
@@ -27,24 +27,19 @@ pub const MODELS: [(&str, &[&str]); 12] = [
     ("mimic-i2m2", &["static", "series", "clinical"]),
 ];
 
-fn architecture(expert: &str) -> Architecture {
-    let activation = Activation::LeakyRelu { slope: 0.2 };
+/// An expert's network, as the protocol has it.
+fn architecture(settings: &Settings, expert: &str) -> Architecture {
+    let (avmnist, mimic) = (&settings.avmnist.experts, &settings.mimic.experts);
     match expert {
-        "image" => Architecture::Lenet { modality: Modality::First, channels: 3, stages: 4, hidden: 100 },
-        "audio" => Architecture::Lenet { modality: Modality::Second, channels: 3, stages: 6, hidden: 100 },
-        "lf" => Architecture::LenetLateFusion { channels: 6, stages: [4, 6], hidden: 100 },
-        "lrtf" => Architecture::LenetLowRank {
-            channels: 6,
-            stages: [4, 6],
-            rank: 40,
-            output: 120,
-            hidden: 100,
-            trainable_fusion: true,
-        },
-        "static" => Architecture::StaticMlp { encoder: 10, hidden: 40, activation },
-        "series" => Architecture::SeriesGru { gru: 30, projection: 15, hidden: 40, activation },
-        _ => Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation },
+        "image" => &avmnist.image,
+        "audio" => &avmnist.audio,
+        "lf" => &avmnist.late_fusion,
+        "lrtf" => &avmnist.low_rank,
+        "static" => &mimic.static_,
+        "series" => &mimic.series,
+        _ => &mimic.inter,
     }
+    .clone()
 }
 
 /// A model, its optimiser, and one batch that it learns from again and again.
@@ -65,21 +60,17 @@ impl Model {
         let (_, experts) =
             MODELS.iter().find(|(model, _)| *model == name).context("no such model; --help lists them")?;
         let mimic = experts.iter().any(|expert| ["static", "series", "clinical"].contains(expert));
-        let (dims, classes) =
-            if mimic { ([vec![5], vec![24, 12]], 6) } else { (sides.map(|side| vec![1, side, side]), 10) };
-        let training = Training {
-            optimizer: if mimic { Optimizer::Rmsprop } else { Optimizer::Sgd },
-            learning_rate: if mimic { 1e-3 } else { 0.05 },
-            weight_decay: if mimic { 0.0 } else { 1e-4 },
-            clip_norm: 8.0,
-            batch_size: batch,
-            epochs: 1,
-            patience: None,
-            select_by: SelectBy::Accuracy,
+        let settings = resolve(ProtocolName::Paper, Tier::Paper)?.settings;
+        let (task, runs, dims) = if mimic {
+            (Task::Mortality, &settings.mimic.runs.unimodal, [vec![5], vec![24, 12]])
+        } else {
+            (Task::Digits, &settings.avmnist.runs.unimodal, sides.map(|side| vec![1, side, side]))
         };
+        let (training, classes) = (Training { batch_size: batch, ..runs.training(task) }, task.classes());
         let device = Cpu::default();
         let seeds = Seeds::root(0);
-        let architectures: Vec<_> = experts.iter().map(|name| (*name, architecture(name))).collect();
+        let architectures: Vec<_> =
+            experts.iter().map(|name| (*name, architecture(&settings, name))).collect();
         let built = Experts::<f32, Cpu>::new(
             &Scope::new(device.clone(), seeds.child("init")),
             architectures.iter().map(|(name, architecture)| (*name, architecture)),
