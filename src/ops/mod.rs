@@ -25,6 +25,7 @@ pub mod optimizer;
 pub mod parallel;
 pub mod parameter;
 pub mod product_of_experts;
+pub mod scratch;
 pub mod simd;
 #[cfg(test)]
 pub(crate) mod testing;

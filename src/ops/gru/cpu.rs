@@ -1,51 +1,65 @@
-//! The GRU layer on CPU: per step two products and one pass over the gates; weight gradients over all steps at once.
+//! The GRU layer on CPU: per step three products and one pass over the gates; the weight gradients in parts of a few
+//! steps, whose deltas and inputs stay in the first-level cache while all of them are used.
 
 use dfdx::prelude::*;
 
 use super::{Gru, Sizes, Values};
 use crate::device::{self, Storage1};
 use crate::ops::Series;
-use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, correlate, project};
+use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, add_lanes, correlate_lanes, project};
 use crate::ops::math::sigmoid;
+use crate::ops::scratch::Scratch;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
+/// Elements of the inputs of one part of the weight gradients: 20 KB of f32.
+const PART: usize = 5000;
+
 impl<E: Real> Gru<E> for Cpu {
+    /// r, z, n and W_hn h + b_hn of every step: (steps, 4 hidden, batch).
+    type Saved = Scratch<E>;
+
     fn gru_forward(
         &self,
         sizes: Sizes,
         input: &Series<E, Cpu>,
         weights: &Values<E, Cpu>,
-        gates: &mut Series<E, Cpu>,
-        hidden: &mut Series<E, Cpu>,
-    ) -> Result<(), CpuError> {
+    ) -> Result<(Series<E, Cpu>, Scratch<E>), CpuError> {
+        let Sizes { steps, input: features, hidden: units, batch } = sizes;
         let [w_input, w_hidden, b_input, b_hidden] = weights.each_ref().map(device::read);
-        let Sizes { input: features, hidden: units, batch, .. } = sizes;
         let state = units * batch;
-        // r and z add both biases; n needs W_hn h + b_hn apart.
-        let mut bias = b_input.to_vec();
-        bias[..2 * units].iter_mut().zip(b_hidden).for_each(|(sum, &b)| *sum += b);
-        let from_input = Term::strided(features, 1, batch);
-        let from_hidden = Term::strided(units, 1, batch);
-        let (w_rz, w_n) = w_hidden.split_at(2 * units * units);
-        let rows = |outputs| Layout { outputs, stride: batch, run: batch };
+        // r and z are one sum over x and h, with both biases; n needs W_hn h + b_hn apart.
+        let rows = features + units;
+        let w_both = side_by_side(sizes, w_input, w_hidden);
+        let mut b_both = Scratch::of(2 * units);
+        b_both.iter_mut().zip(b_input.iter().zip(b_hidden)).for_each(|(sum, (&x, &h))| *sum = x + h);
+        let all = Term::strided(rows, 1, batch);
+        let (of_input, of_hidden) = (&all[..features], &all[..units]);
+        let layout = |outputs| Layout { outputs, stride: batch, run: batch };
 
+        let mut out = self.try_zeros_like(&(steps, units, batch))?;
+        let mut gates = Scratch::of(steps * 4 * state);
+        let mut both = Scratch::zeros(rows * batch);
         let steps = device::read(input)
             .chunks_exact(features * batch)
-            .zip(device::write(gates).chunks_exact_mut(4 * state))
-            .zip(device::write(hidden).chunks_exact_mut(state));
-        let start = vec![E::ZERO; state];
-        let mut previous: &[E] = &start;
+            .zip(gates.chunks_exact_mut(4 * state))
+            .zip(device::write(&mut out).chunks_exact_mut(state));
         for ((input, gates), hidden) in steps {
-            let (rzn, m) = gates.split_at_mut(3 * state);
-            let x = Operands { weights: w_input, row_stride: features, terms: &from_input, input };
-            project(x, Start::Bias(&bias), rzn, rows(3 * units));
-            let h = Operands { weights: w_rz, row_stride: units, terms: &from_hidden, input: previous };
-            project(h, Start::Existing, rzn, rows(2 * units));
-            project(Operands { weights: w_n, ..h }, Start::Bias(&b_hidden[2 * units..]), m, rows(units));
+            both[..features * batch].copy_from_slice(input);
+            let (rz, nm) = gates.split_at_mut(2 * state);
+            let (n, m) = nm.split_at_mut(state);
+            let x = Operands { weights: &w_both, row_stride: rows, terms: &all, input: &both };
+            project(x, Start::Bias(&b_both), rz, layout(2 * units));
+            let weights = &w_input[2 * units * features..];
+            let x = Operands { weights, row_stride: features, terms: of_input, input: &both };
+            project(x, Start::Bias(&b_input[2 * units..]), n, layout(units));
+            let weights = &w_hidden[2 * units * units..];
+            let previous = &mut both[features * batch..];
+            let h = Operands { weights, row_stride: units, terms: of_hidden, input: previous };
+            project(h, Start::Bias(&b_hidden[2 * units..]), m, layout(units));
             E::dispatch(Cell { gates, previous, hidden });
-            previous = hidden;
+            previous.copy_from_slice(hidden);
         }
-        Ok(())
+        Ok((out, gates))
     }
 
     fn gru_backward(
@@ -53,106 +67,142 @@ impl<E: Real> Gru<E> for Cpu {
         sizes: Sizes,
         input: &Series<E, Cpu>,
         weights: &Values<E, Cpu>,
-        gates: &Series<E, Cpu>,
         hidden: &Series<E, Cpu>,
+        gates: &Scratch<E>,
         gradient: &Storage1<Cpu, E>,
-        input_gradient: Option<&mut Storage1<Cpu, E>>,
+        mut input_gradient: Option<&mut Storage1<Cpu, E>>,
         weight_gradients: [Option<&mut Storage1<Cpu, E>>; 4],
     ) -> Result<(), CpuError> {
-        let (input, gates, hidden) = (device::read(input), device::read(gates), device::read(hidden));
+        let (input, hidden) = (device::read(input), device::read(hidden));
         let [w_input, w_hidden, ..] = weights.each_ref().map(device::read);
-        // From the device, whose cache (where enabled) saves the page faults of a fresh large vector every time.
-        let mut deltas = self.try_alloc_len(gates.len())?;
-        fill_deltas(sizes, w_hidden, gates, hidden, gradient, &mut deltas);
-        if let Some(total) = input_gradient {
-            add_input_gradient(sizes, w_input, &deltas, total);
+        let Sizes { steps, input: features, hidden: units, batch } = sizes;
+        let state = units * batch;
+        let part = (PART / ((features + units + 1) * batch)).clamp(1, steps);
+        let mut deltas = Scratch::of(part * 4 * state);
+        let mut carried = Scratch::zeros(state);
+        let start = Scratch::zeros(state);
+        // A previous state acts through r, z and m: rows 0, 1 and 3 of the deltas, and rows 0, 1 and 2 of the weights.
+        let row = |k: usize| if k < 2 * units { k } else { k + units };
+        let to_hidden: Vec<Term> = (0..3 * units).map(|k| Term::at(k * units, row(k) * batch)).collect();
+        let to_input = Term::strided(3 * units, features, batch);
+        let layout = |outputs| Layout { outputs, stride: batch, run: batch };
+        let mut sums = WeightSums::new(sizes, part);
+
+        for first in (0..steps).step_by(part).rev() {
+            let count = part.min(steps - first);
+            for t in (first..first + count).rev() {
+                let deltas = &mut deltas[(t - first) * 4 * state..][..4 * state];
+                E::dispatch(CellGradient {
+                    gates: &gates[4 * t * state..][..4 * state],
+                    previous: if t == 0 { &start } else { &hidden[(t - 1) * state..][..state] },
+                    gradient: &gradient[t * state..][..state],
+                    carried: &mut carried,
+                    deltas,
+                });
+                if t > 0 {
+                    let back =
+                        Operands { weights: w_hidden, row_stride: 1, terms: &to_hidden, input: deltas };
+                    project(back, Start::Existing, &mut carried, layout(units));
+                }
+                if let Some(total) = input_gradient.as_deref_mut() {
+                    let total = &mut total[t * features * batch..][..features * batch];
+                    let back = Operands { weights: w_input, row_stride: 1, terms: &to_input, input: deltas };
+                    project(back, Start::Existing, total, layout(features));
+                }
+            }
+            sums.add(first, count, input, hidden, &deltas);
         }
-        add_weight_gradients(sizes, &deltas, input, hidden, weight_gradients);
+        sums.add_to(weight_gradients);
         Ok(())
     }
 }
 
-/// Back through time: the gradients of what r, z, n and m = W_hn h + b_hn are made of, (steps, 4 hidden, batch).
-fn fill_deltas<E: Real>(
+/// The weights of r and z: a row of those of the input, then of the state.
+fn side_by_side<E: Real>(sizes: Sizes, w_input: &[E], w_hidden: &[E]) -> Scratch<E> {
+    let Sizes { input: features, hidden: units, .. } = sizes;
+    let mut both = Scratch::of(2 * units * (features + units));
+    let rows = w_input.chunks_exact(features).zip(w_hidden.chunks_exact(units));
+    for (both, (x, h)) in both.chunks_exact_mut(features + units).zip(rows) {
+        both[..features].copy_from_slice(x);
+        both[features..].copy_from_slice(h);
+    }
+    both
+}
+
+/// The weight gradients over some of the steps, eight lanes a weight. A row of weights is that of the input, that of the
+/// state, and the bias, whose input is one.
+struct WeightSums<E: Real> {
     sizes: Sizes,
-    w_hidden: &[E],
-    gates: &[E],
-    hidden: &[E],
-    gradient: &[E],
-    deltas: &mut [E],
-) {
-    let Sizes { steps, hidden: units, batch, .. } = sizes;
-    let state = units * batch;
-    // A previous state acts through r, z and m: rows 0, 1 and 3 of the deltas, and rows 0, 1 and 2 of the weights.
-    let to_hidden: Vec<Term> = (0..3 * units)
-        .map(|k| Term::at(k * units, if k < 2 * units { k } else { k + units } * batch))
-        .collect();
-    let layout = Layout { outputs: units, stride: batch, run: batch };
-    let start = vec![E::ZERO; state];
-    let mut carried = vec![E::ZERO; state];
-    for t in (0..steps).rev() {
-        let previous = if t == 0 { &start } else { &hidden[(t - 1) * state..t * state] };
-        let step = 4 * t * state..4 * (t + 1) * state;
-        let deltas = &mut deltas[step.clone()];
-        E::dispatch(CellGradient {
-            gates: &gates[step],
-            previous,
-            gradient: &gradient[t * state..(t + 1) * state],
-            carried: &mut carried,
-            deltas,
-        });
-        if t > 0 {
-            let back = Operands { weights: w_hidden, row_stride: 1, terms: &to_hidden, input: deltas };
-            project(back, Start::Existing, &mut carried, layout);
+    /// (steps of a part, features + hidden + 1, batch).
+    inputs: Scratch<E>,
+    /// Of r and z, (2 hidden, features + hidden + 1); of n, (hidden, features + 1); of m, (hidden, hidden + 1).
+    lanes: [Scratch<E>; 3],
+    terms: [Vec<Term>; 3],
+}
+
+impl<E: Real> WeightSums<E> {
+    fn new(sizes: Sizes, part: usize) -> Self {
+        let Sizes { input: features, hidden: units, batch, .. } = sizes;
+        let rows = features + units + 1;
+        let mut inputs = Scratch::of(part * rows * batch);
+        for step in inputs.chunks_exact_mut(rows * batch) {
+            step[(rows - 1) * batch..].fill(E::of(1.0));
+        }
+        let bias = |weight| Term::at(weight, (rows - 1) * batch);
+        let mut of_n = Term::strided(features, 1, batch);
+        of_n.push(bias(features));
+        let mut of_m: Vec<Term> = (0..units).map(|k| Term::at(k, (features + k) * batch)).collect();
+        of_m.push(bias(units));
+        let terms = [Term::strided(rows, 1, batch), of_n, of_m];
+        let lanes = [2 * units * rows, units * (features + 1), units * (units + 1)];
+        WeightSums { sizes, inputs, lanes: lanes.map(|count| Scratch::zeros(LANES * count)), terms }
+    }
+
+    /// Adds `count` steps from `first` on.
+    fn add(&mut self, first: usize, count: usize, input: &[E], hidden: &[E], deltas: &[E]) {
+        let Sizes { input: features, hidden: units, batch, .. } = self.sizes;
+        let (x_len, state) = (features * batch, units * batch);
+        let rows = (features + units + 1) * batch;
+        for (t, step) in (first..first + count).zip(self.inputs.chunks_exact_mut(rows)) {
+            step[..x_len].copy_from_slice(&input[t * x_len..][..x_len]);
+            match t.checked_sub(1) {
+                Some(before) => step[x_len..][..state].copy_from_slice(&hidden[before * state..][..state]),
+                None => step[x_len..][..state].fill(E::ZERO),
+            }
+        }
+        let window = Window { rows: count, run: batch, gradient_stride: 4 * state, input_stride: rows };
+        // r and z; n; m.
+        for (g, (gate, outputs)) in [(0, 2 * units), (2, units), (3, units)].into_iter().enumerate() {
+            let (terms, (lanes, _)) = (&self.terms[g], self.lanes[g].as_chunks_mut());
+            let pairs = Pairs { outputs, gradient_stride: batch, weight_stride: terms.len() };
+            correlate_lanes(&deltas[gate * state..], &self.inputs, terms, window, lanes, pairs);
         }
     }
-}
 
-fn add_input_gradient<E: Real>(sizes: Sizes, w_input: &[E], deltas: &[E], total: &mut [E]) {
-    let Sizes { input: features, hidden: units, batch, .. } = sizes;
-    let to_input = Term::strided(3 * units, features, batch);
-    let layout = Layout { outputs: features, stride: batch, run: batch };
-    let steps = deltas.chunks_exact(4 * units * batch).zip(total.chunks_exact_mut(features * batch));
-    for (deltas, total) in steps {
-        let back = Operands { weights: w_input, row_stride: 1, terms: &to_input, input: deltas };
-        project(back, Start::Existing, total, layout);
-    }
-}
-
-fn add_weight_gradients<E: Real>(
-    sizes: Sizes,
-    deltas: &[E],
-    input: &[E],
-    hidden: &[E],
-    totals: [Option<&mut Storage1<Cpu, E>>; 4],
-) {
-    let Sizes { steps, input: features, hidden: units, batch } = sizes;
-    let state = units * batch;
-    let [w_input, w_hidden, b_input, b_hidden] = totals;
-    let window = |rows, input_stride| Window { rows, run: batch, gradient_stride: 4 * state, input_stride };
-    let pairs = |outputs, weight_stride| Pairs { outputs, gradient_stride: batch, weight_stride };
-    if let Some(total) = w_input {
-        let terms = Term::strided(features, 1, batch);
-        correlate(deltas, input, &terms, window(steps, features * batch), total, pairs(3 * units, features));
-    }
-    if let Some(total) = w_hidden
-        && steps > 1
-    {
-        // From the second step on: the state before the first is zero.
-        let (terms, window) = (Term::strided(units, 1, batch), window(steps - 1, state));
-        let (rz, n) = total.split_at_mut(2 * units * units);
-        correlate(&deltas[4 * state..], hidden, &terms, window, rz, pairs(2 * units, units));
-        correlate(&deltas[7 * state..], hidden, &terms, window, n, pairs(units, units));
-    }
-    let ones = vec![E::of(1.0); batch];
-    let constant = [Term::at(0, 0)];
-    if let Some(total) = b_input {
-        correlate(deltas, &ones, &constant, window(steps, 0), total, pairs(3 * units, 1));
-    }
-    if let Some(total) = b_hidden {
-        let (rz, n) = total.split_at_mut(2 * units);
-        correlate(deltas, &ones, &constant, window(steps, 0), rz, pairs(2 * units, 1));
-        correlate(&deltas[3 * state..], &ones, &constant, window(steps, 0), n, pairs(units, 1));
+    /// Adds the sums to the gradients that are wanted.
+    fn add_to(&self, totals: [Option<&mut Storage1<Cpu, E>>; 4]) {
+        let Sizes { input: features, hidden: units, .. } = self.sizes;
+        let [of_rz, of_n, of_m] = self.lanes.each_ref().map(|lanes| lanes.as_chunks().0);
+        let bias = features + units;
+        let [mut w_input, mut w_hidden, mut b_input, mut b_hidden] = totals;
+        let add = |total: &mut Option<&mut Storage1<Cpu, E>>, row: usize, lanes: &[[E; LANES]]| {
+            if let Some(total) = total {
+                add_lanes(lanes, &mut total[row * lanes.len()..][..lanes.len()]);
+            }
+        };
+        for (o, row) in of_rz.chunks_exact(bias + 1).enumerate() {
+            add(&mut w_input, o, &row[..features]);
+            add(&mut w_hidden, o, &row[features..bias]);
+            add(&mut b_input, o, &row[bias..]);
+            add(&mut b_hidden, o, &row[bias..]);
+        }
+        let rows_of_n = of_n.chunks_exact(features + 1).zip(of_m.chunks_exact(units + 1));
+        for (o, (n, m)) in (2 * units..).zip(rows_of_n) {
+            add(&mut w_input, o, &n[..features]);
+            add(&mut b_input, o, &n[features..]);
+            add(&mut w_hidden, o, &m[..units]);
+            add(&mut b_hidden, o, &m[units..]);
+        }
     }
 }
 
@@ -169,21 +219,24 @@ impl<E: Real> Kernel<E> for Cell<'_, E> {
     #[inline(always)]
     fn run<V: Lanes<Elem = E>>(self) {
         let state = self.hidden.len();
-        let (r, rest) = self.gates.split_at_mut(state);
-        let (z, rest) = rest.split_at_mut(state);
-        let (n, m) = rest.split_at_mut(state);
+        let (rz, nm) = self.gates.split_at_mut(2 * state);
+        // Two short loops: in one long one, a vector waits for the one before it.
+        for first in (0..2 * state).step_by(LANES) {
+            let place = first..(first + LANES).min(2 * state);
+            sigmoid(V::read(&rz[place.clone()])).write(&mut rz[place]);
+        }
+        let (r, z) = rz.split_at(state);
+        let (n, m) = nm.split_at_mut(state);
         for first in (0..state).step_by(LANES) {
             let place = first..(first + LANES).min(state);
-            let reset = sigmoid(V::read(&r[place.clone()]));
-            let update = sigmoid(V::read(&z[place.clone()]));
-            let fresh = V::read(&n[place.clone()]);
-            let fresh = E::tanh(reset.mul_add(V::read(&m[place.clone()]), fresh));
-            let previous = V::read(&self.previous[place.clone()]);
-            reset.write(&mut r[place.clone()]);
-            update.write(&mut z[place.clone()]);
+            let sum =
+                V::read(&r[place.clone()]).mul_add(V::read(&m[place.clone()]), V::read(&n[place.clone()]));
+            let fresh = E::tanh(sum);
             fresh.write(&mut n[place.clone()]);
             // (1 - z) n + z h
-            update.mul_add(previous.sub(fresh), fresh).write(&mut self.hidden[place]);
+            let previous = V::read(&self.previous[place.clone()]);
+            let next = V::read(&z[place.clone()]).mul_add(previous.sub(fresh), fresh);
+            next.write(&mut self.hidden[place]);
         }
     }
 }

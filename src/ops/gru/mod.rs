@@ -48,27 +48,33 @@ pub type Values<E, D> = [Tensor<(usize,), E, D>; 4];
 
 /// The GRU layer on a device.
 pub trait Gru<E: Real>: Storage<E> {
-    /// Fills `hidden` (steps, hidden, batch) with all hidden states, and `gates` (steps, 4 hidden, batch) with
-    /// r, z, n and W_hn h + b_hn of every step.
+    /// What backward needs of forward beside the hidden states.
+    type Saved: 'static;
+
+    /// All hidden states (steps, hidden, batch), and what backward needs.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn gru_forward(
         &self,
         sizes: Sizes,
         input: &Series<E, Self>,
         weights: &Values<E, Self>,
-        gates: &mut Series<E, Self>,
-        hidden: &mut Series<E, Self>,
-    ) -> Result<(), Self::Err>;
+    ) -> Result<(Series<E, Self>, Self::Saved), Self::Err>;
 
     /// Adds to the gradients: the input's, and those of the parameters in the order of [`Weights`]. `None` is not
     /// wanted.
+    ///
+    /// # Errors
+    /// If the device fails.
     #[expect(clippy::too_many_arguments, reason = "what forward had, what it left, and where gradients go")]
     fn gru_backward(
         &self,
         sizes: Sizes,
         input: &Series<E, Self>,
         weights: &Values<E, Self>,
-        gates: &Series<E, Self>,
         hidden: &Series<E, Self>,
+        saved: &Self::Saved,
         gradient: &Storage1<Self, E>,
         input_gradient: Option<&mut Storage1<Self, E>>,
         weight_gradients: [Option<&mut Storage1<Self, E>>; 4],
@@ -95,16 +101,13 @@ where
     let device = input.device().clone();
     let parameters = [weights.input, weights.hidden, weights.input_bias, weights.hidden_bias];
     let values = parameters.map(|parameter| parameter.value.clone());
-    let allocate =
-        |rows: usize| device.try_zeros_like(&(sizes.steps, rows, sizes.batch)).map_err(OpError::device(OP));
-    let (mut gates, mut hidden) = (allocate(4 * sizes.hidden)?, allocate(sizes.hidden)?);
-    device.gru_forward(sizes, &input, &values, &mut gates, &mut hidden).map_err(OpError::device(OP))?;
+    let (hidden, saved) = device.gru_forward(sizes, &input, &values).map_err(OpError::device(OP))?;
 
     if T::OWNS_TAPE {
         let wanted = parameters.map(|parameter| parameter.needs_grad);
-        let saved = hidden.clone();
+        let output = hidden.clone();
         tape.add_backward_op(move |gradients| {
-            let gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&saved)?)?;
+            let gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&output)?)?;
             let mut input_gradient = match input_needs_grad {
                 true => Some(device::take::<E, D>(&device, gradients.get_or_alloc_mut(&input)?)?),
                 false => None,
@@ -118,7 +121,7 @@ where
                 sizes,
                 &input,
                 &values,
-                &gates,
+                &output,
                 &saved,
                 &gradient,
                 input_gradient.as_mut(),

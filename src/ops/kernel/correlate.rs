@@ -1,4 +1,4 @@
-//! [`correlate`]: the gradient of weights.
+//! [`correlate`]: the gradient of weights; [`correlate_lanes`]: the same in several calls.
 //!
 //! Blocking: twelve accumulators, three outputs with four terms, so that every gradient and every input that is loaded
 //! is used several times. Where one instruction works on two times eight lanes, an accumulator is that of two outputs.
@@ -9,7 +9,7 @@
 )]
 
 use super::Term;
-use crate::ops::simd::{Kernel, LANES, Lanes, Real, Two};
+use crate::ops::simd::{Array, Kernel, LANES, Lanes, Real, Two};
 
 /// What [`correlate`] sums over: `rows` runs of `run` neighbouring elements.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +48,52 @@ pub fn correlate<E: Real>(
     sums: &mut [E],
     pairs: Pairs,
 ) {
+    if let Some(weights) = weights_touched(gradient, input, terms, window, pairs) {
+        assert!(weights <= sums.len(), "weight gradient too short");
+        E::dispatch(Correlate { gradient, input, terms, window, sums: Whole(sums.as_mut_ptr()), pairs });
+    }
+}
+
+/// [`correlate`] over a part of the window: each weight's eight lanes go on from `lanes[weight]` and are left there, for
+/// the next part, and in the end for [`add_lanes`].
+///
+/// # Panics
+/// As [`correlate`].
+pub fn correlate_lanes<E: Real>(
+    gradient: &[E],
+    input: &[E],
+    terms: &[Term],
+    window: Window,
+    lanes: &mut [[E; LANES]],
+    pairs: Pairs,
+) {
+    if let Some(weights) = weights_touched(gradient, input, terms, window, pairs) {
+        assert!(weights <= lanes.len(), "lanes of the weight gradient too short");
+        let sums = InLanes(lanes.as_mut_ptr().cast());
+        E::dispatch(Correlate { gradient, input, terms, window, sums, pairs });
+    }
+}
+
+/// Adds each weight's lanes, by the tree of [`Lanes::sum`], to its gradient.
+pub fn add_lanes<E: Real>(lanes: &[[E; LANES]], sums: &mut [E]) {
+    for (sum, &lanes) in sums.iter_mut().zip(lanes) {
+        *sum += Array::from_array(lanes).sum();
+    }
+}
+
+/// One more than the last weight that is touched, if any is.
+///
+/// # Panics
+/// If an operand is too short.
+fn weights_touched<E>(
+    gradient: &[E],
+    input: &[E],
+    terms: &[Term],
+    window: Window,
+    pairs: Pairs,
+) -> Option<usize> {
     if pairs.outputs == 0 || terms.is_empty() || window.rows == 0 || window.run == 0 {
-        return;
+        return None;
     }
     let (last, last_row) = (pairs.outputs - 1, window.rows - 1);
     let weight = terms.iter().map(|term| term.weight as usize + 1).max().unwrap_or(0);
@@ -59,35 +103,87 @@ pub fn correlate<E: Real>(
         "output gradient too short"
     );
     assert!(offset + last_row * window.input_stride + window.run <= input.len(), "input too short");
-    assert!(last * pairs.weight_stride + weight <= sums.len(), "weight gradient too short");
-    E::dispatch(Correlate { gradient, input, terms, window, sums, pairs });
+    Some(last * pairs.weight_stride + weight)
 }
 
-struct Correlate<'a, E> {
+struct Correlate<'a, E, S> {
     gradient: &'a [E],
     input: &'a [E],
     terms: &'a [Term],
     window: Window,
-    sums: &'a mut [E],
+    sums: S,
     pairs: Pairs,
 }
 
-impl<E: Real> Kernel<E> for Correlate<'_, E> {
+impl<E: Real, S: Sums<E>> Kernel<E> for Correlate<'_, E, S> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Lanes<Elem = E>>(self) {
-        // SAFETY: `correlate` checked that every offset lies within its slice.
+        // SAFETY: `weights_touched` checked that every offset lies within its slice, its callers that every sum does.
         unsafe {
-            correlate_unchecked::<V>(
+            correlate_into::<V, S>(
                 self.gradient.as_ptr(),
                 self.input.as_ptr(),
                 self.terms,
                 self.window,
-                self.sums.as_mut_ptr(),
+                self.sums,
                 self.pairs,
             );
         }
+    }
+}
+
+/// Where sums begin and end.
+trait Sums<E: Real>: Copy {
+    /// The place of another weight.
+    unsafe fn at(self, weight: usize) -> Self;
+    /// The lanes to begin with, of outputs `stride` apart.
+    unsafe fn begin<V: Lanes<Elem = E>, A: Register<V>>(self, stride: usize) -> A;
+    /// Takes the lanes that came out.
+    unsafe fn end<V: Lanes<Elem = E>, A: Register<V>>(self, lanes: A, stride: usize);
+}
+
+/// Weights, to which the sum of the lanes is added.
+#[derive(Clone, Copy)]
+struct Whole<E>(*mut E);
+
+impl<E: Real> Sums<E> for Whole<E> {
+    #[inline(always)]
+    unsafe fn at(self, weight: usize) -> Self {
+        // SAFETY: the caller vouches for this weight.
+        Whole(unsafe { self.0.add(weight) })
+    }
+    #[inline(always)]
+    unsafe fn begin<V: Lanes<Elem = E>, A: Register<V>>(self, _: usize) -> A {
+        A::zero()
+    }
+    #[inline(always)]
+    unsafe fn end<V: Lanes<Elem = E>, A: Register<V>>(self, lanes: A, stride: usize) {
+        // SAFETY: passed on to the caller.
+        unsafe { lanes.add_to(self.0, stride) };
+    }
+}
+
+/// Eight lanes per weight.
+#[derive(Clone, Copy)]
+struct InLanes<E>(*mut E);
+
+impl<E: Real> Sums<E> for InLanes<E> {
+    #[inline(always)]
+    unsafe fn at(self, weight: usize) -> Self {
+        // SAFETY: the caller vouches for this weight.
+        InLanes(unsafe { self.0.add(LANES * weight) })
+    }
+    #[inline(always)]
+    unsafe fn begin<V: Lanes<Elem = E>, A: Register<V>>(self, stride: usize) -> A {
+        // SAFETY: passed on to the caller: eight lanes stand at each weight.
+        unsafe { A::gradients(self.0, LANES * stride, LANES) }
+    }
+    #[inline(always)]
+    unsafe fn end<V: Lanes<Elem = E>, A: Register<V>>(self, lanes: A, stride: usize) {
+        // SAFETY: passed on to the caller.
+        unsafe { lanes.store(self.0, LANES * stride) };
     }
 }
 
@@ -104,6 +200,19 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
     sums: *mut V::Elem,
     pairs: Pairs,
 ) {
+    // SAFETY: passed on to the caller.
+    unsafe { correlate_into::<V, _>(gradient, input, terms, window, Whole(sums), pairs) };
+}
+
+#[inline(always)]
+unsafe fn correlate_into<V: Lanes, S: Sums<V::Elem>>(
+    gradient: *const V::Elem,
+    input: *const V::Elem,
+    terms: &[Term],
+    window: Window,
+    sums: S,
+    pairs: Pairs,
+) {
     // Twelve sums, three gradients and one input fill sixteen registers; nearly every layer has a multiple of 6 outputs.
     let mut o = 0;
     while o < pairs.outputs {
@@ -113,7 +222,7 @@ pub unsafe fn correlate_unchecked<V: Lanes>(
                 gradient: gradient.add(o * pairs.gradient_stride),
                 input,
                 window,
-                sums: sums.add(o * pairs.weight_stride),
+                sums: sums.at(o * pairs.weight_stride),
                 pairs,
             };
             o += match pairs.outputs - o {
@@ -139,6 +248,8 @@ trait Register<V: Lanes>: Copy {
     fn mul_add(self, by: Self, plus: Self) -> Self;
     /// Adds each output's lanes to its sum, `stride` apart.
     unsafe fn add_to(self, sums: *mut V::Elem, stride: usize);
+    /// Writes each output's lanes, `stride` apart.
+    unsafe fn store(self, to: *mut V::Elem, stride: usize);
 }
 
 #[derive(Clone, Copy)]
@@ -169,6 +280,11 @@ impl<V: Lanes> Register<V> for OfOne<V> {
     unsafe fn add_to(self, sums: *mut V::Elem, _: usize) {
         // SAFETY: the caller vouches for the sum.
         unsafe { *sums += self.0.sum() };
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut V::Elem, _: usize) {
+        // SAFETY: the caller vouches for eight places.
+        unsafe { self.0.store(to) };
     }
 }
 
@@ -218,19 +334,28 @@ impl<V: Lanes> Register<V> for OfTwo<V> {
             *sums.add(stride) += other.sum();
         }
     }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut V::Elem, stride: usize) {
+        let [one, other] = self.0.split();
+        // SAFETY: the caller vouches for eight places of each.
+        unsafe {
+            one.store(to);
+            other.store(to.add(stride));
+        }
+    }
 }
 
 /// Some outputs over the whole window.
 #[derive(Clone, Copy)]
-struct Tile<E> {
+struct Tile<E, S> {
     gradient: *const E,
     input: *const E,
     window: Window,
-    sums: *mut E,
+    sums: S,
     pairs: Pairs,
 }
 
-impl<E: Real> Tile<E> {
+impl<E: Real, S: Sums<E>> Tile<E, S> {
     /// The first `R` registers of outputs with all terms, four at a time. Returns the number of outputs.
     #[inline(always)]
     unsafe fn outputs<V: Lanes<Elem = E>, A: Register<V>, const R: usize>(self, terms: &[Term]) -> usize {
@@ -256,6 +381,23 @@ impl<E: Real> Tile<E> {
         self,
         terms: &[Term; K],
     ) {
+        // Where runs are whole vectors, nothing forces the sums out of their registers between runs.
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if self.window.run.is_multiple_of(LANES) {
+                self.runs::<V, A, R, K, false>(terms);
+            } else {
+                self.runs::<V, A, R, K, true>(terms);
+            }
+        }
+    }
+
+    /// [`Tile::terms`] of runs that are whole vectors, or have a `REST`.
+    #[inline(always)]
+    unsafe fn runs<V: Lanes<Elem = E>, A: Register<V>, const R: usize, const K: usize, const REST: bool>(
+        self,
+        terms: &[Term; K],
+    ) {
         let Tile { gradient, input, window, sums, pairs } = self;
         let mut lanes = [[A::zero(); K]; R];
         let (whole, rest) = (window.run / LANES * LANES, window.run % LANES);
@@ -264,6 +406,12 @@ impl<E: Real> Tile<E> {
             let mut inputs = [input; K];
             for k in 0..K {
                 inputs[k] = input.add(terms[k].input as usize);
+            }
+            for r in 0..R {
+                for k in 0..K {
+                    let first = r * A::OUTPUTS * pairs.weight_stride + terms[k].weight as usize;
+                    lanes[r][k] = sums.at(first).begin(pairs.weight_stride);
+                }
             }
             for row in 0..window.rows {
                 let gradient = gradient.add(row * window.gradient_stride);
@@ -280,7 +428,7 @@ impl<E: Real> Tile<E> {
                     );
                     i += LANES;
                 }
-                if rest > 0 {
+                if REST {
                     step::<V, A, R, K>(
                         &mut lanes,
                         gradient.add(i),
@@ -294,7 +442,7 @@ impl<E: Real> Tile<E> {
             for r in 0..R {
                 for k in 0..K {
                     let first = r * A::OUTPUTS * pairs.weight_stride + terms[k].weight as usize;
-                    lanes[r][k].add_to(sums.add(first), pairs.weight_stride);
+                    sums.at(first).end(lanes[r][k], pairs.weight_stride);
                 }
             }
         }

@@ -11,7 +11,7 @@ mod project;
 #[cfg(test)]
 mod tests;
 
-pub use correlate::{Pairs, Window, correlate, correlate_unchecked};
+pub use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};
 pub use project::{Layout, Operands, Rows, Start, project, project_unchecked};
 
 /// One product of a sum: where its weight and its input stand.

@@ -9,6 +9,10 @@ fn numbers(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| stream.uniform_in(-1.0, 1.0) as f32).collect()
 }
 
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
 #[test]
 fn project_is_one_fused_chain_per_output_whatever_the_blocking() {
     for (outputs, count, run) in [
@@ -87,6 +91,29 @@ fn correlate_sums_eight_fused_chains_whatever_the_blocking() {
                     );
                 }
             }
+        });
+    }
+}
+
+#[test]
+fn a_window_in_parts_gives_the_bits_of_the_whole() {
+    let (outputs, count, rows) = (13, 7, 6);
+    for run in [40, 43] {
+        let (gradient, input) = (numbers("g", outputs * rows * run), numbers("x", count * rows * run));
+        let terms = Term::strided(count, 1, run);
+        let pairs = Pairs { outputs, gradient_stride: run, weight_stride: count };
+        let window = |rows| Window { rows, run, gradient_stride: outputs * run, input_stride: count * run };
+        on_every_isa(|_| {
+            let mut whole = vec![0.5; outputs * count];
+            correlate(&gradient, &input, &terms, window(rows), &mut whole, pairs);
+            let mut lanes = vec![[0.0; LANES]; outputs * count];
+            for (first, count_of_rows) in [(0, 1), (1, 3), (4, 2)] {
+                let (gradient, input) = (&gradient[first * outputs * run..], &input[first * count * run..]);
+                correlate_lanes(gradient, input, &terms, window(count_of_rows), &mut lanes, pairs);
+            }
+            let mut parts = vec![0.5; outputs * count];
+            add_lanes(&lanes, &mut parts);
+            assert_eq!(bits(&whole), bits(&parts), "{run}");
         });
     }
 }

@@ -18,6 +18,9 @@ pub(crate) use isa::on_every_isa;
 pub use isa::{Isa, force, isa};
 pub use portable::Array;
 
+use std::cell::RefCell;
+use std::thread::LocalKey;
+
 use super::math::Transcendental;
 
 /// Number of lanes; part of the definition of every reduction.
@@ -211,6 +214,8 @@ pub trait Real:
     fn pow2(self) -> Self;
     /// One lane of [`Lanes::split_exponent`].
     fn split_exponent(self) -> (Self, Self);
+    /// The buffers of [`Scratch`](super::scratch::Scratch) that this thread keeps.
+    fn buffers() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>>;
     /// Runs a kernel with the instruction set of [`isa`].
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output;
 }

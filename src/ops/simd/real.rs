@@ -1,5 +1,8 @@
 //! The number types: `f32` for training, `f64` for gradient checks.
 
+use std::cell::RefCell;
+use std::thread::LocalKey;
+
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 use super::{Array, Isa, Kernel, Real, isa};
@@ -34,6 +37,10 @@ impl Real for f64 {
             f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000),
             ((bits >> 52) as i64 - 1023) as f64,
         )
+    }
+    fn buffers() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>> {
+        thread_local!(static BUFFERS: RefCell<Vec<Vec<f64>>> = const { RefCell::new(Vec::new()) });
+        &BUFFERS
     }
     #[inline]
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output {
@@ -76,6 +83,10 @@ impl Real for f32 {
     fn split_exponent(self) -> (Self, Self) {
         let bits = self.to_bits();
         (f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000), ((bits >> 23) as i32 - 127) as f32)
+    }
+    fn buffers() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>> {
+        thread_local!(static BUFFERS: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) });
+        &BUFFERS
     }
     #[inline]
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Output {
