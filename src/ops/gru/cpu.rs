@@ -3,7 +3,7 @@
 
 use dfdx::prelude::*;
 
-use super::{Gru, Sizes, Values};
+use super::{Forward, Gru, Sizes, Values};
 use crate::device::{self, Storage1};
 use crate::ops::Series;
 use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, add_lanes, correlate_lanes, project};
@@ -23,7 +23,7 @@ impl<E: Real> Gru<E> for Cpu {
         sizes: Sizes,
         input: &Series<E, Cpu>,
         weights: &Values<E, Cpu>,
-    ) -> Result<(Series<E, Cpu>, Scratch<E>), CpuError> {
+    ) -> Result<Forward<E, Cpu>, CpuError> {
         let Sizes { steps, input: features, hidden: units, batch } = sizes;
         let [w_input, w_hidden, b_input, b_hidden] = weights.each_ref().map(device::read);
         let state = units * batch;

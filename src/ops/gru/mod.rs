@@ -46,12 +46,15 @@ pub struct Weights<'a, E: Real, D: Device<E>> {
 /// The values of the layer's parameters, in the order of [`Weights`].
 pub type Values<E, D> = [Tensor<(usize,), E, D>; 4];
 
+/// All hidden states (steps, hidden, batch), and what backward needs beside them.
+pub type Forward<E, D> = (Series<E, D>, <D as Gru<E>>::Saved);
+
 /// The GRU layer on a device.
 pub trait Gru<E: Real>: Storage<E> {
     /// What backward needs of forward beside the hidden states.
     type Saved: 'static;
 
-    /// All hidden states (steps, hidden, batch), and what backward needs.
+    /// The layer over a whole input.
     ///
     /// # Errors
     /// If the device fails.
@@ -60,7 +63,7 @@ pub trait Gru<E: Real>: Storage<E> {
         sizes: Sizes,
         input: &Series<E, Self>,
         weights: &Values<E, Self>,
-    ) -> Result<(Series<E, Self>, Self::Saved), Self::Err>;
+    ) -> Result<Forward<E, Self>, Self::Err>;
 
     /// Adds to the gradients: the input's, and those of the parameters in the order of [`Weights`]. `None` is not
     /// wanted.
