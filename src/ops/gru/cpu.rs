@@ -77,7 +77,7 @@ impl<E: Real> Gru<E> for Cpu {
         let [w_input, w_hidden, ..] = weights.each_ref().map(device::read);
         let Sizes { steps, input: features, hidden: units, batch } = sizes;
         let state = units * batch;
-        let part = (PART / ((features + units + 1) * batch)).clamp(1, steps);
+        let part = (PART / (inputs_of_a_step(sizes) * batch)).clamp(1, steps);
         let mut deltas = Scratch::of(part * 4 * state);
         let mut carried = Scratch::zeros(state);
         let start = Scratch::zeros(state);
@@ -86,7 +86,8 @@ impl<E: Real> Gru<E> for Cpu {
         let to_hidden: Vec<Term> = (0..3 * units).map(|k| Term::at(k * units, row(k) * batch)).collect();
         let to_input = Term::strided(3 * units, features, batch);
         let layout = |outputs| Layout { outputs, stride: batch, run: batch };
-        let mut sums = WeightSums::new(sizes, part);
+        let wanted = weight_gradients.iter().any(Option::is_some);
+        let mut sums = wanted.then(|| WeightSums::new(sizes, part));
 
         for first in (0..steps).step_by(part).rev() {
             let count = part.min(steps - first);
@@ -110,9 +111,13 @@ impl<E: Real> Gru<E> for Cpu {
                     project(back, Start::Existing, total, layout(features));
                 }
             }
-            sums.add(first, count, input, hidden, &deltas);
+            if let Some(sums) = &mut sums {
+                sums.add(first, count, input, hidden, &deltas);
+            }
         }
-        sums.add_to(weight_gradients);
+        if let Some(sums) = sums {
+            sums.add_to(weight_gradients);
+        }
         Ok(())
     }
 }
@@ -129,6 +134,11 @@ fn side_by_side<E: Real>(sizes: Sizes, w_input: &[E], w_hidden: &[E]) -> Scratch
     both
 }
 
+/// Rows of what weights are multiplied with in a step: the input, the state, and the one that biases belong to.
+fn inputs_of_a_step(sizes: Sizes) -> usize {
+    sizes.input + sizes.hidden + 1
+}
+
 /// The weight gradients over some of the steps, eight lanes a weight. A row of weights is that of the input, that of the
 /// state, and the bias, whose input is one.
 struct WeightSums<E: Real> {
@@ -143,7 +153,7 @@ struct WeightSums<E: Real> {
 impl<E: Real> WeightSums<E> {
     fn new(sizes: Sizes, part: usize) -> Self {
         let Sizes { input: features, hidden: units, batch, .. } = sizes;
-        let rows = features + units + 1;
+        let rows = inputs_of_a_step(sizes);
         let mut inputs = Scratch::of(part * rows * batch);
         for step in inputs.chunks_exact_mut(rows * batch) {
             step[(rows - 1) * batch..].fill(E::of(1.0));
@@ -162,7 +172,7 @@ impl<E: Real> WeightSums<E> {
     fn add(&mut self, first: usize, count: usize, input: &[E], hidden: &[E], deltas: &[E]) {
         let Sizes { input: features, hidden: units, batch, .. } = self.sizes;
         let (x_len, state) = (features * batch, units * batch);
-        let rows = (features + units + 1) * batch;
+        let rows = inputs_of_a_step(self.sizes) * batch;
         for (t, step) in (first..first + count).zip(self.inputs.chunks_exact_mut(rows)) {
             step[..x_len].copy_from_slice(&input[t * x_len..][..x_len]);
             match t.checked_sub(1) {

@@ -2,15 +2,12 @@
 
 use super::*;
 use crate::ops::simd::{LANES, on_every_isa};
+use crate::ops::testing::bits;
 use crate::random::Seeds;
 
 fn numbers(name: &str, count: usize) -> Vec<f32> {
     let mut stream = Seeds::root(1).child(name).stream();
     (0..count).map(|_| stream.uniform_in(-1.0, 1.0) as f32).collect()
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
 }
 
 #[test]

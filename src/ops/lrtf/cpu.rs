@@ -7,6 +7,7 @@ use super::{LowRankFusion, Projections, Sizes, Totals, Values};
 use crate::device::{self, Storage1};
 use crate::ops::Features;
 use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, correlate, project};
+use crate::ops::scratch::Scratch;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
 /// Rows of features or outputs that one thread works on at a time.
@@ -76,7 +77,7 @@ impl<E: Real> LowRankFusion<E> for Cpu {
         let modalities = [first, second].into_iter().zip(to_factors).zip(totals.features);
         for (m, ((factor, to_factor), to_features)) in modalities.enumerate() {
             let other = projections[1 - m];
-            let mut to_projection = self.try_alloc_len(other.len())?;
+            let mut to_projection = Scratch::of(other.len());
             to_projection.par_chunks_mut(outputs * batch).enumerate().for_each(|(r, out)| {
                 let other = &other[r * outputs * batch..][..outputs * batch];
                 E::dispatch(ScaledProduct { scale: weights[r], gradient, other, out });
@@ -136,8 +137,8 @@ fn add_feature_gradient<E: Real>(
 }
 
 /// Rows x columns becomes columns x rows.
-fn transpose<E: Real>(from: &[E], rows: usize, columns: usize) -> Vec<E> {
-    let mut to = vec![E::of(0.0); from.len()];
+fn transpose<E: Real>(from: &[E], rows: usize, columns: usize) -> Scratch<E> {
+    let mut to = Scratch::of(from.len());
     for (i, row) in from.chunks_exact(columns).enumerate() {
         for (j, &value) in row.iter().enumerate() {
             to[j * rows + i] = value;
