@@ -55,7 +55,10 @@ fn stages(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
         let (x_len, out_len) = (inputs * pixels, outputs * pixels);
         let weights = inputs * outputs * kernel * kernel;
         let label = |what: &str| format!("conv2d {inputs} -> {outputs}, {side} x {side}: {what}");
-        let work = Work::new(weights * pixels, x_len + out_len);
+        // Taps outside of the image are left out: no work.
+        let padding = (kernel - 1) / 2;
+        let taps = (side * kernel - padding * (padding + 1)).pow(2);
+        let work = Work::new(inputs * outputs * taps * BATCH, x_len + out_len);
 
         let x = device.tensor_from_vec(values("x", x_len), (inputs, side, side, BATCH));
         let weight = vector(device, "weight", weights);
