@@ -155,7 +155,7 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
             assert!(error < 1e-8, "{case}/{name}: {found} instead of {expected}");
         }
     };
-    let mut learner = Learner::new(experts, &training).unwrap();
+    let mut learner = Learner::new(&Cpu::default(), experts, &training).unwrap();
     let mut losses = Vec::new();
     for step in 0..STEPS {
         let mut inputs = Inputs([None, None]);

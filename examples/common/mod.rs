@@ -87,7 +87,7 @@ impl Model {
         }
         let mut stream = seeds.child("labels").stream();
         let labels: Vec<u8> = (0..batch).map(|_| stream.below(classes as u64) as u8).collect();
-        Ok(Model { learner: Learner::new(built, &training)?, inputs, labels })
+        Ok(Model { learner: Learner::new(&device, built, &training)?, inputs, labels })
     }
 
     /// One training step; gives the loss.

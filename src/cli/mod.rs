@@ -6,6 +6,7 @@
 pub mod args;
 pub mod commands;
 mod datasets;
+mod device;
 pub mod exit;
 pub mod failure;
 pub mod output;

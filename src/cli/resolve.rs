@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::benchmarks::{self, Benchmark, Needs, Status};
-use crate::cli::args::{DeviceChoice, Selection};
+use crate::cli::args::Selection;
+use crate::cli::device::{self, Device};
 use crate::cli::failure::Failure;
 use crate::cli::pattern;
 use crate::data::{self, Identity, Source, StatCache};
+use crate::device::Place;
 use crate::digest::Digest;
+use crate::engine::manifest::Determinism;
 use crate::engine::plan::{Context, Plan, Planner};
 use crate::experiment::numerics_digest;
 use crate::protocol::{self, DatasetName, Protocol, ProtocolName, Tier};
@@ -27,8 +30,14 @@ pub struct Resolved {
     pub tier: Tier,
     /// The hyper-parameters at that tier.
     pub protocol: Protocol,
+    /// Where runs are computed.
+    pub place: Place,
     /// `cpu`, or the GPU model.
     pub device_class: String,
+    /// What was found about repeating a run there.
+    pub determinism: Determinism,
+    /// What is worth telling about the choice of the device.
+    pub device_note: Option<String>,
     /// Where each dataset is.
     pub sources: BTreeMap<DatasetName, Source>,
     /// Identities of the datasets that are needed and here.
@@ -83,7 +92,7 @@ impl Resolved {
         if let Some(seeds) = selection.seeds {
             protocol.set_seeds(seeds as usize);
         }
-        let device_class = device_class(selection.device)?;
+        let Device { place, class: device_class, note: device_note } = device::choose(selection.device)?;
 
         let mut needed: Vec<DatasetName> = benchmarks
             .iter()
@@ -109,9 +118,11 @@ impl Resolved {
                 Err(error) => drop(missing.insert(name, error.to_string())),
             }
             sources.insert(name, source);
-            let canaries = numerics_digest(&protocol.architectures(name)).map_err(Failure::internal)?;
+            let canaries =
+                numerics_digest(place, &protocol.architectures(name)).map_err(Failure::internal)?;
             numerics.insert(name, canaries);
         }
+        let determinism = device::determinism(place, &protocol, numerics.keys().copied())?;
         if !identities.is_empty() {
             cache.save().map_err(Failure::internal)?;
         }
@@ -119,7 +130,10 @@ impl Resolved {
             benchmarks,
             tier,
             protocol,
+            place,
             device_class,
+            determinism,
+            device_note,
             sources,
             identities,
             missing,
@@ -196,26 +210,6 @@ fn tier(selection: &Selection) -> Result<Tier, Failure> {
         ))),
         (Some(tier), Some(_)) => Ok(tier),
     }
-}
-
-/// The device class of the chosen device; this build computes on the CPU.
-fn device_class(device: DeviceChoice) -> Result<String, Failure> {
-    match device {
-        DeviceChoice::Auto | DeviceChoice::Cpu => Ok("cpu".to_owned()),
-        DeviceChoice::Cuda(_) => Err(Failure::usage(
-            "this build computes on the CPU only; rebuild with `cargo build --release --features cuda` once the CUDA \
-             kernels are there, or use --device cpu",
-        )),
-    }
-}
-
-/// The rebuild command to print when a GPU is here that this build cannot use.
-pub fn gpu_hint(device: DeviceChoice) -> Option<&'static str> {
-    let present = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidia0").exists();
-    (device == DeviceChoice::Auto && present && !cfg!(feature = "cuda")).then_some(
-        "note: an NVIDIA GPU is here, but this build computes on the CPU; to use it: \
-         cargo run --release --features cuda -- reproduce ... --device cuda:0",
-    )
 }
 
 /// The protocol's suffix in names of folders; what was changed stands beside what was not, never in its place.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::benchmarks::Benchmark;
+use crate::cli::device;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::{self, Resolved};
 use crate::data::synthetic::{self, References};
 use crate::data::{self, Source, atomic};
 use crate::digest::Digest;
-use crate::engine::manifest::Determinism;
 use crate::engine::store::{Depth, Store};
 use crate::protocol::{Task, Tier};
 use crate::report::{self, Observed, Reference, Report};
@@ -40,7 +40,7 @@ impl Results {
             let observed = Observed {
                 value: &|key, metric| metrics.get(&key)?.get(metric).copied(),
                 calibrated_data,
-                determinism: DETERMINISM.1.to_owned(),
+                determinism: device::spelled(resolved.determinism).to_owned(),
                 references: if resolved.tier == Tier::Smoke { references(benchmark)? } else { Vec::new() },
             };
             reports.push(Report::assemble(benchmark, &plan, &observed)?);
@@ -74,9 +74,6 @@ impl Results {
         Ok(folders)
     }
 }
-
-/// The determinism class of the CPU, as `tests/bits.rs` and `tests/crash.rs` measure it.
-pub const DETERMINISM: (Determinism, &str) = (Determinism::Bitwise, "bitwise");
 
 /// Known optima of the synthetic data behind a benchmark's columns.
 fn references(benchmark: &Benchmark) -> Result<Vec<Reference>, Failure> {

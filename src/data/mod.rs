@@ -4,6 +4,7 @@
 //! file, what was expected, what was found and what to do next.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::Digest;
 use crate::protocol::Modality;
@@ -53,9 +54,32 @@ pub trait Dataset: Send + Sync {
     /// row `rows[i]`. `out` has `dims product * rows.len()` elements.
     fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]);
 
+    /// The number of the sample that a row has: rows of a split with the same number have the same sample.
+    fn sample(&self, _split: Split, _modality: Modality, row: u32) -> u32 {
+        row
+    }
+
+    /// What names these samples within the process, where runs share them: a device that keeps samples keeps them once.
+    fn loaded(&self) -> Option<Loaded> {
+        None
+    }
+
     /// Why rows could not be read any more, if that has happened; [`Dataset::gather`] then gave NaN.
     fn fault(&self) -> Option<&str> {
         None
+    }
+}
+
+/// The name of samples that were loaded into this process; no two loads share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Loaded(u64);
+
+impl Loaded {
+    /// A name that nothing has yet.
+    #[expect(clippy::new_without_default, reason = "each is another")]
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Loaded(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 

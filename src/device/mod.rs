@@ -4,12 +4,23 @@
 //! this module knows how dfdx stores a tensor.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod memory;
 
 use dfdx::prelude::*;
 use dfdx::shapes::{Shape, Unit};
 
 pub use memory::keep_freed_memory;
+
+/// Where runs are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The CPU.
+    Cpu,
+    /// A GPU by number; only in a build with the feature `cuda`.
+    Cuda(usize),
+}
 
 /// dfdx's storage vector of a device: what gradients are kept in. On [`Cpu`] it dereferences to `Vec<E>`.
 pub type Storage1<D, E> = <D as Storage<E>>::Vec;

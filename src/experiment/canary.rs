@@ -9,6 +9,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::noise::Noise;
 use super::{EpochReport, Job, Observer, Tensors, TrainError, train};
+use crate::device::Place;
 use crate::digest::{Digest, Hasher};
 use crate::protocol::{
     Activation, Architecture, Combine, EvalNorm, Evaluation, ExpertSpec, Init, Modality, Optimizer, Recipe,
@@ -20,30 +21,45 @@ const VERSION: u32 = 1;
 const BATCH: usize = 10;
 const EPOCHS: usize = 2;
 
-static KNOWN: LazyLock<Mutex<BTreeMap<&'static str, Digest>>> = LazyLock::new(Mutex::default);
+static KNOWN: LazyLock<Mutex<BTreeMap<(Place, &'static str), Digest>>> = LazyLock::new(Mutex::default);
 
-/// Digest of the numerics of these networks. Kinds are measured once per process, in well under a second together.
+/// Digest of the numerics of these networks on a device. Kinds are measured once per process, in well under a second
+/// together on the CPU.
 ///
 /// # Errors
-/// When a canary cannot be trained: a bug.
-pub fn numerics_digest(architectures: &[Architecture]) -> Result<Digest, TrainError> {
-    let mut kinds = BTreeMap::new();
-    for architecture in architectures {
-        let (kind, tiny) = tiny(architecture);
-        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(kind).copied();
-        let digest = match known {
-            Some(digest) => digest,
-            None => measure(&tiny)?,
-        };
-        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, digest);
-        kinds.insert(kind, digest);
-    }
+/// When a canary cannot be trained: a bug, or a device that is not there.
+pub fn numerics_digest(place: Place, architectures: &[Architecture]) -> Result<Digest, TrainError> {
     let mut hasher = Hasher::new("i2m2 numerics");
     hasher.field(&VERSION.to_le_bytes());
-    for (kind, digest) in kinds {
+    for (kind, tiny) in kinds(architectures) {
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&(place, kind)).copied();
+        let digest = match known {
+            Some(digest) => digest,
+            None => measure(place, &tiny)?,
+        };
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert((place, kind), digest);
         hasher.field(kind.as_bytes()).field(digest.bytes());
     }
     Ok(hasher.finish())
+}
+
+/// Whether training these networks again on this device gives the same bits, found by doing so.
+///
+/// # Errors
+/// As [`numerics_digest`].
+pub fn repeats(place: Place, architectures: &[Architecture]) -> Result<bool, TrainError> {
+    let first = numerics_digest(place, architectures)?;
+    let mut hasher = Hasher::new("i2m2 numerics");
+    hasher.field(&VERSION.to_le_bytes());
+    for (kind, tiny) in kinds(architectures) {
+        hasher.field(kind.as_bytes()).field(measure(place, &tiny)?.bytes());
+    }
+    Ok(hasher.finish() == first)
+}
+
+/// The kinds of these networks, each once, with its representative.
+fn kinds(architectures: &[Architecture]) -> BTreeMap<&'static str, Architecture> {
+    architectures.iter().map(tiny).collect()
 }
 
 /// The kind of an architecture, and its tiny representative: odd sizes, so that every remainder path is taken.
@@ -81,7 +97,7 @@ fn tiny(architecture: &Architecture) -> (&'static str, Architecture) {
 }
 
 /// Trains the product of two of them, and takes the digest of all that comes out.
-fn measure(architecture: &Architecture) -> Result<Digest, TrainError> {
+fn measure(place: Place, architecture: &Architecture) -> Result<Digest, TrainError> {
     use Architecture::{ClinicalLateFusion, Lenet, LenetLateFusion, LenetLowRank, SeriesGru, StaticMlp};
     let (task, optimizer, learning_rate, dims) = match architecture {
         Lenet { .. } | LenetLateFusion { .. } | LenetLowRank { .. } => {
@@ -116,7 +132,7 @@ fn measure(architecture: &Architecture) -> Result<Digest, TrainError> {
     for (norm, combine) in [(EvalNorm::Running, Combine::Product), (EvalNorm::Batch, Combine::Mean)] {
         recipe.evaluation = Evaluation { norm, combine };
         let job = Job { recipe: &recipe, data: &data, seed: 0, upstream: Vec::new() };
-        let outcome = train(&job, None, &mut states)?;
+        let outcome = train(place, &job, None, &mut states)?;
         states.0.field(outcome.weights.digest().bytes());
         for expert in &outcome.logits {
             let bytes: Vec<u8> = expert.logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
@@ -170,19 +186,19 @@ mod tests {
     #[test]
     fn the_digest_depends_on_the_kinds_alone() {
         let all = all();
-        let digest = numerics_digest(&all).unwrap();
+        let digest = numerics_digest(Place::Cpu, &all).unwrap();
         let mut reversed = all.clone();
         reversed.reverse();
         reversed.push(all[0].clone());
-        assert_eq!(numerics_digest(&reversed).unwrap(), digest);
-        assert_ne!(numerics_digest(&all[..5]).unwrap(), digest);
+        assert_eq!(numerics_digest(Place::Cpu, &reversed).unwrap(), digest);
+        assert_ne!(numerics_digest(Place::Cpu, &all[..5]).unwrap(), digest);
     }
 
     #[test]
     fn measuring_again_gives_the_same_bits() {
         for architecture in all() {
             let tiny = tiny(&architecture).1;
-            assert_eq!(measure(&tiny).unwrap(), measure(&tiny).unwrap());
+            assert_eq!(measure(Place::Cpu, &tiny).unwrap(), measure(Place::Cpu, &tiny).unwrap());
         }
     }
 
@@ -191,7 +207,7 @@ mod tests {
     fn canaries_are_quick() {
         let start = std::time::Instant::now();
         for architecture in all() {
-            measure(&tiny(&architecture).1).unwrap();
+            measure(Place::Cpu, &tiny(&architecture).1).unwrap();
         }
         let limit = if cfg!(debug_assertions) { 60.0 } else { 3.0 };
         assert!(start.elapsed().as_secs_f64() < limit, "{:?}", start.elapsed());

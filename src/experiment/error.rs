@@ -65,6 +65,9 @@ pub enum TrainError {
         /// Why.
         source: std::io::Error,
     },
+    /// The device that was asked for is not there.
+    #[error("the device cannot be used: {0}")]
+    Device(String),
     /// A network could not be built, filled or run.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -7,34 +7,30 @@ use std::collections::BTreeMap;
 
 use dfdx::prelude::{HasShape, NoneTape};
 
-use super::batches::{Batch, OnDevice, Source, for_each_batch};
+use super::feed::Feed;
 use super::metrics;
+use crate::data::{Dataset, Split};
 use crate::models::{Experts, ModelError};
-use crate::ops::Backend;
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::product_of_experts::evaluate::{log_probabilities, mean_probabilities};
 use crate::protocol::{Combine, EvalNorm};
 
-/// Examples evaluated at a time where that is ours to choose.
-const EVALUATION_BATCH: usize = 120;
-
 /// Logits of each expert over a split, in the order of the rows; row-major, examples x classes.
-pub fn logits<D: Backend<f32>>(
+pub fn logits<D: Feed>(
     experts: &mut Experts<f32, D>,
-    source: Source<'_>,
+    held: &mut D::Held<'_>,
+    (data, split): (&dyn Dataset, Split),
     norm: EvalNorm,
     training_batch: usize,
-    device: &mut OnDevice<D>,
-    buffers: &mut [Batch; 2],
 ) -> Result<Vec<Vec<f32>>, ModelError> {
     let (statistics, batch_size) = match norm {
-        EvalNorm::Running => (Statistics::Running, EVALUATION_BATCH),
+        EvalNorm::Running => (Statistics::Running, D::EVALUATION_BATCH),
         EvalNorm::Batch => (Statistics::Batch, training_batch),
     };
-    let rows: Vec<u32> = (0..source.data.len(source.split) as u32).collect();
-    let mut all = vec![Vec::with_capacity(rows.len() * source.data.classes()); experts.names().count()];
-    for_each_batch(source, &rows, batch_size, buffers, |batch| -> Result<(), ModelError> {
-        let found = experts.logits::<NoneTape>(device.load(source, batch)?, statistics)?;
+    let room = data.len(split) * data.classes();
+    let mut all = vec![Vec::with_capacity(room); experts.names().count()];
+    D::evaluate(held, split, batch_size, &mut |inputs| {
+        let found = experts.logits::<NoneTape>(inputs, statistics)?;
         for (all, logits) in all.iter_mut().zip(found) {
             let (classes, examples) = *logits.shape();
             let values = logits.as_vec();

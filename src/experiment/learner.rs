@@ -3,15 +3,15 @@
 //! Invariant: gradients reach every expert through the joint loss alone; a loss or gradient that is not finite ends
 //! the run before any parameter changes.
 
-use dfdx::prelude::{Backward, OwnedTape};
+use dfdx::prelude::{Backward, NoneTape, OwnedTape};
 
 use super::Tensors;
 use super::tensors::TensorData;
 use crate::device::keep_freed_memory;
 use crate::models::{Experts, Inputs, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
-use crate::ops::optimizer::{Optimizer, Rule, Settings, StepError};
-use crate::ops::product_of_experts::product_of_experts;
+use crate::ops::optimizer::{Met, Optimizer, Rule, Settings, StepError};
+use crate::ops::product_of_experts::{Labels, product_of_labelled};
 use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError};
 use crate::protocol::{self, Training};
@@ -21,6 +21,7 @@ pub struct Learner<E: Real, D: Backend<E>> {
     /// The experts.
     pub experts: Experts<E, D>,
     optimizer: Optimizer<E, D>,
+    device: D,
 }
 
 /// Why a step was not taken.
@@ -31,7 +32,7 @@ pub enum LearnError {
     Loss(f64),
     /// The gradients are.
     #[error(transparent)]
-    Step(#[from] StepError),
+    Step(StepError),
     /// An expert could not be run.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -39,7 +40,7 @@ pub enum LearnError {
 
 impl<E: Real, D: Backend<E>> Learner<E, D> {
     /// A learner at its first step.
-    pub fn new(mut experts: Experts<E, D>, training: &Training) -> Result<Self, OpError> {
+    pub fn new(device: &D, mut experts: Experts<E, D>, training: &Training) -> Result<Self, OpError> {
         let settings = Settings {
             rule: match training.optimizer {
                 protocol::Optimizer::Sgd => Rule::Sgd,
@@ -51,25 +52,60 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
         };
         keep_freed_memory();
         let parameters = experts.slots().parameters;
-        let optimizer = Optimizer::new(settings, parameters.iter().map(|(_, parameter)| &**parameter))?;
-        Ok(Learner { experts, optimizer })
+        let optimizer =
+            Optimizer::new(device, settings, parameters.iter().map(|(_, parameter)| &**parameter))?;
+        Ok(Learner { experts, optimizer, device: device.clone() })
     }
 
     /// Learns from one batch; gives the loss before the update.
+    ///
+    /// # Errors
+    /// When the loss or a gradient is not finite (then nothing has changed), or an expert cannot be run.
     pub fn step(&mut self, inputs: &Inputs<E, D>, labels: &[u8]) -> Result<f64, LearnError> {
+        let labels = Labels::new(&self.device, labels).map_err(ModelError::from)?;
+        self.send(inputs, &labels)?;
+        let met = self.met()?.pop().ok_or(LearnError::Loss(f64::NAN))?;
+        Ok(checked(met)?.loss)
+    }
+
+    /// Sends one step to the device: on the CPU it is then done, a GPU may still be at work. [`Learner::met`] tells how it went.
+    ///
+    /// # Errors
+    /// When an expert cannot be run.
+    pub fn send(&mut self, inputs: &Inputs<E, D>, labels: &Labels<E, D>) -> Result<(), LearnError> {
         let logits = self.experts.logits::<OwnedTape<E, D>>(inputs, Statistics::Batch)?;
-        let loss = product_of_experts(logits, labels).map_err(ModelError::from)?.loss;
-        let value = loss.as_vec().first().map_or(f64::NAN, |&value| Real::to_f64(value));
-        if !value.is_finite() {
-            return Err(LearnError::Loss(value));
-        }
+        let loss = product_of_labelled(logits, labels).map_err(ModelError::from)?.loss;
+        let value = loss.retaped::<NoneTape>();
         let mut gradients =
             loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
         let slots = self.experts.slots();
         let mut parameters: Vec<_> = slots.parameters.into_iter().map(|(_, parameter)| parameter).collect();
-        self.optimizer.step(&mut parameters, &mut gradients)?;
-        Ok(value)
+        Ok(self.optimizer.step(&mut parameters, &mut gradients, &value).map_err(ModelError::from)?)
     }
+
+    /// What the steps since the last call met, in order; waits for them.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn met(&mut self) -> Result<Vec<Met>, LearnError> {
+        Ok(self.optimizer.met().map_err(ModelError::from)?)
+    }
+
+    /// The optimiser.
+    pub fn optimizer(&mut self) -> &mut Optimizer<E, D> {
+        &mut self.optimizer
+    }
+}
+
+/// Whether a step was taken.
+///
+/// # Errors
+/// What kept it from being.
+pub fn checked(met: Met) -> Result<Met, LearnError> {
+    met.check().map_err(|error| match error {
+        StepError::Loss(loss) => LearnError::Loss(loss),
+        error => LearnError::Step(error),
+    })
 }
 
 impl<D: Backend<f32>> Learner<f32, D> {

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use crate::data::Dataset;
 use crate::protocol::Recipe;
 
-mod batches;
 mod canary;
 mod checkpoint;
 mod error;
 mod evaluate;
+mod feed;
 mod learner;
 mod metrics;
 mod noise;
@@ -23,7 +23,7 @@ mod tests;
 mod train;
 mod weights;
 
-pub use canary::numerics_digest;
+pub use canary::{numerics_digest, repeats};
 pub use checkpoint::CheckpointError;
 pub use error::TrainError;
 pub use learner::{LearnError, Learner};

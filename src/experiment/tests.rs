@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::noise::Noise;
 use super::*;
 use crate::data::Split;
+use crate::device::Place;
 use crate::digest::{Digest, Hasher};
 use crate::protocol::*;
 
@@ -93,7 +94,7 @@ fn patients(classes: usize) -> Noise {
 
 fn run(recipe: &Recipe, data: &Noise) -> (Outcome, Recorder) {
     let mut recorder = Recorder::default();
-    (train(&job(recipe, data), None, &mut recorder).unwrap(), recorder)
+    (train(Place::Cpu, &job(recipe, data), None, &mut recorder).unwrap(), recorder)
 }
 
 fn job<'a>(recipe: &'a Recipe, data: &'a Noise) -> Job<'a> {
@@ -201,7 +202,7 @@ fn resuming_after_any_epoch_gives_the_same_bits() {
         let (outcome, recorder) = run(&recipe, &data);
         for (done, state) in recorder.states.iter().enumerate() {
             let mut rest = Recorder::default();
-            let resumed = train(&job(&recipe, &data), Some(state), &mut rest).unwrap();
+            let resumed = train(Place::Cpu, &job(&recipe, &data), Some(state), &mut rest).unwrap();
             assert_eq!(digest(&resumed), digest(&outcome), "after epoch {}", done + 1);
             assert_eq!(rest.states, recorder.states[done + 1..]);
             assert_eq!(rest.started.unwrap().2, done + 2);
@@ -234,7 +235,7 @@ fn seed_and_name_alone_fix_the_first_weights() {
         recipe.training.learning_rate = 0.0;
         recipe.training.epochs = 1;
         let job = Job { seed, ..job(&recipe, &data) };
-        let outcome = train(&job, None, &mut Recorder::default()).unwrap();
+        let outcome = train(Place::Cpu, &job, None, &mut Recorder::default()).unwrap();
         outcome.weights.0["image.encoder.conv0.weight"].clone()
     };
     assert_eq!(first_weights(&recipe_alone, 7), first_weights(&both, 7));
@@ -251,7 +252,7 @@ fn upstream_weights_are_where_an_expert_starts() {
     recipe.training.epochs = 1;
     let with = |upstream: Vec<Tensors>| {
         let job = Job { upstream, ..job(&recipe, &data) };
-        train(&job, None, &mut Recorder::default())
+        train(Place::Cpu, &job, None, &mut Recorder::default())
     };
     let started = with(vec![Tensors::default(), upstream.weights.clone()]).unwrap();
     for (name, tensor) in &upstream.weights.0 {
@@ -276,13 +277,13 @@ fn what_is_not_finite_is_an_error_with_run_epoch_and_step() {
     let mut data = digits();
     let recipe = recipe(Task::Digits, &[("image", image())]);
     data.samples[0][0] = f32::NAN;
-    let error = train(&job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
+    let error = train(Place::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Step { epoch: 1, .. }), "{error}");
     assert!(error.to_string().contains("image (seed 7): epoch 1, step"), "{error}");
 
     let mut diverging = recipe;
     diverging.training.learning_rate = 1e30;
-    let error = train(&job(&diverging, &digits()), None, &mut Recorder::default()).err().unwrap();
+    let error = train(Place::Cpu, &job(&diverging, &digits()), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Step { .. }), "{error}");
 }
 
@@ -291,7 +292,7 @@ fn rows_that_can_no_longer_be_read_void_the_run() {
     let mut data = digits();
     data.lost = Some(18);
     let recipe = recipe(Task::Digits, &[("image", image())]);
-    let error = train(&job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
+    let error = train(Place::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Unreadable(_)), "{error}");
     assert!(error.to_string().contains("row 18 is gone"), "{error}");
 }
@@ -309,11 +310,11 @@ fn patience_and_failed_saves_end_a_run() {
     assert_eq!((outcome.metrics["best_epoch"], outcome.epochs.len()), (1.0, 4));
     // A run that was interrupted after its last epoch trains no further.
     let mut rest = Recorder::default();
-    let resumed = train(&job(&recipe, &data), recorder.states.last().map(Vec::as_slice), &mut rest).unwrap();
+    let resumed = train(Place::Cpu, &job(&recipe, &data), recorder.states.last().map(Vec::as_slice), &mut rest).unwrap();
     assert_eq!((digest(&resumed), rest.steps), (digest(&outcome), 0));
 
     let mut full = Recorder { full_disk_at: Some(2), ..Recorder::default() };
-    let error = train(&job(&recipe, &data), None, &mut full).err().unwrap();
+    let error = train(Place::Cpu, &job(&recipe, &data), None, &mut full).err().unwrap();
     assert!(matches!(error, TrainError::Save { epoch: 2, .. }), "{error}");
 }
 
@@ -323,7 +324,7 @@ fn a_state_of_another_job_is_refused() {
     let recipe = recipe(Task::Digits, &[("image", image())]);
     let (_, recorder) = run(&recipe, &data);
     let other = Job { seed: 8, ..job(&recipe, &data) };
-    let resumed = train(&other, Some(&recorder.states[0]), &mut Recorder::default());
+    let resumed = train(Place::Cpu, &other, Some(&recorder.states[0]), &mut Recorder::default());
     assert!(matches!(resumed, Err(TrainError::Checkpoint(CheckpointError::Job { .. }))));
 }
 
@@ -372,7 +373,7 @@ fn what_does_not_fit_is_refused_before_training() {
         let mut recipe = recipe(Task::Digits, &[("image", image())]);
         change(&mut recipe);
         let mut recorder = Recorder::default();
-        let error = train(&job(&recipe, data), None, &mut recorder).err().unwrap();
+        let error = train(Place::Cpu, &job(&recipe, data), None, &mut recorder).err().unwrap();
         assert_eq!(recorder.steps, 0, "{error}");
         error
     };

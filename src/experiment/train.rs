@@ -7,28 +7,51 @@ use std::collections::BTreeMap;
 
 use dfdx::prelude::Cpu;
 
-use super::batches::{Batch, OnDevice, Source, for_each_batch, shuffled};
 use super::checkpoint::{State, identity};
 use super::error::TrainError;
+use super::feed::{Feed, StepFailed, shuffled};
 use super::learner::{LearnError, Learner};
 use super::selection::Selection;
 use super::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, evaluate, metrics, weights};
 use crate::data::{Dataset, Split};
 use crate::digest::Digest;
 use crate::models::{Experts, Scope};
-use crate::ops::Backend;
+use crate::device::Place;
+use crate::ops::optimizer::Met;
 use crate::ops::product_of_experts::evaluate::entropy;
 use crate::protocol::{Combine, Init, Modality, SelectBy};
 use crate::random::Seeds;
 
 /// Trains the job's experts, from `resume` if given (the last state that the observer was handed), and evaluates the
-/// best epoch's weights once on the test split. Uses the threads of the current rayon pool.
+/// best epoch's weights once on the test split. On the CPU it uses the threads of the current rayon pool.
+///
+/// # Errors
+/// [`TrainError`]: no outcome exists then.
 pub fn train(
+    place: Place,
     job: &Job<'_>,
     resume: Option<&[u8]>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut run = Run::new(Cpu::default(), job, resume)?;
+    match place {
+        Place::Cpu => train_on(Cpu::default(), job, resume, observer),
+        #[cfg(feature = "cuda")]
+        Place::Cuda(index) => {
+            let device = crate::ops::cuda::open(index).map_err(|error| TrainError::Device(error.to_string()))?;
+            train_on(device, job, resume, observer)
+        }
+        #[cfg(not(feature = "cuda"))]
+        Place::Cuda(_) => Err(TrainError::Device("this build computes on the CPU only".to_owned())),
+    }
+}
+
+fn train_on<D: Feed>(
+    device: D,
+    job: &Job<'_>,
+    resume: Option<&[u8]>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let mut run = Run::new(device, job, resume)?;
     let training = &job.recipe.training;
     let steps = job.data.len(Split::Train).div_ceil(training.batch_size);
     observer.start(steps, training.epochs, run.reports.len() + 1);
@@ -41,21 +64,19 @@ pub fn train(
 }
 
 /// A run under way.
-struct Run<'a, D: Backend<f32>> {
+struct Run<'a, D: Feed> {
     job: &'a Job<'a>,
     identity: Digest,
     seeds: Seeds,
-    modalities: Vec<Modality>,
     learner: Learner<f32, D>,
     selection: Selection,
     reports: Vec<EpochReport>,
     /// Weights of the best epoch; empty before there is one.
     best: Tensors,
-    device: OnDevice<D>,
-    buffers: [Batch; 2],
+    held: D::Held<'a>,
 }
 
-impl<'a, D: Backend<f32>> Run<'a, D> {
+impl<'a, D: Feed> Run<'a, D> {
     fn new(device: D, job: &'a Job<'a>, resume: Option<&[u8]>) -> Result<Self, TrainError> {
         check(job)?;
         let identity = identity(job)?;
@@ -75,15 +96,14 @@ impl<'a, D: Backend<f32>> Run<'a, D> {
                 weights::import(&mut experts, |expert| upstream.get(expert).copied())?;
             }
         }
-        let modalities = experts.modalities().to_vec();
-        let mut learner = Learner::new(experts, &job.recipe.training)?;
+        let held = device.hold(job.data, experts.modalities())?;
+        let mut learner = Learner::new(&device, experts, &job.recipe.training)?;
         if let Some(state) = &saved {
             learner.restore_optimizer(&state.optimizer)?;
         }
         let (selection, reports, best) =
             saved.map_or_else(Default::default, |state| (state.selection, state.reports, state.best));
-        let (device, buffers) = (OnDevice::new(device), Default::default());
-        Ok(Run { job, identity, seeds, modalities, learner, selection, reports, best, device, buffers })
+        Ok(Run { job, identity, seeds, learner, selection, reports, best, held })
     }
 
     /// Trains one epoch and validates.
@@ -92,26 +112,20 @@ impl<'a, D: Backend<f32>> Run<'a, D> {
         let epoch = self.reports.len() + 1;
         let examples = data.len(Split::Train);
         let order = shuffled(&self.seeds, epoch, examples);
-        let source = Source { data: *data, split: Split::Train, modalities: &self.modalities };
-        let (mut step, mut total) = (0, 0.0);
-        let (learner, device) = (&mut self.learner, &mut self.device);
-        let trained =
-            for_each_batch(source, &order, recipe.training.batch_size, &mut self.buffers, |batch| {
-                step += 1;
-                let loss = device
-                    .load(source, batch)
-                    .map_err(LearnError::from)
-                    .and_then(|inputs| learner.step(inputs, batch.labels()));
-                total += loss.map_err(|source| TrainError::step(self.job, epoch, step, source))?
-                    * batch.labels().len() as f64;
-                observer.step();
-                Ok::<_, TrainError>(())
-            });
+        let (mut steps, mut total) = (0, 0.0);
+        let mut told = |met: Met, examples: usize| {
+            steps += 1;
+            total += met.loss * examples as f64;
+            observer.step();
+        };
+        let batch_size = recipe.training.batch_size;
+        let trained = D::train(&mut self.held, &mut self.learner, &order, batch_size, &mut told)
+            .map_err(|StepFailed { step, source }| TrainError::step(self.job, epoch, step, source));
         readable(*data)?;
         trained?;
         let valid = self.evaluate(Split::Valid, Combine::Product)?.1;
         if let Some(loss) = valid.get("loss").copied().filter(|loss| !loss.is_finite()) {
-            return Err(TrainError::step(self.job, epoch, step, LearnError::Loss(loss)));
+            return Err(TrainError::step(self.job, epoch, steps, LearnError::Loss(loss)));
         }
         let chosen_by = match recipe.training.select_by {
             SelectBy::Accuracy => "accuracy",
@@ -142,11 +156,9 @@ impl<'a, D: Backend<f32>> Run<'a, D> {
     /// Logits of every expert over a split, and the metrics of their combination.
     fn evaluate(&mut self, split: Split, combine: Combine) -> Result<Evaluated, TrainError> {
         let Job { recipe, data, .. } = self.job;
-        let source = Source { data: *data, split, modalities: &self.modalities };
         let batch_size = recipe.training.batch_size;
-        let experts = &mut self.learner.experts;
-        let norm = recipe.evaluation.norm;
-        let logits = evaluate::logits(experts, source, norm, batch_size, &mut self.device, &mut self.buffers);
+        let (experts, norm) = (&mut self.learner.experts, recipe.evaluation.norm);
+        let logits = evaluate::logits(experts, &mut self.held, (*data, split), norm, batch_size);
         readable(*data)?;
         let logits = logits?;
         let metrics = evaluate::summarise(&logits, recipe.task.classes(), data.labels(split), combine);

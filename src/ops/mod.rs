@@ -1,4 +1,4 @@
-//! Our autograd ops on dfdx tensors: one folder per op, its CPU kernel (and later its CUDA kernel) beside it.
+//! Our autograd ops on dfdx tensors: one folder per op, its CPU kernel and its CUDA kernel (a `.cu`) beside it.
 //!
 //! Layout invariant: activations are **batch innermost**: [`Maps`] `(channels, height, width, batch)`, [`Features`]
 //! `(features, batch)`, [`Series`] `(steps, features, batch)`. Every kernel is vectorised over the batch (and so over
@@ -13,8 +13,12 @@
 
 pub mod concat;
 pub mod conv2d;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod error;
 pub mod flatten;
+#[cfg(feature = "cuda")]
+pub mod gather;
 pub mod gru;
 pub mod kernel;
 pub mod linear;

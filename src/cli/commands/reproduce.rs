@@ -10,8 +10,9 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::progress::Bars;
-use crate::cli::resolve::{self, Resolved};
-use crate::cli::results::{DETERMINISM, Results};
+use crate::cli::resolve::Resolved;
+use crate::cli::results::Results;
+use crate::device::Place;
 use crate::engine::{self, Options, Store, TrainFailure, Trainer};
 use crate::experiment::{self, Job, Observer, Outcome, TrainError};
 use crate::report::{Format, Report};
@@ -31,10 +32,10 @@ pub struct Execution {
 
 /// Trains what is missing, prints the tables, writes everything.
 pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<Exit, Failure> {
-    if let Some(hint) = resolve::gpu_hint(selection.device) {
-        output::note(hint);
-    }
     let resolved = Resolved::new(selection, out.to_owned())?;
+    if let Some(note) = &resolved.device_note {
+        output::note(note);
+    }
     let plan = resolved.plan();
     resolved.measurable(&plan)?;
     for (name, why) in &resolved.missing {
@@ -45,14 +46,14 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
     let options = Options {
         jobs: execution.jobs.unwrap_or(threads).max(1),
         threads,
-        determinism: DETERMINISM.0,
+        determinism: resolved.determinism,
         ..defaults
     };
     let summary = engine::execute(
         &plan,
         &Store::open(out),
         &Opened::new(&resolved),
-        &RealTrainer,
+        &RealTrainer(resolved.place),
         &options,
         &Bars::new(execution.quiet),
     )?;
@@ -79,7 +80,7 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
 }
 
 /// Trains with [`experiment::train`].
-struct RealTrainer;
+struct RealTrainer(Place);
 
 impl Trainer for RealTrainer {
     fn train(
@@ -88,7 +89,7 @@ impl Trainer for RealTrainer {
         resume: Option<&[u8]>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainFailure> {
-        experiment::train(job, resume, observer).map_err(|error| match error {
+        experiment::train(self.0, job, resume, observer).map_err(|error| match error {
             TrainError::Checkpoint(_) => TrainFailure::State(Box::new(error)),
             _ => TrainFailure::Other(Box::new(error)),
         })

@@ -10,7 +10,7 @@ use super::compact;
 use super::samples::Samples;
 use crate::data::formats::npy::{Dim, Npy, NpyRows};
 use crate::data::identity::StatCache;
-use crate::data::{DataError, Dataset, Identity, Split};
+use crate::data::{DataError, Dataset, Identity, Loaded, Split};
 use crate::protocol::Modality;
 
 /// Digits.
@@ -43,6 +43,7 @@ pub struct AvmnistDataset {
     trained: usize,
     image: [usize; 3],
     audio: [usize; 3],
+    loaded: Loaded,
     fault: OnceLock<String>,
 }
 
@@ -102,6 +103,7 @@ pub fn load(root: &Path) -> Result<AvmnistDataset, DataError> {
         trained: rows - rows / ROWS_PER_VALID_ROW,
         image: [1, 28, 28],
         audio: [1, side, side],
+        loaded: Loaded::new(),
         fault: OnceLock::new(),
     })
 }
@@ -258,6 +260,18 @@ impl Dataset for AvmnistDataset {
             out.fill(f32::NAN);
             self.fault.get_or_init(|| error.to_string());
         }
+    }
+
+    fn sample(&self, split: Split, modality: Modality, row: u32) -> u32 {
+        let (part, first) = self.part(split);
+        match (modality, &part.audio) {
+            (Modality::Second, Samples::Rows { numbers: Some(numbers), .. }) => numbers[first + row as usize],
+            _ => row,
+        }
+    }
+
+    fn loaded(&self) -> Option<Loaded> {
+        Some(self.loaded)
     }
 
     fn fault(&self) -> Option<&str> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::formats::npy::Dim;
 use super::formats::npz::Npz;
 use super::gather::gather_rows;
-use super::{DataError, Dataset, Identity, Split, StatCache, identity};
+use super::{DataError, Dataset, Identity, Loaded, Split, StatCache, identity};
 use crate::protocol::{Modality, StandardiseOn, Task};
 pub use explain::explain;
 
@@ -47,6 +47,7 @@ pub struct Cohort {
     mortality: Vec<u8>,
     neoplasms: Vec<u8>,
     respiratory: Vec<u8>,
+    loaded: Loaded,
 }
 
 /// A cohort with the labels of one task. Tasks share the cohort's memory.
@@ -104,6 +105,7 @@ pub fn load(root: &Path, on: StandardiseOn) -> Result<Arc<Cohort>, DataError> {
         mortality: labels::mortality(&adm_labels, &order)?,
         neoplasms: labels::icd9(&y_icd9, 1, &order)?,
         respiratory: labels::icd9(&y_icd9, 7, &order)?,
+        loaded: Loaded::new(),
     }))
 }
 
@@ -175,6 +177,10 @@ impl Dataset for MimicDataset {
         let part = part(self.cohort.rows, split);
         let values = &values[part.start * width..part.end * width];
         gather_rows(values, width, rows, out);
+    }
+
+    fn loaded(&self) -> Option<Loaded> {
+        Some(self.cohort.loaded)
     }
 }
 

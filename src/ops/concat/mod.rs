@@ -1,6 +1,8 @@
 //! Features of two encoders above each other.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 
 use dfdx::prelude::*;
 

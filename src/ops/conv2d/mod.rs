@@ -4,6 +4,8 @@
 //! that fall outside of the image left out.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod geometry;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ use super::{OpError, Parameter, Series};
 use crate::device::{self, Storage1};
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

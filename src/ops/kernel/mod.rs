@@ -7,6 +7,8 @@
 //! threads.
 
 mod correlate;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod project;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 //! Invariant: every output is its bias plus one chain of fused multiply-adds in the order of the inputs.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -11,6 +11,8 @@ use super::{Features, OpError, Parameter};
 use crate::device::{self, Storage1};
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

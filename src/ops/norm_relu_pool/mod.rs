@@ -5,6 +5,8 @@
 //! the gradient of ReLU at 0 is 0, an odd last row or column takes part in the statistics but is not pooled.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

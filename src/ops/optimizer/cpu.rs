@@ -3,8 +3,8 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::{Scales, Update};
-use crate::device::{self, Storage1};
+use super::{Met, Rule, Settings, Slot, Update};
+use crate::device;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
 /// Elements whose squares are summed in lanes before the sum goes on in `f64`; part of the norm's definition.
@@ -12,54 +12,83 @@ const BLOCK: usize = 1024;
 /// Elements of one parallel piece, a multiple of [`BLOCK`]; below two of them no other thread is woken.
 const PIECE: usize = 32 * BLOCK;
 
+/// What one update of one tensor needs.
+#[derive(Clone, Copy)]
+struct Scales<E> {
+    /// Factor of the gradient.
+    clip: E,
+    learning_rate: E,
+    weight_decay: E,
+}
+
 impl<E: Real> Update<E> for Cpu {
-    fn sum_of_squares(&self, gradient: &Storage1<Cpu, E>) -> Result<f64, CpuError> {
-        let blocks = |piece: &[E]| E::dispatch(SumOfSquares(piece));
-        let pieces: Vec<Vec<f64>> = if gradient.len() < 2 * PIECE {
-            vec![blocks(gradient)]
-        } else {
-            gradient.par_chunks(PIECE).map(blocks).collect()
+    type Log = Vec<Met>;
+
+    fn log(&self) -> Result<Vec<Met>, CpuError> {
+        Ok(Vec::new())
+    }
+
+    fn update(
+        &self,
+        settings: &Settings,
+        slots: &mut [Slot<'_, E, Cpu>],
+        loss: &Tensor<Rank0, E, Cpu>,
+        log: &mut Vec<Met>,
+    ) -> Result<(), CpuError> {
+        let loss = device::read(loss).first().map_or(f64::NAN, |&loss| loss.to_f64());
+        let norm = libm::sqrt(slots.iter().map(|slot| sum_of_squares(&slot.gradient)).sum());
+        log.push(Met { loss, norm });
+        if !loss.is_finite() || !norm.is_finite() {
+            return Ok(());
+        }
+        let scales = Scales {
+            clip: E::of((settings.clip_norm / (norm + 1e-6)).min(1.0)),
+            learning_rate: E::of(settings.learning_rate),
+            weight_decay: E::of(settings.weight_decay),
         };
-        Ok(pieces.iter().flatten().sum())
-    }
-
-    fn sgd(
-        &self,
-        value: &mut Tensor<(usize,), E, Cpu>,
-        gradient: &Storage1<Cpu, E>,
-        scales: Scales<E>,
-    ) -> Result<(), CpuError> {
-        let value = device::write(value);
-        if value.len() < 2 * PIECE {
-            E::dispatch(Sgd { value, gradient, scales });
-        } else {
-            value
-                .par_chunks_mut(PIECE)
-                .zip(gradient.par_chunks(PIECE))
-                .for_each(|(value, gradient)| E::dispatch(Sgd { value, gradient, scales }));
+        for Slot { value, square, gradient } in slots {
+            let value = device::write(value);
+            match (settings.rule, square) {
+                (Rule::Rmsprop, Some(square)) => rmsprop(value, device::write(square), gradient, scales),
+                _ => sgd(value, gradient, scales),
+            }
         }
         Ok(())
     }
 
-    fn rmsprop(
-        &self,
-        value: &mut Tensor<(usize,), E, Cpu>,
-        square: &mut Tensor<(usize,), E, Cpu>,
-        gradient: &Storage1<Cpu, E>,
-        scales: Scales<E>,
-    ) -> Result<(), CpuError> {
-        let (value, square) = (device::write(value), device::write(square));
-        if value.len() < 2 * PIECE {
-            E::dispatch(Rmsprop { value, square, gradient, scales });
-        } else {
-            (value.par_chunks_mut(PIECE), square.par_chunks_mut(PIECE), gradient.par_chunks(PIECE))
-                .into_par_iter()
-                .for_each(|(value, square, gradient)| {
-                    E::dispatch(Rmsprop { value, square, gradient, scales });
-                });
-        }
-        Ok(())
+    fn met(&self, log: &mut Vec<Met>) -> Result<Vec<Met>, CpuError> {
+        Ok(std::mem::take(log))
     }
+}
+
+/// Over fixed blocks in order.
+fn sum_of_squares<E: Real>(gradient: &[E]) -> f64 {
+    let blocks = |piece: &[E]| E::dispatch(SumOfSquares(piece));
+    let pieces: Vec<Vec<f64>> = if gradient.len() < 2 * PIECE {
+        vec![blocks(gradient)]
+    } else {
+        gradient.par_chunks(PIECE).map(blocks).collect()
+    };
+    pieces.iter().flatten().sum()
+}
+
+fn sgd<E: Real>(value: &mut [E], gradient: &[E], scales: Scales<E>) {
+    if value.len() < 2 * PIECE {
+        return E::dispatch(Sgd { value, gradient, scales });
+    }
+    value
+        .par_chunks_mut(PIECE)
+        .zip(gradient.par_chunks(PIECE))
+        .for_each(|(value, gradient)| E::dispatch(Sgd { value, gradient, scales }));
+}
+
+fn rmsprop<E: Real>(value: &mut [E], square: &mut [E], gradient: &[E], scales: Scales<E>) {
+    if value.len() < 2 * PIECE {
+        return E::dispatch(Rmsprop { value, square, gradient, scales });
+    }
+    (value.par_chunks_mut(PIECE), square.par_chunks_mut(PIECE), gradient.par_chunks(PIECE))
+        .into_par_iter()
+        .for_each(|(value, square, gradient)| E::dispatch(Rmsprop { value, square, gradient, scales }));
 }
 
 /// Sums of squares of each block.

@@ -1,15 +1,18 @@
 //! Clipping by the global gradient norm, fused with the optimiser's update.
 //!
 //! Invariant: the norm is summed in the order of the parameters, over fixed blocks, in `f64`; frozen parameters are
-//! neither counted nor touched; a step that meets a norm that is not finite changes nothing.
+//! neither counted nor touched; a step that meets a loss or a norm that is not finite changes nothing. What a step met is
+//! left in a log, which a device that works ahead of the host keeps until it is asked.
 
 use dfdx::prelude::*;
 
 use super::simd::Real;
 use super::{OpError, Parameter};
-use crate::device::Storage1;
+use crate::device::{self, Storage1};
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -37,43 +40,61 @@ pub struct Settings {
     pub clip_norm: f64,
 }
 
-/// What one update of one tensor needs.
-#[derive(Clone, Copy, Debug)]
-pub struct Scales<E> {
-    /// Factor of the gradient.
-    pub clip: E,
-    /// Learning rate.
-    pub learning_rate: E,
-    /// L2 weight decay.
-    pub weight_decay: E,
+/// A parameter that is trained, in one step.
+pub struct Slot<'a, E: Real, D: Storage<E>> {
+    /// Its value.
+    pub value: &'a mut Tensor<(usize,), E, D>,
+    /// RMSprop's running mean of squared gradients.
+    pub square: Option<&'a mut Tensor<(usize,), E, D>>,
+    /// Its gradient.
+    pub gradient: Storage1<D, E>,
+}
+
+/// What a step met.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Met {
+    /// The loss before the update.
+    pub loss: f64,
+    /// The norm of all gradients, before clipping.
+    pub norm: f64,
 }
 
 /// The optimiser's kernels on a device.
 pub trait Update<E: Real>: Storage<E> {
-    /// Sum of squares, over fixed blocks in order.
-    fn sum_of_squares(&self, gradient: &Storage1<Self, E>) -> Result<f64, Self::Err>;
+    /// What steps met, until it is asked for.
+    type Log: 'static;
 
-    /// One step of SGD.
-    fn sgd(
+    /// An empty log.
+    ///
+    /// # Errors
+    /// If the device has no room.
+    fn log(&self) -> Result<Self::Log, Self::Err>;
+
+    /// One step: clips and updates all parameters, unless the loss or the norm is not finite, and logs both.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn update(
         &self,
-        value: &mut Tensor<(usize,), E, Self>,
-        gradient: &Storage1<Self, E>,
-        scales: Scales<E>,
+        settings: &Settings,
+        slots: &mut [Slot<'_, E, Self>],
+        loss: &Tensor<Rank0, E, Self>,
+        log: &mut Self::Log,
     ) -> Result<(), Self::Err>;
 
-    /// One step of RMSprop; `square` is the running mean of squared gradients.
-    fn rmsprop(
-        &self,
-        value: &mut Tensor<(usize,), E, Self>,
-        square: &mut Tensor<(usize,), E, Self>,
-        gradient: &Storage1<Self, E>,
-        scales: Scales<E>,
-    ) -> Result<(), Self::Err>;
+    /// What the steps since the last call met, in order; waits for them.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn met(&self, log: &mut Self::Log) -> Result<Vec<Met>, Self::Err>;
 }
 
 /// Why a step was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
+    /// The loss is NaN or infinite.
+    #[error("the loss is {0}: training has diverged; lower the learning rate or check the data")]
+    Loss(f64),
     /// The gradients hold NaN or infinity, or are too large to be squared.
     #[error(
         "the global gradient norm is {norm}: training has diverged; lower the learning rate or check the data"
@@ -87,9 +108,25 @@ pub enum StepError {
     Op(#[from] OpError),
 }
 
+impl Met {
+    /// Whether the step was taken.
+    ///
+    /// # Errors
+    /// [`StepError::Loss`] and [`StepError::NonFinite`].
+    pub fn check(self) -> Result<Self, StepError> {
+        match self {
+            Met { loss, .. } if !loss.is_finite() => Err(StepError::Loss(loss)),
+            Met { norm, .. } if !norm.is_finite() => Err(StepError::NonFinite { norm }),
+            met => Ok(met),
+        }
+    }
+}
+
 /// An optimiser and its state.
-pub struct Optimizer<E: Real, D: Device<E>> {
+pub struct Optimizer<E: Real, D: Device<E> + Update<E>> {
     settings: Settings,
+    device: D,
+    log: D::Log,
     /// RMSprop's running mean of squared gradients, per parameter; empty for SGD.
     squares: Vec<Tensor<(usize,), E, D>>,
 }
@@ -100,12 +137,14 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
     /// # Errors
     /// When the device has no memory for the state.
     pub fn new<'a>(
+        device: &D,
         settings: Settings,
         parameters: impl IntoIterator<Item = &'a Parameter<E, D>>,
     ) -> Result<Self, OpError>
     where
         D: 'a,
     {
+        let log = device.log().map_err(OpError::device(OP))?;
         let squares = match settings.rule {
             Rule::Sgd => Vec::new(),
             Rule::Rmsprop => parameters
@@ -113,7 +152,7 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
                 .map(|parameter| zeros_like(&parameter.value).map_err(OpError::device(OP)))
                 .collect::<Result<_, _>>()?,
         };
-        Ok(Optimizer { settings, squares })
+        Ok(Optimizer { settings, device: device.clone(), log, squares })
     }
 
     /// The hyper-parameters.
@@ -121,46 +160,49 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
         &self.settings
     }
 
-    /// Takes one step, and returns the norm of the gradients before clipping. A parameter that no gradient reached
-    /// counts as having gradient zero.
+    /// Takes one step, unless the loss or a gradient is not finite: [`Optimizer::met`] tells. A parameter that no gradient
+    /// reached counts as having gradient zero.
     ///
     /// # Errors
-    /// [`StepError::NonFinite`], with no parameter changed; or when the parameters are others than at the start.
+    /// When the parameters are others than at the start, or the device fails.
     pub fn step(
         &mut self,
         parameters: &mut [&mut Parameter<E, D>],
         gradients: &mut Gradients<E, D>,
-    ) -> Result<f64, StepError> {
+        loss: &Tensor<Rank0, E, D>,
+    ) -> Result<(), OpError> {
         self.check(parameters)?;
-        let mut total = 0.0;
-        for parameter in parameters.iter().filter(|parameter| parameter.needs_grad) {
-            let gradient = gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device(OP))?;
-            total += parameter.value.device().sum_of_squares(gradient).map_err(OpError::device(OP))?;
-        }
-        let norm = libm::sqrt(total);
-        if !norm.is_finite() {
-            return Err(StepError::NonFinite { norm });
-        }
-        let scales = Scales {
-            clip: E::of((self.settings.clip_norm / (norm + 1e-6)).min(1.0)),
-            learning_rate: E::of(self.settings.learning_rate),
-            weight_decay: E::of(self.settings.weight_decay),
-        };
-        for (index, parameter) in parameters.iter_mut().enumerate() {
+        let mut squares = self.squares.iter_mut();
+        let mut slots = Vec::with_capacity(parameters.len());
+        for parameter in parameters.iter_mut() {
+            let square = squares.next();
             if !parameter.needs_grad {
                 continue;
             }
             let gradient = gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device(OP))?;
-            let device = parameter.value.device().clone();
-            match self.settings.rule {
-                Rule::Sgd => device.sgd(&mut parameter.value, gradient, scales),
-                Rule::Rmsprop => {
-                    device.rmsprop(&mut parameter.value, &mut self.squares[index], gradient, scales)
-                }
-            }
-            .map_err(OpError::device(OP))?;
+            let gradient = device::take::<E, D>(&self.device, gradient).map_err(OpError::device(OP))?;
+            slots.push(Slot { value: &mut parameter.value, square, gradient });
         }
-        Ok(norm)
+        let updated = self.device.update(&self.settings, &mut slots, loss, &mut self.log);
+        let gradients_of: Vec<_> = slots.into_iter().map(|slot| slot.gradient).collect();
+        let trained = parameters.iter().filter(|parameter| parameter.needs_grad);
+        for (parameter, gradient) in trained.zip(gradients_of) {
+            *gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device(OP))? = gradient;
+        }
+        updated.map_err(OpError::device(OP))
+    }
+
+    /// What the steps since the last call met, in order.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn met(&mut self) -> Result<Vec<Met>, OpError> {
+        self.device.met(&mut self.log).map_err(OpError::device(OP))
+    }
+
+    /// The log.
+    pub fn log(&mut self) -> &mut D::Log {
+        &mut self.log
     }
 
     /// The state of each parameter, in their order: nothing for SGD.

@@ -22,7 +22,11 @@ fn step(
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         **all.get_or_alloc_mut(&parameter.value).unwrap() = of(gradient);
     }
-    optimizer.step(&mut parameters.iter_mut().collect::<Vec<_>>(), &mut all)
+    let loss = Cpu::default().tensor(1.5);
+    optimizer.step(&mut parameters.iter_mut().collect::<Vec<_>>(), &mut all, &loss)?;
+    let met = optimizer.met()?;
+    assert_eq!(met.len(), 1);
+    met[0].check().map(|met| met.norm)
 }
 
 #[derive(serde::Deserialize)]
@@ -50,13 +54,13 @@ fn agrees_with_pytorch_also_after_a_restart() {
         let rule = if case.rule == "sgd" { Rule::Sgd } else { Rule::Rmsprop };
         let settings = Settings { rule, learning_rate: rate, weight_decay: decay, clip_norm: clip };
         let mut parameters = parameters(&case.start, case.frozen);
-        let mut optimizer = Optimizer::new(settings, &parameters).unwrap();
+        let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
         assert!(case.norms.iter().any(|&norm| norm < clip) && case.norms.iter().any(|&norm| norm > clip));
         for (gradients, norm) in case.gradients.iter().zip(case.norms) {
             let found = step(&mut optimizer, &mut parameters, gradients).unwrap();
             close("norm", &[found], &[norm]);
             let state = optimizer.state();
-            optimizer = Optimizer::new(settings, &parameters).unwrap();
+            optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
             optimizer.restore(&state).unwrap();
         }
         for (parameter, end) in parameters.iter().zip(&case.end) {
@@ -74,12 +78,26 @@ fn a_norm_that_is_not_finite_changes_nothing() {
     let settings = Settings { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 0.0, clip_norm: 8.0 };
     for bad in [f64::NAN, f64::INFINITY] {
         let mut parameters = parameters(&start, None);
-        let mut optimizer = Optimizer::new(settings, &parameters).unwrap();
+        let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
         let error = step(&mut optimizer, &mut parameters, &[vec![1.0, bad], vec![1.0]]).unwrap_err();
         assert!(matches!(error, StepError::NonFinite { .. }), "{error}");
         assert_eq!(parameters[0].value.as_vec(), [1.0, 2.0]);
         assert_eq!(optimizer.state(), [vec![0.0, 0.0], vec![0.0]]);
     }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_changes_nothing() {
+    let settings = Settings { rule: Rule::Sgd, learning_rate: 0.1, weight_decay: 0.0, clip_norm: 8.0 };
+    let mut parameters = parameters(&[vec![1.0, 2.0]], None);
+    let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
+    let mut gradients = Gradients::leaky();
+    **gradients.get_or_alloc_mut(&parameters[0].value).unwrap() = vec![1.0, 1.0];
+    let loss = Cpu::default().tensor(f32::NAN);
+    optimizer.step(&mut parameters.iter_mut().collect::<Vec<_>>(), &mut gradients, &loss).unwrap();
+    let met = optimizer.met().unwrap()[0];
+    assert!(matches!(met.check(), Err(StepError::Loss(loss)) if loss.is_nan()));
+    assert_eq!(parameters[0].value.as_vec(), [1.0, 2.0]);
 }
 
 #[test]
@@ -89,7 +107,7 @@ fn same_bits_for_any_number_of_threads_and_instruction_set() {
     let settings = Settings { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 1e-4, clip_norm: 8.0 };
     let (norm, _) = same_bits_everywhere(|| {
         let mut parameters = parameters(&start, None);
-        let mut optimizer = Optimizer::new(settings, &parameters).unwrap();
+        let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
         let norm = step(&mut optimizer, &mut parameters, &gradients).unwrap();
         (norm.to_bits(), parameters.iter().flat_map(|p| bits(&p.value.as_vec())).collect::<Vec<_>>())
     });
@@ -100,7 +118,7 @@ fn same_bits_for_any_number_of_threads_and_instruction_set() {
 #[test]
 fn other_parameters_and_other_state_are_errors() {
     let settings = Settings { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 0.0, clip_norm: 8.0 };
-    let mut optimizer = Optimizer::new(settings, &parameters(&[vec![1.0, 2.0]], None)).unwrap();
+    let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters(&[vec![1.0, 2.0]], None)).unwrap();
     let mut others = parameters(&[vec![1.0]], None);
     assert!(matches!(step(&mut optimizer, &mut others, &[vec![1.0]]), Err(StepError::Op(_))));
     assert!(optimizer.restore(&[vec![1.0]]).is_err());

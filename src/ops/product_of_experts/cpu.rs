@@ -1,6 +1,7 @@
 //! The product of experts on CPU: one pass over eight examples at a time.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use dfdx::prelude::*;
 
@@ -10,25 +11,31 @@ use crate::ops::Features;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
 impl<E: Real> ProductOfExperts<E> for Cpu {
+    type Labels = Arc<[u8]>;
+
+    fn labels(&self, labels: &[u8]) -> Result<Arc<[u8]>, CpuError> {
+        Ok(labels.into())
+    }
+
     fn product_forward(
         &self,
         experts: &[&Features<E, Cpu>],
-        labels: &[u8],
+        labels: &Arc<[u8]>,
         out: &mut Features<E, Cpu>,
-    ) -> Result<E, CpuError> {
+    ) -> Result<Tensor<Rank0, E, Cpu>, CpuError> {
         let (_, examples) = *out.shape();
         let experts: Vec<&[E]> = experts.iter().map(|logits| device::read(*logits)).collect();
         let out = device::write(out);
         E::dispatch(LogProbabilities { experts: &experts, examples, out });
         let total: f64 =
             labels.iter().enumerate().map(|(n, &y)| -out[y as usize * examples + n].to_f64()).sum();
-        Ok(E::of(total / examples as f64))
+        self.try_tensor(E::of(total / examples as f64))
     }
 
     fn product_backward(
         &self,
         log_probabilities: &Features<E, Cpu>,
-        labels: &[u8],
+        labels: &Arc<[u8]>,
         loss_gradient: &Storage1<Cpu, E>,
         gradients: &mut [Storage1<Cpu, E>],
     ) -> Result<(), CpuError> {

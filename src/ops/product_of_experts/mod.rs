@@ -13,6 +13,8 @@ use super::{Features, OpError};
 use crate::device::{self, Storage1};
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub mod evaluate;
 #[cfg(test)]
 mod tests;
@@ -21,22 +23,62 @@ const OP: &str = "product of experts";
 
 /// The product of experts on a device. Logits and log-probabilities are classes x examples.
 pub trait ProductOfExperts<E: Real>: Storage<E> {
-    /// Writes the normalised log-probabilities, and returns the mean cross-entropy.
+    /// Labels where the kernels can read them.
+    type Labels: Clone + 'static;
+
+    /// Takes labels to the device.
+    ///
+    /// # Errors
+    /// If the device has no room.
+    fn labels(&self, labels: &[u8]) -> Result<Self::Labels, Self::Err>;
+
+    /// Writes the normalised log-probabilities, and returns the mean cross-entropy. Every label is below the number of classes.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn product_forward(
         &self,
         experts: &[&Features<E, Self>],
-        labels: &[u8],
+        labels: &Self::Labels,
         log_probabilities: &mut Features<E, Self>,
-    ) -> Result<E, Self::Err>;
+    ) -> Result<Tensor<Rank0, E, Self>, Self::Err>;
 
     /// Adds the gradient of the logits to every expert's gradient.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn product_backward(
         &self,
         log_probabilities: &Features<E, Self>,
-        labels: &[u8],
+        labels: &Self::Labels,
         loss_gradient: &Storage1<Self, E>,
         gradients: &mut [Storage1<Self, E>],
     ) -> Result<(), Self::Err>;
+}
+
+/// The labels of a batch on a device.
+pub struct Labels<E: Real, D: ProductOfExperts<E>> {
+    labels: D::Labels,
+    count: usize,
+    /// All are below this.
+    below: usize,
+}
+
+impl<E: Real, D: ProductOfExperts<E>> Labels<E, D> {
+    /// Takes labels to a device.
+    ///
+    /// # Errors
+    /// If the device has no room.
+    pub fn new(device: &D, labels: &[u8]) -> Result<Self, OpError> {
+        let below = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
+        let count = labels.len();
+        Ok(Labels { labels: device.labels(labels).map_err(OpError::device(OP))?, count, below })
+    }
+
+    /// Labels that are on the device already: `count` of them, all below `below`.
+    pub fn held(labels: D::Labels, count: usize, below: usize) -> Self {
+        Labels { labels, count, below }
+    }
 }
 
 /// What the product of experts gives.
@@ -60,6 +102,25 @@ where
     D: Device<E> + ProductOfExperts<E>,
     T: Tape<E, D>,
 {
+    let Some(device) = experts.first().map(|expert| expert.device().clone()) else {
+        return Err(OpError::shape(OP, "at least one expert", "none"));
+    };
+    product_of_labelled(experts, &Labels::new(&device, labels)?)
+}
+
+/// [`product_of_experts`] with labels that are on the device.
+///
+/// # Errors
+/// As there.
+pub fn product_of_labelled<E, D, T>(
+    experts: Vec<Features<E, D, T>>,
+    labels: &Labels<E, D>,
+) -> Result<Product<E, D, T>, OpError>
+where
+    E: Real,
+    D: Device<E> + ProductOfExperts<E>,
+    T: Tape<E, D>,
+{
     let mut tape = T::default();
     let mut logits = Vec::with_capacity(experts.len());
     for expert in experts {
@@ -71,13 +132,12 @@ where
     let device = logits[0].device().clone();
     let mut log_probabilities = device.try_zeros_like(logits[0].shape()).map_err(OpError::device(OP))?;
     let loss = device
-        .product_forward(&logits.iter().collect::<Vec<_>>(), labels, &mut log_probabilities)
+        .product_forward(&logits.iter().collect::<Vec<_>>(), &labels.labels, &mut log_probabilities)
         .map_err(OpError::device(OP))?;
-    let loss = device.try_tensor(loss).map_err(OpError::device(OP))?;
 
     if T::OWNS_TAPE {
         let inputs: Vec<_> = logits.iter().map(Tensor::ghost).collect();
-        let (output, saved, labels) = (loss.ghost(), log_probabilities.clone(), labels.to_vec());
+        let (output, saved, labels) = (loss.ghost(), log_probabilities.clone(), labels.labels.clone());
         tape.add_backward_op(move |gradients| {
             let loss_gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&output)?)?;
             let mut inner = Vec::with_capacity(inputs.len());
@@ -95,7 +155,10 @@ where
 }
 
 /// Whether the experts agree in shape and every example has a label below the number of classes.
-fn check<E: Real, D: Device<E>>(logits: &[Features<E, D>], labels: &[u8]) -> Result<(), OpError> {
+fn check<E: Real, D: Device<E> + ProductOfExperts<E>>(
+    logits: &[Features<E, D>],
+    labels: &Labels<E, D>,
+) -> Result<(), OpError> {
     let Some(&(classes, examples)) = logits.first().map(Tensor::shape) else {
         return Err(OpError::shape(OP, "at least one expert", "none"));
     };
@@ -103,12 +166,12 @@ fn check<E: Real, D: Device<E>>(logits: &[Features<E, D>], labels: &[u8]) -> Res
         let (expected, found) = (format!("logits {classes} x {examples}"), format!("{:?}", other.shape()));
         return Err(OpError::shape(OP, expected, found));
     }
-    if labels.len() != examples || examples == 0 {
+    if labels.count != examples || examples == 0 {
         let expected = format!("a label for each of {examples} (at least one) examples");
-        return Err(OpError::shape(OP, expected, labels.len().to_string()));
+        return Err(OpError::shape(OP, expected, labels.count.to_string()));
     }
-    if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
-        return Err(OpError::shape(OP, format!("labels below {classes}"), label.to_string()));
+    if labels.below > classes {
+        return Err(OpError::shape(OP, format!("labels below {classes}"), (labels.below - 1).to_string()));
     }
     Ok(())
 }

@@ -1,0 +1,1 @@
+// libcublasLt: cudarc links it and uses nothing of it.

@@ -1,0 +1,260 @@
+//! Feeding a GPU: the dataset lives there, batches are gathered there by row number, and a step is recorded once and sent
+//! again.
+//!
+//! Invariant: nothing crosses the bus in a step; the order of an epoch goes up once, what the steps met comes back once per
+//! [`TOLD_EVERY`] steps. Samples are uploaded once per process, whatever the number of runs that read them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dfdx::prelude::Cuda;
+
+use super::{Feed, StepFailed};
+use crate::data::{Dataset, Loaded, Split};
+use crate::device::cuda::{Address, Buffer, GpuError, Recorded, Recording, address, record, wait};
+use crate::experiment::learner::{LearnError, Learner, checked};
+use crate::models::{Input, Inputs, ModelError};
+use crate::ops::OpError;
+use crate::ops::gather::{Pick, gather};
+use crate::ops::optimizer::Met;
+use crate::ops::product_of_experts::Labels;
+use crate::protocol::Modality;
+
+/// Steps that are sent before the host looks at what they met.
+const TOLD_EVERY: usize = 256;
+
+/// One modality of a split on the GPU.
+struct Samples {
+    /// Sample after sample.
+    values: Buffer<f32>,
+    /// The sample of each row, where rows share samples.
+    index: Option<Buffer<u32>>,
+}
+
+/// The samples of datasets that several runs read.
+static SHARED: Mutex<BTreeMap<(Loaded, Split, Modality), Arc<Samples>>> = Mutex::new(BTreeMap::new());
+
+impl Samples {
+    /// Those of a split: kept for all runs where the dataset has a name.
+    fn of(data: &dyn Dataset, split: Split, modality: Modality) -> Result<Arc<Self>, GpuError> {
+        let Some(loaded) = data.loaded() else { return Samples::upload(data, split, modality).map(Arc::new) };
+        // Held while uploading, so that two runs do not upload the same samples.
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(samples) = shared.get(&(loaded, split, modality)) {
+            return Ok(Arc::clone(samples));
+        }
+        let samples = Arc::new(Samples::upload(data, split, modality)?);
+        // Other threads have other streams.
+        wait()?;
+        shared.insert((loaded, split, modality), Arc::clone(&samples));
+        Ok(samples)
+    }
+
+    fn upload(data: &dyn Dataset, split: Split, modality: Modality) -> Result<Self, GpuError> {
+        /// Bytes that are sent at a time.
+        const PIECE: usize = 16 << 20;
+        let features: usize = data.dims(modality).iter().product();
+        // Samples in the order in which rows first have them.
+        let (mut numbers, mut first_rows) = (BTreeMap::new(), Vec::new());
+        let index: Vec<u32> = (0..data.len(split) as u32)
+            .map(|row| {
+                *numbers.entry(data.sample(split, modality, row)).or_insert_with(|| {
+                    first_rows.push(row);
+                    first_rows.len() as u32 - 1
+                })
+            })
+            .collect();
+        let mut values = Buffer::<f32>::room(first_rows.len() * features)?;
+        let mut piece = Vec::new();
+        let mut sent = 0;
+        for (done, &row) in first_rows.iter().enumerate() {
+            let from = piece.len();
+            piece.resize(from + features, 0.0);
+            // One row, so features stand side by side.
+            data.gather(split, modality, &[row], &mut piece[from..]);
+            if 4 * piece.len() >= PIECE || done + 1 == first_rows.len() {
+                values.write(sent, &piece)?;
+                sent += piece.len();
+                piece.clear();
+            }
+        }
+        let shared = first_rows.len() < index.len();
+        Ok(Samples { values, index: shared.then(|| Buffer::of(&index)).transpose()? })
+    }
+}
+
+/// A batch on the GPU, at the same addresses for as long as batches have this size.
+struct Batch {
+    inputs: Inputs<f32, Cuda>,
+    labels: Arc<Buffer<u8>>,
+}
+
+/// What a GPU needs of a dataset between batches.
+pub struct Held<'a> {
+    device: Cuda,
+    data: &'a dyn Dataset,
+    modalities: Vec<Modality>,
+    train: Vec<Arc<Samples>>,
+    labels: Buffer<u8>,
+    /// Numbers of the training rows in the order of an epoch.
+    order: Buffer<u32>,
+    batches: BTreeMap<usize, Batch>,
+    /// Steps by batch size.
+    recorded: BTreeMap<usize, Recorded>,
+    /// Where the parameters were when steps were recorded.
+    parameters: Vec<Address>,
+}
+
+fn failed(error: &GpuError) -> ModelError {
+    ModelError::Op(OpError::Device { op: "batch", reason: error.to_string() })
+}
+
+/// Where a batch's tensor is.
+fn place(input: &Input<f32, Cuda>) -> Address {
+    match input {
+        Input::Maps(maps) => address(maps),
+        Input::Vectors(vectors) => address(vectors),
+        Input::Series(series) => address(series),
+    }
+}
+
+impl Held<'_> {
+    /// Makes the tensors of batches of this size, if they are not there yet.
+    fn make_room(&mut self, size: usize) -> Result<(), ModelError> {
+        if self.batches.contains_key(&size) {
+            return Ok(());
+        }
+        let mut inputs = Inputs([None, None]);
+        for &modality in &self.modalities {
+            let zeros = Input::zeros(&self.device, modality, self.data.dims(modality), size)?;
+            inputs.0[modality as usize] = Some(zeros);
+        }
+        let labels = Arc::new(Buffer::zeros(size).map_err(|error| failed(&error))?);
+        self.batches.insert(size, Batch { inputs, labels });
+        Ok(())
+    }
+
+    /// Gathers a batch of a split.
+    fn fill(
+        &self,
+        batch: &Batch,
+        pick: Pick<'_>,
+        samples: &[Arc<Samples>],
+        labelled: bool,
+    ) -> Result<(), ModelError> {
+        let mut labels = labelled.then_some((&self.labels, &*batch.labels));
+        for (&modality, samples) in self.modalities.iter().zip(samples) {
+            let Some(input) = &batch.inputs.0[modality as usize] else { continue };
+            let features: usize = self.data.dims(modality).iter().product();
+            let (values, index) = (&samples.values, samples.index.as_ref());
+            gather(pick, features, values, index, place(input), labels.take()).map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Sends one training step: recorded the first time, again from then on.
+    fn send(
+        &mut self,
+        learner: &mut Learner<f32, Cuda>,
+        size: usize,
+        stride: usize,
+    ) -> Result<(), LearnError> {
+        if let Some(recorded) = self.recorded.get(&size) {
+            return recorded.again().map_err(|error| failed(&error).into());
+        }
+        self.make_room(size)?;
+        let step = learner.optimizer().log().steps_done();
+        let pick = Pick { order: &self.order, first: 0, step: Some(step), stride, batch: size };
+        let batch = &self.batches[&size];
+        let classes = self.data.classes();
+        let ((), recording) = record(|| {
+            self.fill(batch, pick, &self.train, true)?;
+            learner.send(&batch.inputs, &Labels::held(Arc::clone(&batch.labels), size, classes))
+        })?;
+        if let Recording::Done(recorded) = recording {
+            self.recorded.insert(size, recorded);
+        }
+        Ok(())
+    }
+}
+
+/// Where everything that a step changes stands.
+fn addresses(learner: &mut Learner<f32, Cuda>) -> Vec<Address> {
+    let slots = learner.experts.slots();
+    let parameters = slots.parameters.iter().map(|(_, parameter)| address(&parameter.value));
+    parameters.chain(slots.buffers.iter().map(|(_, buffer)| address(&**buffer))).collect()
+}
+
+impl Feed for Cuda {
+    type Held<'a> = Held<'a>;
+    const EVALUATION_BATCH: usize = 1000;
+
+    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Held<'a>, ModelError> {
+        let gpu = |error: GpuError| failed(&error);
+        let train = modalities.iter().map(|&modality| Samples::of(data, Split::Train, modality));
+        Ok(Held {
+            device: self.clone(),
+            data,
+            modalities: modalities.to_vec(),
+            train: train.collect::<Result<_, _>>().map_err(gpu)?,
+            labels: Buffer::of(data.labels(Split::Train)).map_err(gpu)?,
+            order: Buffer::zeros(data.len(Split::Train)).map_err(gpu)?,
+            batches: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+            parameters: Vec::new(),
+        })
+    }
+
+    fn train(
+        held: &mut Held<'_>,
+        learner: &mut Learner<f32, Cuda>,
+        order: &[u32],
+        batch_size: usize,
+        told: &mut dyn FnMut(Met, usize),
+    ) -> Result<(), StepFailed> {
+        let at = |step: usize| move |source: LearnError| StepFailed { step, source };
+        let gpu = |error: GpuError| LearnError::from(failed(&error));
+        let parameters = addresses(learner);
+        if parameters != held.parameters {
+            held.recorded.clear();
+            held.parameters = parameters;
+        }
+        held.order.write(0, order).map_err(gpu).map_err(at(1))?;
+        learner.optimizer().log().restart().map_err(gpu).map_err(at(1))?;
+        let steps = order.len().div_ceil(batch_size);
+        let size_of = |step: usize| batch_size.min(order.len() - step * batch_size);
+        let mut heard = 0;
+        for step in 0..steps {
+            held.send(learner, size_of(step), batch_size).map_err(at(step + 1))?;
+            if (step + 1) % TOLD_EVERY == 0 || step + 1 == steps {
+                for met in learner.met().map_err(at(heard + 1))? {
+                    heard += 1;
+                    told(checked(met).map_err(at(heard))?, size_of(heard - 1));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(
+        held: &mut Held<'_>,
+        split: Split,
+        batch_size: usize,
+        work: &mut dyn FnMut(&Inputs<f32, Cuda>) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
+        let gpu = |error: GpuError| failed(&error);
+        let examples = held.data.len(split);
+        let order = Buffer::of(&(0..examples as u32).collect::<Vec<_>>()).map_err(gpu)?;
+        let samples = held.modalities.iter().map(|&modality| Samples::of(held.data, split, modality));
+        let samples: Vec<_> = samples.collect::<Result<_, _>>().map_err(gpu)?;
+        for first in (0..examples).step_by(batch_size) {
+            let size = batch_size.min(examples - first);
+            held.make_room(size)?;
+            let batch = &held.batches[&size];
+            let pick = Pick { order: &order, first, step: None, stride: 0, batch: size };
+            held.fill(batch, pick, &samples, false)?;
+            work(&batch.inputs)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! How a device gets its batches, in training and in evaluation.
+//!
+//! Invariant: the order of epoch e depends on the seed and e alone; the last partial batch is kept; a step that fails is the
+//! last one whose effects anybody sees.
+
+mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+
+use crate::data::{Dataset, Split};
+use crate::experiment::learner::{LearnError, Learner};
+use crate::models::{Inputs, ModelError};
+use crate::ops::Backend;
+use crate::ops::optimizer::Met;
+use crate::protocol::Modality;
+use crate::random::Seeds;
+
+/// The rows of an epoch, shuffled by the seed tree's node `shuffle/<epoch>`; epochs count from 1.
+pub fn shuffled(seeds: &Seeds, epoch: usize, examples: usize) -> Vec<u32> {
+    seeds.child("shuffle").child(epoch).stream().permutation(examples)
+}
+
+/// A step that was not taken.
+pub struct StepFailed {
+    /// Counted from 1.
+    pub step: usize,
+    /// Why.
+    pub source: LearnError,
+}
+
+/// A device that networks are trained on.
+pub trait Feed: Backend<f32> {
+    /// What it needs of a dataset between batches.
+    type Held<'a>;
+
+    /// Examples evaluated at a time where that is ours to choose.
+    const EVALUATION_BATCH: usize;
+
+    /// Prepares to be fed with some modalities of a dataset.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Self::Held<'a>, ModelError>;
+
+    /// Learns from the training rows in `order`, batch by batch. `told` hears of every step, in order, with its number of
+    /// examples: on a GPU somewhat after it was taken.
+    ///
+    /// # Errors
+    /// The first step that failed.
+    fn train(
+        held: &mut Self::Held<'_>,
+        learner: &mut Learner<f32, Self>,
+        order: &[u32],
+        batch_size: usize,
+        told: &mut dyn FnMut(Met, usize),
+    ) -> Result<(), StepFailed>;
+
+    /// Hands out the rows of a split in order, batch by batch.
+    ///
+    /// # Errors
+    /// When the device fails, and what `work` gives.
+    fn evaluate(
+        held: &mut Self::Held<'_>,
+        split: Split,
+        batch_size: usize,
+        work: &mut dyn FnMut(&Inputs<f32, Self>) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError>;
+}

@@ -1,0 +1,122 @@
+//! Opening a GPU with all our kernels.
+//!
+//! Invariant: the kernels of all ops are compiled as one program, in this order; a struct that a kernel takes is declared in
+//! its source and in Rust with the same fields, which a test compares.
+
+use dfdx::prelude::{Cuda, CudaError};
+
+use crate::device::cuda::{self, GpuError, Source, to_dfdx};
+
+/// All sources.
+pub static SOURCES: &[Source] = &[
+    ("ops/kernel/prelude.cuh", include_str!("kernel/prelude.cuh")),
+    ("ops/kernel/project.cu", include_str!("kernel/project.cu")),
+    ("ops/kernel/correlate.cu", include_str!("kernel/correlate.cu")),
+    ("ops/concat/concat.cu", include_str!("concat/concat.cu")),
+    ("ops/norm_relu_pool/norm_relu_pool.cu", include_str!("norm_relu_pool/norm_relu_pool.cu")),
+    ("ops/gru/gru.cu", include_str!("gru/gru.cu")),
+    ("ops/lrtf/lrtf.cu", include_str!("lrtf/lrtf.cu")),
+    ("ops/product_of_experts/product_of_experts.cu", include_str!("product_of_experts/product_of_experts.cu")),
+    ("ops/optimizer/optimizer.cu", include_str!("optimizer/optimizer.cu")),
+    ("ops/gather/gather.cu", include_str!("gather/gather.cu")),
+];
+
+/// Opens a GPU for the calling thread.
+///
+/// # Errors
+/// Whatever is missing, with its remedy.
+pub fn open(index: usize) -> Result<Cuda, GpuError> {
+    cuda::open(index, SOURCES)
+}
+
+/// The result of a launch as dfdx's.
+pub(crate) fn launched(result: Result<(), GpuError>) -> Result<(), CudaError> {
+    result.map_err(|error| to_dfdx(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SOURCES;
+    use crate::device::cuda::{Arguments, names};
+    use crate::ops::{concat, gather, gru, kernel, lrtf, norm_relu_pool, optimizer, product_of_experts};
+
+    #[test]
+    fn every_kernel_is_declared_once_and_no_float_is_added_atomically() {
+        let mut found: Vec<&str> = names(SOURCES).collect();
+        let count = found.len();
+        assert!(count > 20, "{found:?}");
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), count);
+        for (name, text) in SOURCES {
+            for line in text.lines().filter(|line| line.contains("atomic")) {
+                assert!(
+                    line.trim_start().starts_with("//") || line.contains("atomicInc(ticket"),
+                    "{name}: {line}: only the tickets of blocks may be counted atomically"
+                );
+            }
+        }
+    }
+
+    /// Name, offset and size of each field of a struct in the sources.
+    fn declared(name: &str) -> Vec<(String, usize, usize)> {
+        let all: String = SOURCES.iter().map(|(_, text)| *text).collect();
+        let begin = all.find(&format!("\nstruct {name} {{")).unwrap_or_else(|| panic!("no struct {name}"));
+        let body = &all[begin..][..all[begin..].find("};").unwrap()];
+        let body = body.split_once('{').unwrap().1;
+        let lines: String = body.lines().map(|line| line.split("//").next().unwrap()).collect();
+        let (mut fields, mut offset) = (Vec::new(), 0);
+        for declaration in lines.split(';').map(str::trim).filter(|text| !text.is_empty()) {
+            let (base, names) = match declaration.rsplit_once('*') {
+                Some((_, names)) => (8, names.to_owned()),
+                None => {
+                    let (kind, names) = declaration.split_once(' ').unwrap();
+                    let size = match kind {
+                        "u32" | "int" | "float" => 4,
+                        "double" => 8,
+                        other => panic!("{name}: {other}"),
+                    };
+                    (size, names.to_owned())
+                }
+            };
+            for field in names.split(',').map(str::trim) {
+                let (field, count) = match field.split_once('[') {
+                    Some((field, "MOST_EXPERTS]")) => (field, 8),
+                    Some((_, other)) => panic!("{name}: [{other}"),
+                    None => (field, 1),
+                };
+                offset = usize::next_multiple_of(offset, base);
+                fields.push((field.to_owned(), offset, base * count));
+                offset += base * count;
+            }
+        }
+        fields
+    }
+
+    fn same<A: Arguments>() {
+        let here: Vec<_> = A::LAYOUT.iter().map(|&(name, offset, size)| (name.to_owned(), offset, size)).collect();
+        assert_eq!(declared(A::NAME), here, "{}", A::NAME);
+    }
+
+    #[test]
+    fn kernels_and_host_agree_about_every_field() {
+        same::<kernel::cuda::Project>();
+        same::<kernel::cuda::Correlate>();
+        same::<concat::cuda::Concat>();
+        same::<concat::cuda::AddTo>();
+        same::<norm_relu_pool::cuda::NormStatistics>();
+        same::<norm_relu_pool::cuda::NormPool>();
+        same::<norm_relu_pool::cuda::NormBackward>();
+        same::<gru::cuda::GruForward>();
+        same::<gru::cuda::GruBackward>();
+        same::<gru::cuda::GruWeights>();
+        same::<lrtf::cuda::Fuse>();
+        same::<lrtf::cuda::FuseBackward>();
+        same::<product_of_experts::cuda::Product>();
+        same::<product_of_experts::cuda::ProductBackward>();
+        same::<optimizer::cuda::Slot>();
+        same::<optimizer::cuda::State>();
+        same::<optimizer::cuda::UpdateAll>();
+        same::<gather::cuda::Gather>();
+    }
+}

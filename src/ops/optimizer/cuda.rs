@@ -1,0 +1,166 @@
+//! The optimiser on a GPU: two launches for all parameters, and a log that the host reads when it likes.
+//!
+//! Invariant: the host is never waited for within a step. Once a loss or a norm was not finite no later step changes anything.
+#![allow(unsafe_code)]
+
+use cudarc::driver::DevicePtr;
+use dfdx::prelude::*;
+
+use super::{Met, Rule, Settings, Update};
+use crate::device::cuda::{Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx};
+use crate::ops::cuda::launched;
+
+/// Elements of a block, as in the kernels.
+const ELEMENTS_OF_BLOCK: usize = 2048;
+/// Steps that the log holds.
+const CAPACITY: usize = 8192;
+
+arguments! {
+    /// See `optimizer.cu`.
+    struct Slot {
+        value: Address,
+        square: Address,
+        gradient: Address,
+        length: u32,
+        first_block: u32,
+    }
+
+    /// See `optimizer.cu`.
+    struct State {
+        step: u32,
+        failed: u32,
+        clip: f32,
+        capacity: u32,
+    }
+
+    /// See `optimizer.cu`.
+    struct UpdateAll {
+        slots: Address,
+        loss: Address,
+        state: Address,
+        log: Address,
+        partial: Address,
+        ticket: Address,
+        clip_norm: f64,
+        count: u32,
+        learning_rate: f32,
+        weight_decay: f32,
+        rmsprop: u32,
+    }
+}
+
+/// What steps met, on the device.
+pub struct Log {
+    /// A [`State`]: step, whether one failed, the clipping factor, the capacity.
+    state: Buffer<u32>,
+    /// Loss and norm, in a ring.
+    entries: Buffer<[f32; 2]>,
+    /// Steps that were told to the host.
+    told: u32,
+}
+
+impl Log {
+    /// Where the number of steps since [`Log::restart`] stands.
+    pub fn steps_done(&self) -> Address {
+        self.state.address()
+    }
+
+    /// Counts steps from zero again; every step so far must have been told.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn restart(&mut self) -> Result<(), GpuError> {
+        self.told = 0;
+        self.state.write(0, &[0, 0, 0, CAPACITY as u32])
+    }
+
+    /// Steps that may be taken before the log must be read.
+    pub fn room() -> usize {
+        CAPACITY
+    }
+
+    fn read(&mut self) -> Result<Vec<Met>, GpuError> {
+        let step = self.state.read(0, 1)?[0];
+        let count = step.wrapping_sub(self.told) as usize;
+        if count > CAPACITY {
+            return Err(GpuError::Other(format!("{count} steps were taken while the log holds {CAPACITY}")));
+        }
+        let first = self.told as usize % CAPACITY;
+        let straight = count.min(CAPACITY - first);
+        let mut entries = self.entries.read(first, straight)?;
+        entries.extend(self.entries.read(0, count - straight)?);
+        self.told = step;
+        let met = |[loss, norm]: [f32; 2]| Met { loss: f64::from(loss), norm: f64::from(norm) };
+        Ok(entries.into_iter().map(met).collect())
+    }
+}
+
+impl Update<f32> for Cuda {
+    type Log = Log;
+
+    fn log(&self) -> Result<Log, CudaError> {
+        let new = || {
+            let state = Buffer::of(&[0, 0, 0, CAPACITY as u32])?;
+            Ok::<_, GpuError>(Log { state, entries: Buffer::zeros(CAPACITY)?, told: 0 })
+        };
+        new().map_err(|error| to_dfdx(&error))
+    }
+
+    fn update(
+        &self,
+        settings: &Settings,
+        slots: &mut [super::Slot<'_, f32, Cuda>],
+        loss: &Tensor<Rank0, f32, Cuda>,
+        log: &mut Log,
+    ) -> Result<(), CudaError> {
+        let (mut table, mut blocks) = (Vec::with_capacity(4 * slots.len()), 0);
+        for slot in &*slots {
+            let length = slot.value.shape().0;
+            let square = slot.square.as_ref().map_or(0, |square| address(&**square));
+            // As `Slot`: the length in the lower half of the last word, the first block in the upper one.
+            let last = length as u64 | (blocks as u64) << 32;
+            table.extend([address(&*slot.value), square, *slot.gradient.device_ptr(), last]);
+            blocks += length.div_ceil(ELEMENTS_OF_BLOCK);
+        }
+        if blocks == 0 {
+            return Ok(());
+        }
+        let gpu = |error: GpuError| to_dfdx(&error);
+        let table = Buffer::of(&table).map_err(gpu)?;
+        let (partial, ticket) =
+            (Buffer::<f64>::room(blocks).map_err(gpu)?, Buffer::<u32>::zeros(1).map_err(gpu)?);
+        let arguments = UpdateAll {
+            slots: table.address(),
+            loss: address(loss),
+            state: log.state.address(),
+            log: log.entries.address(),
+            partial: partial.address(),
+            ticket: ticket.address(),
+            clip_norm: settings.clip_norm,
+            count: slots.len() as u32,
+            learning_rate: settings.learning_rate as f32,
+            weight_decay: settings.weight_decay as f32,
+            rmsprop: u32::from(settings.rule == Rule::Rmsprop),
+        };
+        let grid = Grid { blocks: [blocks as u32, 1, 1], threads: [256, 1, 1], shared: 0 };
+        launched(launch("optimizer_norm", grid, arguments))?;
+        launched(launch("optimizer_update", grid, arguments))
+    }
+
+    fn met(&self, log: &mut Log) -> Result<Vec<Met>, CudaError> {
+        log.read().map_err(|error| to_dfdx(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cuda::Arguments;
+
+    #[test]
+    fn the_table_has_the_layout_of_a_slot() {
+        let offsets: Vec<_> = Slot::LAYOUT.iter().map(|&(_, offset, _)| offset).collect();
+        assert_eq!((offsets, size_of::<Slot>()), (vec![0, 8, 16, 24, 28], 32));
+        assert_eq!(size_of::<State>(), 16);
+    }
+}

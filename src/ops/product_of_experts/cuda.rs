@@ -1,0 +1,105 @@
+//! The product of experts on a GPU: a launch forward and one backward.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+use cudarc::driver::{DevicePtr, DevicePtrMut};
+use dfdx::prelude::*;
+
+use super::ProductOfExperts;
+use crate::device::Storage1;
+use crate::device::cuda::{Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx, uninitialised};
+use crate::ops::Features;
+use crate::ops::cuda::launched;
+
+/// Experts of one product, at most: as in the kernels.
+const MOST: usize = 8;
+
+arguments! {
+    /// See `product_of_experts.cu`.
+    struct Product {
+        experts: [Address; MOST],
+        labels: Address,
+        out: Address,
+        loss: Address,
+        count: u32,
+        classes: u32,
+        examples: u32,
+        padding: u32,
+    }
+
+    /// See `product_of_experts.cu`.
+    struct ProductBackward {
+        gradients: [Address; MOST],
+        log_probabilities: Address,
+        labels: Address,
+        loss_gradient: Address,
+        count: u32,
+        classes: u32,
+        examples: u32,
+        padding: u32,
+    }
+}
+
+/// As many addresses as a kernel takes.
+fn all(addresses: impl ExactSizeIterator<Item = Address>) -> Result<[Address; MOST], CudaError> {
+    if addresses.len() > MOST {
+        let found = format!("a product of {} experts, but the CUDA kernels take at most {MOST}", addresses.len());
+        return Err(to_dfdx(&GpuError::Other(found)));
+    }
+    let mut all = [0; MOST];
+    all.iter_mut().zip(addresses).for_each(|(to, from)| *to = from);
+    Ok(all)
+}
+
+impl ProductOfExperts<f32> for Cuda {
+    type Labels = Arc<Buffer<u8>>;
+
+    fn labels(&self, labels: &[u8]) -> Result<Arc<Buffer<u8>>, CudaError> {
+        Ok(Arc::new(Buffer::of(labels).map_err(|error| to_dfdx(&error))?))
+    }
+
+    fn product_forward(
+        &self,
+        experts: &[&Features<f32, Cuda>],
+        labels: &Arc<Buffer<u8>>,
+        out: &mut Features<f32, Cuda>,
+    ) -> Result<Tensor<Rank0, f32, Cuda>, CudaError> {
+        let &(classes, examples) = out.shape();
+        let loss = uninitialised(|| self.try_zeros_like(&Rank0::default()))?;
+        let arguments = Product {
+            experts: all(experts.iter().map(|expert| address(*expert)))?,
+            labels: labels.address(),
+            out: address(&*out),
+            loss: address(&loss),
+            count: experts.len() as u32,
+            classes: classes as u32,
+            examples: examples as u32,
+            padding: 0,
+        };
+        // One block, whatever the batch: its loss is one sum.
+        launched(launch("product_forward", Grid::over(256), arguments))?;
+        Ok(loss)
+    }
+
+    fn product_backward(
+        &self,
+        log_probabilities: &Features<f32, Cuda>,
+        labels: &Arc<Buffer<u8>>,
+        loss_gradient: &Storage1<Cuda, f32>,
+        gradients: &mut [Storage1<Cuda, f32>],
+    ) -> Result<(), CudaError> {
+        let &(classes, examples) = log_probabilities.shape();
+        let arguments = ProductBackward {
+            gradients: all(gradients.iter_mut().map(|gradient| *gradient.device_ptr_mut()))?,
+            log_probabilities: address(log_probabilities),
+            labels: labels.address(),
+            loss_gradient: *loss_gradient.device_ptr(),
+            count: gradients.len() as u32,
+            classes: classes as u32,
+            examples: examples as u32,
+            padding: 0,
+        };
+        launched(launch("product_backward", Grid::over(classes * examples), arguments))
+    }
+}

@@ -1,0 +1,70 @@
+// The product of experts and its cross-entropy. Logits and log-probabilities are classes x examples.
+
+constexpr u32 MOST_EXPERTS = 8;
+
+struct Product {
+    const float* experts[MOST_EXPERTS];
+    const u8* labels;
+    float* out;
+    float* loss;
+    u32 count, classes, examples, padding;
+};
+
+// out = log_softmax(sum over e of log_softmax(z_e)), loss = mean of -out[label]. One block.
+KERNEL_BOUNDS(product_forward, Product, 256) {
+    double total = 0.0;
+    for (u32 n = threadIdx.x; n < a.examples; n += blockDim.x) {
+        for (u32 e = 0; e < a.count; ++e) {
+            // The largest logit is taken off first: sums of large logits then lose nothing that matters.
+            float largest = MINUS_INFINITY;
+            for (u32 k = 0; k < a.classes; ++k) {
+                const float logit = a.experts[e][k * a.examples + n];
+                largest = logit > largest ? logit : largest;
+            }
+            for (u32 k = 0; k < a.classes; ++k) {
+                const float relative = a.experts[e][k * a.examples + n] - largest;
+                a.out[k * a.examples + n] = e == 0 ? relative : a.out[k * a.examples + n] + relative;
+            }
+        }
+        float largest = MINUS_INFINITY;
+        for (u32 k = 0; k < a.classes; ++k) {
+            const float value = a.out[k * a.examples + n];
+            largest = value > largest ? value : largest;
+        }
+        float sum = 0.0f;
+        for (u32 k = 0; k < a.classes; ++k) {
+            sum += expf(a.out[k * a.examples + n] - largest);
+        }
+        const float log_sum = logf(sum);
+        for (u32 k = 0; k < a.classes; ++k) {
+            a.out[k * a.examples + n] = a.out[k * a.examples + n] - largest - log_sum;
+        }
+        total -= (double)a.out[a.labels[n] * a.examples + n];
+    }
+    const double sum = block_sum(total, 0.0).x;
+    if (threadIdx.x == 0) {
+        *a.loss = (float)(sum / (double)a.examples);
+    }
+}
+
+struct ProductBackward {
+    float* gradients[MOST_EXPERTS];
+    const float* log_probabilities;
+    const u8* labels;
+    const float* loss_gradient;
+    u32 count, classes, examples, padding;
+};
+
+// Adds (softmax(out) - onehot(label)) / examples, times the loss's gradient, to every expert's gradient.
+KERNEL(product_backward, ProductBackward) {
+    const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= a.classes * a.examples) {
+        return;
+    }
+    const float scale = (float)((double)*a.loss_gradient / (double)a.examples);
+    const float probability = expf(a.log_probabilities[i]) * scale;
+    const float gradient = a.labels[i % a.examples] == i / a.examples ? probability - scale : probability;
+    for (u32 e = 0; e < a.count; ++e) {
+        a.gradients[e][i] += gradient;
+    }
+}
