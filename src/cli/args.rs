@@ -124,6 +124,15 @@ Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusi
         #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
         format: ReportFormat,
     },
+    /// Says what this machine and build can compute on, and tests it: devices, drivers, libraries, and every op on the GPU
+    /// against the CPU.
+    #[command(after_help = "Examples:
+  i2m2 doctor
+  i2m2 doctor --device cuda:0 --stage models --model lf
+  i2m2 doctor --device cuda:0 --stage speed --json
+
+Exit codes: 0 all is well, 1 a test failed, 2 the device that was asked for is not there.")]
+    Doctor(Doctor),
     /// Builds, verifies and explains datasets.
     #[command(subcommand)]
     Data(DataCommand),
@@ -185,6 +194,40 @@ impl std::str::FromStr for DeviceChoice {
             },
         }
     }
+}
+
+/// What the doctor looks at.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Which device: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    /// Which test of the GPU.
+    #[arg(long, value_enum, default_value_t = Stage::Ops)]
+    pub stage: Stage,
+    /// Only this model of Tables 1 and 2 (for the stages models and speed).
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Training steps that are compared with the CPU's.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub steps: usize,
+    /// Seconds per model in the stage speed.
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    pub seconds: f64,
+    /// Prints JSON, a line per finding.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Tests of a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// Every op against the CPU, and the same bits twice: two seconds.
+    Ops,
+    /// Every model over many steps against the CPU, twice, and with steps recorded or not: the same bits.
+    Models,
+    /// Training steps per second, launches per step, and shares of the ceilings.
+    Speed,
 }
 
 /// How `check` prints.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use commands::{check, data, list, plan, report, reproduce, store};
+use commands::{check, data, doctor, list, plan, report, reproduce, store};
 use exit::Exit;
 use failure::Failure;
 
@@ -54,6 +54,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
             check::accept(selection, reason, *new_seeds, expected, &out)
         }
         Command::Report { selection, format } => report::run(selection, *format, &out),
+        Command::Doctor(doctor) => doctor::run(doctor),
         Command::Data(command) => data::run(command, cli.out.as_deref(), cli.quiet),
         Command::Store(command) => store::run(command, &out),
     }

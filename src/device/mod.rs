@@ -25,6 +25,25 @@ pub enum Place {
 /// dfdx's storage vector of a device: what gradients are kept in. On [`Cpu`] it dereferences to `Vec<E>`.
 pub type Storage1<D, E> = <D as Storage<E>>::Vec;
 
+/// Writing the storage of a gradient from the host: for tests and self-tests, no step needs it.
+pub trait Fill<E>: Storage<E> {
+    /// Overwrites all elements; there are as many values.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn fill(&self, storage: &mut Self::Vec, values: &[E]) -> Result<(), Self::Err>;
+}
+
+impl<E: Unit> Fill<E> for Cpu {
+    fn fill(&self, storage: &mut Self::Vec, values: &[E]) -> Result<(), CpuError> {
+        if storage.len() != values.len() {
+            return Err(CpuError::WrongNumElements);
+        }
+        storage.copy_from_slice(values);
+        Ok(())
+    }
+}
+
 /// Takes a gradient out of its place, so that it is freed as soon as the caller is done with it.
 ///
 /// # Errors

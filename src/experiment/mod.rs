@@ -12,10 +12,11 @@ mod canary;
 mod checkpoint;
 mod error;
 mod evaluate;
-mod feed;
+pub mod feed;
 mod learner;
 mod metrics;
 mod noise;
+pub mod rehearsal;
 mod selection;
 pub mod tensors;
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub static SOURCES: &[Source] = &[
     ("ops/kernel/prelude.cuh", include_str!("kernel/prelude.cuh")),
     ("ops/kernel/project.cu", include_str!("kernel/project.cu")),
     ("ops/kernel/correlate.cu", include_str!("kernel/correlate.cu")),
+    ("ops/kernel/ceiling.cu", include_str!("kernel/ceiling.cu")),
     ("ops/concat/concat.cu", include_str!("concat/concat.cu")),
     ("ops/norm_relu_pool/norm_relu_pool.cu", include_str!("norm_relu_pool/norm_relu_pool.cu")),
     ("ops/gru/gru.cu", include_str!("gru/gru.cu")),
@@ -102,6 +103,7 @@ mod tests {
     fn kernels_and_host_agree_about_every_field() {
         same::<kernel::cuda::Project>();
         same::<kernel::cuda::Correlate>();
+        same::<kernel::ceiling::Ceiling>();
         same::<concat::cuda::Concat>();
         same::<concat::cuda::AddTo>();
         same::<norm_relu_pool::cuda::NormStatistics>();

@@ -28,6 +28,7 @@ pub mod norm_relu_pool;
 pub mod optimizer;
 pub mod parallel;
 pub mod parameter;
+pub mod parity;
 pub mod product_of_experts;
 pub mod scratch;
 pub mod simd;

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod data;
+pub mod doctor;
 pub mod list;
 pub mod plan;
 pub mod report;

@@ -4,9 +4,14 @@
 
 use std::marker::PhantomData;
 
+use cudarc::driver::{DevicePtrMut, DeviceSlice};
+use dfdx::prelude::{CpuError, Cuda, CudaError};
+
 use super::error::{self, GpuError};
 use super::library::{Address, Code, OUT_OF_MEMORY};
+use super::kernels::to_dfdx;
 use super::{recorder, stream};
+use crate::device::Storage1;
 
 /// Types that may be copied to the device as they are: no padding, no references, every bit pattern is a value.
 ///
@@ -115,6 +120,15 @@ impl<T: Plain> Buffer<T> {
 impl<T: Plain> Drop for Buffer<T> {
     fn drop(&mut self) {
         recorder::free(self.address, std::ptr::null_mut());
+    }
+}
+
+impl crate::device::Fill<f32> for Cuda {
+    fn fill(&self, storage: &mut Storage1<Cuda, f32>, values: &[f32]) -> Result<(), CudaError> {
+        if storage.len() != values.len() {
+            return Err(CudaError::Cpu(CpuError::WrongNumElements));
+        }
+        write(*storage.device_ptr_mut(), values).map_err(|error| to_dfdx(&error))
     }
 }
 

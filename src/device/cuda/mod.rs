@@ -21,4 +21,5 @@ pub(crate) use kernels::arguments;
 pub use library::Address;
 pub use pointer::address;
 pub use recorder::{Recorded, Recording, StepSize, record, uninitialised};
+pub(crate) use stream::count;
 pub use stream::{Counts, counts, wait};

@@ -391,6 +391,7 @@ impl Recorded {
 
 /// What a recorded step is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(serde::Serialize)]
 pub struct StepSize {
     /// Launches of kernels.
     pub launches: usize,

@@ -32,6 +32,26 @@ pub struct Counts {
     pub copies: u64,
     /// Allocations.
     pub allocations: u64,
+    /// Multiply-adds of the products (those with what is outside of an image included).
+    pub multiply_adds: u64,
+}
+
+impl Counts {
+    /// What was sent since an earlier count.
+    #[must_use]
+    pub fn since(self, before: Counts) -> Counts {
+        Counts {
+            launches: self.launches - before.launches,
+            foreign: self.foreign - before.foreign,
+            graphs: self.graphs - before.graphs,
+            fills: self.fills - before.fills,
+            uploads: self.uploads - before.uploads,
+            downloads: self.downloads - before.downloads,
+            copies: self.copies - before.copies,
+            allocations: self.allocations - before.allocations,
+            multiply_adds: self.multiply_adds - before.multiply_adds,
+        }
+    }
 }
 
 /// A stream, handed from thread to thread.
@@ -60,11 +80,12 @@ thread_local! {
     static STREAM: Own = const { Own(Cell::new(std::ptr::null_mut())) };
     static COUNTS: RefCell<Counts> = const { RefCell::new(Counts {
         launches: 0, foreign: 0, graphs: 0, fills: 0, uploads: 0, downloads: 0, copies: 0, allocations: 0,
+        multiply_adds: 0,
     }) };
 }
 
 /// Adds to the thread's counts.
-pub(super) fn count(add: impl FnOnce(&mut Counts)) {
+pub(crate) fn count(add: impl FnOnce(&mut Counts)) {
     // A thread that is ending counts no more.
     let _ = COUNTS.try_with(|counts| add(&mut counts.borrow_mut()));
 }

@@ -11,7 +11,9 @@ use dfdx::prelude::Cuda;
 
 use super::{Feed, StepFailed};
 use crate::data::{Dataset, Loaded, Split};
-use crate::device::cuda::{Address, Buffer, GpuError, Recorded, Recording, address, record, wait};
+use crate::device::cuda::{
+    Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record, wait,
+};
 use crate::experiment::learner::{LearnError, Learner, checked};
 use crate::models::{Input, Inputs, ModelError};
 use crate::ops::OpError;
@@ -103,6 +105,10 @@ pub struct Held<'a> {
     recorded: BTreeMap<usize, Recorded>,
     /// Where the parameters were when steps were recorded.
     parameters: Vec<Address>,
+    /// Why a step could not be recorded.
+    refused: Option<String>,
+    /// Work of one step, of each size.
+    work: BTreeMap<usize, Counts>,
 }
 
 fn failed(error: &GpuError) -> ModelError {
@@ -167,14 +173,37 @@ impl Held<'_> {
         let pick = Pick { order: &self.order, first: 0, step: Some(step), stride, batch: size };
         let batch = &self.batches[&size];
         let classes = self.data.classes();
-        let ((), recording) = record(|| {
+        let before = counts();
+        let mut step = || {
             self.fill(batch, pick, &self.train, true)?;
             learner.send(&batch.inputs, &Labels::held(Arc::clone(&batch.labels), size, classes))
-        })?;
-        if let Recording::Done(recorded) = recording {
-            self.recorded.insert(size, recorded);
+        };
+        // Once refused, always refused.
+        if self.refused.is_some() {
+            step()?;
+        } else {
+            match record(step)? {
+                ((), Recording::Done(recorded)) => drop(self.recorded.insert(size, recorded)),
+                ((), Recording::Refused(why)) => self.refused = Some(why),
+            }
         }
+        self.work.insert(size, counts().since(before));
         Ok(())
+    }
+
+    /// What one step of this size is made of, if one was recorded.
+    pub fn recorded(&self, size: usize) -> Option<StepSize> {
+        self.recorded.get(&size).map(Recorded::size)
+    }
+
+    /// Why steps are not recorded, if that was tried.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    /// What was sent for one step of this size.
+    pub fn work(&self, size: usize) -> Option<Counts> {
+        self.work.get(&size).copied()
     }
 }
 
@@ -202,7 +231,14 @@ impl Feed for Cuda {
             batches: BTreeMap::new(),
             recorded: BTreeMap::new(),
             parameters: Vec::new(),
+            refused: None,
+            work: BTreeMap::new(),
         })
+    }
+
+    fn without_recording(held: &mut Held<'_>) {
+        held.recorded.clear();
+        held.refused = Some("asked not to".to_owned());
     }
 
     fn train(
@@ -218,6 +254,10 @@ impl Feed for Cuda {
         if parameters != held.parameters {
             held.recorded.clear();
             held.parameters = parameters;
+        }
+        if order.len() > held.order.len() {
+            held.recorded.clear();
+            held.order = Buffer::zeros(order.len()).map_err(gpu).map_err(at(1))?;
         }
         held.order.write(0, order).map_err(gpu).map_err(at(1))?;
         learner.optimizer().log().restart().map_err(gpu).map_err(at(1))?;

@@ -42,6 +42,9 @@ pub trait Feed: Backend<f32> {
     /// When the device has no room.
     fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Self::Held<'a>, ModelError>;
 
+    /// Sends every step as it is from now on; for comparisons, where steps are otherwise recorded.
+    fn without_recording(_held: &mut Self::Held<'_>) {}
+
     /// Learns from the training rows in `order`, batch by batch. `told` hears of every step, in order, with its number of
     /// examples: on a GPU somewhat after it was taken.
     ///

@@ -5,7 +5,7 @@
 
 use dfdx::prelude::CudaError;
 
-use crate::device::cuda::{Address, Buffer, GpuError, Grid, arguments, launch, to_dfdx};
+use crate::device::cuda::{Address, Buffer, GpuError, Grid, arguments, count, launch, to_dfdx};
 
 /// Warps that keep a large GPU busy.
 const MANY_WARPS: usize = 2048;
@@ -128,6 +128,8 @@ impl Project {
         if columns == 0 || rows == 0 || z == 0 {
             return Ok(());
         }
+        let products = z * rows * self.channels as usize * kernel * kernel * columns;
+        count(|counts| counts.multiply_adds += products as u64);
         let launched = if matches!(kernel, 1 | 3 | 5) {
             let cut = ProjectCut::of(&self, z);
             let grid = Grid {
@@ -180,6 +182,8 @@ impl Correlate {
     fn try_launch(mut self, z: usize) -> Result<(), GpuError> {
         let kernel = self.kernel as usize;
         let rows = self.rows as usize;
+        let products = z * rows * (self.channels * self.steps * self.inner) as usize * kernel * kernel;
+        count(|counts| counts.multiply_adds += products as u64);
         if !matches!(kernel, 1 | 3 | 5) {
             let weights = rows * self.channels as usize * kernel * kernel;
             return launch(

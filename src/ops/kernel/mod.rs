@@ -6,6 +6,8 @@
 //! of [`Lanes::sum`](crate::ops::simd::Lanes::sum). So no bit depends on how a caller cuts outputs into blocks and
 //! threads.
 
+#[cfg(feature = "cuda")]
+pub mod ceiling;
 mod correlate;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;

@@ -1,0 +1,318 @@
+//! Every op on a GPU against the same op on the CPU: outputs and all gradients.
+//!
+//! Invariant: both devices get the same numbers through the same code; what is compared is all that comes out.
+
+use dfdx::prelude::*;
+use dfdx::shapes::Shape;
+
+use super::concat::concat;
+use super::conv2d::{InputGradient, conv2d};
+use super::gru::{self, gru};
+use super::linear::{Activation, linear_per_step};
+use super::lrtf::{self, low_rank_fusion};
+use super::norm_relu_pool::{Running, Statistics, norm_relu_pool};
+use super::optimizer::{Optimizer, Rule, Settings};
+use super::product_of_experts::product_of_experts;
+use super::{Backend, OpError, Parameter};
+use crate::device::Fill;
+use crate::random::Seeds;
+
+/// What an op gave: arrays by name.
+type Given = Vec<(String, Vec<f32>)>;
+
+/// An op at certain sizes.
+#[derive(Clone, Copy, Debug)]
+pub enum Case {
+    /// Inputs, outputs, kernel, height, width, batch.
+    Conv2d([usize; 6]),
+    /// Channels, height, width, batch.
+    NormReluPool([usize; 4], Statistics),
+    /// Steps, inputs, outputs, batch.
+    Linear([usize; 4], Activation),
+    /// Steps, inputs, units, batch.
+    Gru([usize; 4]),
+    /// Features of both modalities, rank, outputs, batch.
+    LowRankFusion([usize; 5]),
+    /// Features of both inputs, batch.
+    Concat([usize; 3]),
+    /// Experts, classes, examples.
+    ProductOfExperts([usize; 3]),
+    /// The rule, on several parameters.
+    Update(Rule),
+}
+
+/// Sizes of the paper's networks, and odd ones that take every path through the kernels.
+pub const CASES: &[Case] = &[
+    Case::Conv2d([1, 6, 5, 28, 28, 40]),
+    Case::Conv2d([6, 12, 3, 14, 14, 40]),
+    Case::Conv2d([24, 48, 3, 3, 3, 40]),
+    Case::Conv2d([96, 192, 3, 3, 3, 40]),
+    Case::Conv2d([3, 5, 3, 5, 7, 10]),
+    Case::Conv2d([2, 7, 5, 6, 4, 3]),
+    Case::Conv2d([5, 13, 1, 3, 4, 6]),
+    Case::Conv2d([2, 3, 7, 6, 5, 4]),
+    Case::NormReluPool([6, 28, 28, 40], Statistics::Batch),
+    Case::NormReluPool([192, 3, 3, 40], Statistics::Batch),
+    Case::NormReluPool([3, 5, 7, 9], Statistics::Batch),
+    Case::NormReluPool([3, 7, 4, 10], Statistics::Running),
+    Case::Linear([1, 240, 100, 40], Activation::Relu),
+    Case::Linear([24, 30, 15, 40], Activation::Identity),
+    Case::Linear([1, 5, 10, 9], Activation::LeakyRelu { slope: 0.2 }),
+    Case::Gru([24, 12, 30, 40]),
+    Case::Gru([3, 5, 7, 9]),
+    Case::Gru([2, 9, 130, 6]),
+    Case::LowRankFusion([48, 192, 40, 120, 40]),
+    Case::LowRankFusion([3, 5, 2, 7, 9]),
+    Case::Concat([48, 192, 40]),
+    Case::Concat([3, 2, 7]),
+    Case::ProductOfExperts([1, 10, 40]),
+    Case::ProductOfExperts([3, 2, 40]),
+    Case::ProductOfExperts([2, 7, 13]),
+    Case::Update(Rule::Sgd),
+    Case::Update(Rule::Rmsprop),
+];
+
+/// How an op on the GPU compares.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Parity {
+    /// The op and its sizes.
+    pub case: String,
+    /// The largest difference of any array, relative to the array's largest value on the CPU.
+    pub largest: f64,
+    /// The array with that difference.
+    pub array: String,
+    /// Whether a second time on the GPU gave the same bits.
+    pub repeats: bool,
+}
+
+impl Parity {
+    /// Largest relative difference that counts as equal.
+    pub const LIMIT: f64 = 1e-5;
+
+    /// Whether the op may be used.
+    pub fn holds(&self) -> bool {
+        self.repeats && self.largest <= Parity::LIMIT
+    }
+}
+
+/// Compares a case on a device with the CPU, and with itself.
+///
+/// # Errors
+/// If a device fails.
+pub fn compare<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Parity, OpError> {
+    let expected = run(&Cpu::default(), case)?;
+    let found = run(device, case)?;
+    let again = run(device, case)?;
+    let mut parity = Parity { case: format!("{case:?}"), largest: 0.0, array: String::new(), repeats: true };
+    for (((name, expected), (_, found)), (_, again)) in expected.iter().zip(&found).zip(&again) {
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        parity.repeats &= bits(found) == bits(again);
+        let scale = expected.iter().fold(f64::MIN_POSITIVE, |most, &value| most.max(f64::from(value).abs()));
+        let differences = expected.iter().zip(found).map(|(&e, &f)| (f64::from(e) - f64::from(f)).abs() / scale);
+        // A NaN is as different as can be.
+        let worst = differences.fold(0.0, |most: f64, d| if d.is_nan() { f64::INFINITY } else { most.max(d) });
+        let same_length = expected.len() == found.len();
+        if worst > parity.largest || !same_length {
+            parity.largest = if same_length { worst } else { f64::INFINITY };
+            parity.array.clone_from(name);
+        }
+    }
+    Ok(parity)
+}
+
+/// Deterministic values in [-scale, scale).
+fn values(name: &str, count: usize, scale: f64) -> Vec<f32> {
+    let mut stream = Seeds::root(11).child(name).stream();
+    (0..count).map(|_| stream.uniform_in(-scale, scale) as f32).collect()
+}
+
+/// A parameter of deterministic values.
+fn parameter<D: Backend<f32>>(
+    device: &D,
+    name: &str,
+    dims: &[usize],
+    scale: f64,
+) -> Result<Parameter<f32, D>, OpError> {
+    Parameter::new(device, dims, values(name, dims.iter().product(), scale))
+}
+
+/// Goes back from an output with deterministic gradients, and gives the output and the gradients of the leaves.
+fn back<S: Shape, D: Backend<f32> + Fill<f32>>(
+    out: Tensor<S, f32, D, OwnedTape<f32, D>>,
+    leaves: &[(&str, &Tensor<(usize,), f32, D>)],
+) -> Result<Given, OpError> {
+    let failed = "parity";
+    let device = out.device().clone();
+    let mut given = vec![("output".to_owned(), out.as_vec())];
+    let coefficients = values("gradient", given[0].1.len(), 1.0);
+    let (out, mut tape) = out.split_tape();
+    // A scalar whose gradient stands for that of the output.
+    let loss = device.try_zeros_like(&Rank0::default()).map_err(OpError::device(failed))?;
+    let ghost = out.ghost();
+    tape.add_backward_op(move |gradients| device.fill(gradients.get_or_alloc_mut(&ghost)?, &coefficients));
+    let mut gradients = loss.put_tape(tape).try_backward().map_err(OpError::device(failed))?;
+    for (name, leaf) in leaves {
+        gradients.try_alloc_for(*leaf).map_err(OpError::device(failed))?;
+        given.push((format!("gradient of {name}"), gradients.get(*leaf).as_vec()));
+    }
+    Ok(given)
+}
+
+fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpError> {
+    let shaped = OpError::device::<D::Err>("parity");
+    match case {
+        Case::Conv2d([inputs, outputs, kernel, height, width, batch]) => {
+            let x = parameter(device, "x", &[inputs * height * width * batch], 1.0)?;
+            let weight = parameter(device, "weight", &[outputs, inputs, kernel, kernel], 0.3)?;
+            let maps = x.value.leaky_trace().try_reshape_like(&(inputs, height, width, batch)).map_err(shaped)?;
+            let out = conv2d(maps, &weight, InputGradient::Needed)?;
+            back(out, &[("x", &x.value), ("weight", &weight.value)])
+        }
+        Case::NormReluPool([channels, height, width, batch], statistics) => {
+            let x = parameter(device, "x", &[channels * height * width * batch], 2.0)?;
+            let weight = parameter(device, "weight", &[channels], 1.0)?;
+            let bias = parameter(device, "bias", &[channels], 1.0)?;
+            let variance = values("variance", channels, 0.5).iter().map(|v| v + 1.0).collect();
+            let mut running = Running::from_values(device, values("mean", channels, 0.5), variance)?;
+            let maps = x.value.leaky_trace().try_reshape_like(&(channels, height, width, batch)).map_err(shaped)?;
+            let out = norm_relu_pool(maps, &weight, &bias, &mut running, statistics)?;
+            let leaves = [("x", &x.value), ("weight", &weight.value), ("bias", &bias.value)];
+            let mut given = back(out, &leaves)?;
+            given.push(("running mean".to_owned(), running.mean.as_vec()));
+            given.push(("running variance".to_owned(), running.variance.as_vec()));
+            Ok(given)
+        }
+        Case::Linear([steps, inputs, outputs, batch], activation) => {
+            let x = parameter(device, "x", &[steps * inputs * batch], 1.0)?;
+            let weight = parameter(device, "weight", &[outputs, inputs], 0.5)?;
+            let bias = parameter(device, "bias", &[outputs], 0.5)?;
+            let series = x.value.leaky_trace().try_reshape_like(&(steps, inputs, batch)).map_err(shaped)?;
+            let out = linear_per_step(series, &weight, &bias, activation)?;
+            back(out, &[("x", &x.value), ("weight", &weight.value), ("bias", &bias.value)])
+        }
+        Case::Gru([steps, inputs, units, batch]) => {
+            let x = parameter(device, "x", &[steps * inputs * batch], 1.0)?;
+            let input = parameter(device, "input", &[3 * units, inputs], 0.5)?;
+            let hidden = parameter(device, "hidden", &[3 * units, units], 0.5)?;
+            let input_bias = parameter(device, "input bias", &[3 * units], 0.5)?;
+            let hidden_bias = parameter(device, "hidden bias", &[3 * units], 0.5)?;
+            let weights = gru::Weights {
+                input: &input,
+                hidden: &hidden,
+                input_bias: &input_bias,
+                hidden_bias: &hidden_bias,
+            };
+            let series = x.value.leaky_trace().try_reshape_like(&(steps, inputs, batch)).map_err(shaped)?;
+            let out = gru(series, &weights, true)?;
+            let leaves = [
+                ("x", &x.value),
+                ("input weights", &input.value),
+                ("hidden weights", &hidden.value),
+                ("input bias", &input_bias.value),
+                ("hidden bias", &hidden_bias.value),
+            ];
+            back(out, &leaves)
+        }
+        Case::LowRankFusion([first, second, rank, outputs, batch]) => {
+            let x = parameter(device, "first", &[first * batch], 1.0)?;
+            let y = parameter(device, "second", &[second * batch], 1.0)?;
+            let factors = [
+                parameter(device, "factor 0", &[rank, first + 1, outputs], 0.5)?,
+                parameter(device, "factor 1", &[rank, second + 1, outputs], 0.5)?,
+            ];
+            let weights = parameter(device, "weights", &[1, rank], 1.0)?;
+            let bias = parameter(device, "bias", &[1, outputs], 1.0)?;
+            let fusion = lrtf::Fusion { factors: [&factors[0], &factors[1]], weights: &weights, bias: &bias };
+            let first = x.value.leaky_trace().try_reshape_like(&(first, batch)).map_err(shaped)?;
+            let shaped = OpError::device::<D::Err>("parity");
+            let second = y.value.leaky_trace().try_reshape_like(&(second, batch)).map_err(shaped)?;
+            let out = low_rank_fusion(first, second, &fusion)?;
+            let leaves = [
+                ("first", &x.value),
+                ("second", &y.value),
+                ("factor 0", &factors[0].value),
+                ("factor 1", &factors[1].value),
+                ("weights", &weights.value),
+                ("bias", &bias.value),
+            ];
+            back(out, &leaves)
+        }
+        Case::Concat([first, second, batch]) => {
+            let x = parameter(device, "first", &[first * batch], 1.0)?;
+            let y = parameter(device, "second", &[second * batch], 1.0)?;
+            let first = x.value.leaky_trace().try_reshape_like(&(first, batch)).map_err(shaped)?;
+            let shaped = OpError::device::<D::Err>("parity");
+            let second = y.value.leaky_trace().try_reshape_like(&(second, batch)).map_err(shaped)?;
+            back(concat(first, second)?, &[("first", &x.value), ("second", &y.value)])
+        }
+        Case::ProductOfExperts([experts, classes, examples]) => {
+            let labels: Vec<u8> = (0..examples).map(|n| (n * 5 % classes) as u8).collect();
+            let logits = (0..experts)
+                .map(|e| parameter(device, &format!("expert {e}"), &[classes * examples], 3.0))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut traced = Vec::new();
+            for expert in &logits {
+                let shaped = OpError::device::<D::Err>("parity");
+                let expert = expert.value.leaky_trace().try_reshape_like(&(classes, examples));
+                traced.push(expert.map_err(shaped)?);
+            }
+            let product = product_of_experts(traced, &labels)?;
+            let mut given = vec![
+                ("log-probabilities".to_owned(), product.log_probabilities.as_vec()),
+                ("loss".to_owned(), product.loss.as_vec()),
+            ];
+            let gradients = product.loss.try_backward().map_err(shaped)?;
+            given.extend(
+                logits.iter().map(|expert| ("gradient".to_owned(), gradients.get(&expert.value).as_vec())),
+            );
+            Ok(given)
+        }
+        Case::Update(rule) => {
+            let settings = Settings { rule, learning_rate: 0.01, weight_decay: 1e-4, clip_norm: 8.0 };
+            let lengths = [1usize, 6, 2048, 5000, 1150];
+            let mut parameters = Vec::new();
+            for (index, &length) in lengths.iter().enumerate() {
+                let made = parameter(device, &format!("parameter {index}"), &[length], 1.0)?;
+                parameters.push(if index == 1 { made.frozen() } else { made });
+            }
+            let mut optimizer = Optimizer::new(device, settings, &parameters)?;
+            let loss = device.try_zeros_like(&Rank0::default()).map_err(shaped)?;
+            for step in 0..3 {
+                let mut gradients = Gradients::leaky();
+                for (index, parameter) in parameters.iter().enumerate() {
+                    let shaped = OpError::device::<D::Err>("parity");
+                    // Below and above the norm that is clipped.
+                    let scale = [0.01, 1.0, 0.1][step];
+                    let values = values(&format!("gradient {step} {index}"), parameter.len(), scale);
+                    let gradient = gradients.get_or_alloc_mut(&parameter.value);
+                    gradient.and_then(|gradient| device.fill(gradient, &values)).map_err(shaped)?;
+                }
+                let mut all: Vec<_> = parameters.iter_mut().collect();
+                optimizer.step(&mut all, &mut gradients, &loss)?;
+            }
+            let met = optimizer.met()?;
+            let mut given = vec![("norms".to_owned(), met.iter().map(|met| met.norm as f32).collect())];
+            given.extend(parameters.iter().map(|parameter| ("value".to_owned(), parameter.values())));
+            given.extend(optimizer.state().into_iter().map(|state| ("state".to_owned(), state)));
+            Ok(given)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_agrees_with_itself_and_every_array_is_compared() {
+        for &case in CASES {
+            let parity = compare(&Cpu::default(), case).unwrap();
+            assert!(parity.holds() && parity.largest == 0.0, "{parity:?}");
+            let given = run(&Cpu::default(), case).unwrap();
+            assert!(given.len() >= 3, "{case:?}");
+            for (name, array) in &given {
+                assert!(array.iter().any(|&value| value != 0.0), "{case:?}: {name} is all zero");
+            }
+        }
+    }
+}
