@@ -12,8 +12,9 @@ mod common;
 
 use std::time::Instant;
 
-use common::{MODELS, Model};
+use common::Model;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use i2m2::experiment::rehearsal::MODELS;
 
 fn steps(criterion: &mut Criterion) {
     i2m2::device::keep_freed_memory();

@@ -11,8 +11,9 @@
 mod common;
 
 use anyhow::ensure;
-use common::{MODELS, Model};
+use common::Model;
 use i2m2::digest::{Digest, Hasher};
+use i2m2::experiment::rehearsal::MODELS;
 use i2m2::ops::simd::{Isa, force, isa};
 
 /// Losses and parameters of three steps on batches that fill no, some and several vectors.

@@ -3,7 +3,7 @@
 
 use dfdx::prelude::Cpu;
 use i2m2::experiment::Learner;
-pub use i2m2::experiment::rehearsal::{BATCH, MODELS};
+use i2m2::experiment::rehearsal::BATCH;
 use i2m2::experiment::rehearsal::Subject;
 use i2m2::models::{Input, Inputs};
 use i2m2::protocol::Modality;

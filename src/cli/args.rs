@@ -165,6 +165,10 @@ pub struct Selection {
     /// Where to run: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
+    /// What products are computed in; other than f32 on a GPU only. Such results are another device class: own keys, own
+    /// ranges, and the precision stands in every table.
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
+    pub precision: PrecisionChoice,
     /// Only these cells: a cell id with `*`, or the id of a row or a column.
     #[arg(long, value_name = "CELL-PATTERN")]
     pub only: Option<String>,
@@ -196,12 +200,24 @@ impl std::str::FromStr for DeviceChoice {
     }
 }
 
+/// What the products of the networks are computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionChoice {
+    /// Single precision.
+    F32,
+    /// Operands rounded to TF32, sums in f32.
+    Tf32,
+}
+
 /// What the doctor looks at.
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Which device: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
+    /// What products are computed in on a GPU.
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
+    pub precision: PrecisionChoice,
     /// Which test of the GPU.
     #[arg(long, value_enum, default_value_t = Stage::Ops)]
     pub stage: Stage,

@@ -92,7 +92,8 @@ impl Resolved {
         if let Some(seeds) = selection.seeds {
             protocol.set_seeds(seeds as usize);
         }
-        let Device { place, class: device_class, note: device_note } = device::choose(selection.device)?;
+        let Device { place, class: device_class, note: device_note } =
+            device::choose(selection.device, selection.precision)?;
 
         let mut needed: Vec<DatasetName> = benchmarks
             .iter()
@@ -118,8 +119,8 @@ impl Resolved {
                 Err(error) => drop(missing.insert(name, error.to_string())),
             }
             sources.insert(name, source);
-            let canaries =
-                numerics_digest(place, &protocol.architectures(name)).map_err(Failure::internal)?;
+            let canaries = numerics_digest(place, &protocol.architectures(name))
+                .map_err(|error| device::untested(&error))?;
             numerics.insert(name, canaries);
         }
         let determinism = device::determinism(place, &protocol, numerics.keys().copied())?;

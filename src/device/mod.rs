@@ -18,8 +18,24 @@ pub use memory::keep_freed_memory;
 pub enum Place {
     /// The CPU.
     Cpu,
-    /// A GPU by number; only in a build with the feature `cuda`.
-    Cuda(usize),
+    /// A GPU; only in a build with the feature `cuda`.
+    Cuda {
+        /// Its number.
+        index: usize,
+        /// What its products are computed in.
+        precision: Precision,
+    },
+}
+
+/// What the products of convolutions, linear layers and fusions are computed in; sums, norms and everything else are f32 or f64.
+/// Part of the device class, and so of every key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Precision {
+    /// 24 bits of significand.
+    #[default]
+    F32,
+    /// Operands rounded to 11 bits of significand, as tensor cores read them; sums in f32. On a GPU only.
+    Tf32,
 }
 
 /// dfdx's storage vector of a device: what gradients are kept in. On [`Cpu`] it dereferences to `Vec<E>`.

@@ -3,6 +3,7 @@
 use super::Job;
 use super::checkpoint::CheckpointError;
 use super::learner::LearnError;
+use crate::data::Split;
 use crate::models::ModelError;
 use crate::ops::OpError;
 
@@ -10,7 +11,7 @@ use crate::ops::OpError;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A step failed: a loss or gradient that is not finite, or an op.
-    #[error("{run}: epoch {epoch}, step {step}: {source}")]
+    #[error("{run}: epoch {epoch}, step {step}, batch of {batch}: {source}")]
     Step {
         /// The run's experts and seed.
         run: String,
@@ -18,8 +19,22 @@ pub enum TrainError {
         epoch: usize,
         /// Counted from 1 within the epoch.
         step: usize,
+        /// Examples of a full batch.
+        batch: usize,
         /// What happened.
         source: LearnError,
+    },
+    /// A split could not be evaluated: an op, or the device.
+    #[error("{run}: evaluating the {split:?} split, batch of {batch}: {source}")]
+    Evaluation {
+        /// The run's experts and seed.
+        run: String,
+        /// The split.
+        split: Split,
+        /// Examples of a full batch.
+        batch: usize,
+        /// What happened.
+        source: ModelError,
     },
     /// No epoch had a validation metric above 0.
     #[error(
@@ -76,10 +91,20 @@ pub enum TrainError {
     Op(#[from] OpError),
 }
 
+/// Experts and seed of a job.
+fn name(job: &Job<'_>) -> String {
+    let experts: Vec<&str> = job.recipe.experts.iter().map(|spec| spec.name.as_str()).collect();
+    format!("{} (seed {})", experts.join(" + "), job.seed)
+}
+
 impl TrainError {
     /// A step of a job that failed.
     pub(super) fn step(job: &Job<'_>, epoch: usize, step: usize, source: LearnError) -> Self {
-        let experts: Vec<&str> = job.recipe.experts.iter().map(|spec| spec.name.as_str()).collect();
-        TrainError::Step { run: format!("{} (seed {})", experts.join(" + "), job.seed), epoch, step, source }
+        TrainError::Step { run: name(job), epoch, step, batch: job.recipe.training.batch_size, source }
+    }
+
+    /// A split of a job's data that could not be evaluated in batches of this size.
+    pub(super) fn evaluation(job: &Job<'_>, split: Split, batch: usize, source: ModelError) -> Self {
+        TrainError::Evaluation { run: name(job), split, batch, source }
     }
 }

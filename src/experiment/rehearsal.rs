@@ -10,9 +10,7 @@ use super::{Tensors, weights};
 use crate::models::{Experts, ModelError, Scope};
 use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError};
-use crate::protocol::{
-    Architecture, ProtocolError, ProtocolName, Settings, Task, Tier, Training, resolve,
-};
+use crate::protocol::{Architecture, ProtocolError, ProtocolName, Settings, Task, Tier, Training, resolve};
 use crate::random::Seeds;
 
 /// The batch of AV-MNIST and MIMIC-III.
@@ -132,7 +130,11 @@ impl<'a, D: Feed> Rehearsal<'a, D> {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn new(device: &D, subject: &Subject, noise: &'a dyn crate::data::Dataset) -> Result<Self, RehearsalError> {
+    pub fn new(
+        device: &D,
+        subject: &Subject,
+        noise: &'a dyn crate::data::Dataset,
+    ) -> Result<Self, RehearsalError> {
         let learner = subject.learner(device)?;
         let held = device.hold(noise, learner.experts.modalities())?;
         Ok(Rehearsal { learner, held, batch: subject.training.batch_size, done: 0 })
@@ -142,7 +144,11 @@ impl<'a, D: Feed> Rehearsal<'a, D> {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn plain(device: &D, subject: &Subject, noise: &'a dyn crate::data::Dataset) -> Result<Self, RehearsalError> {
+    pub fn plain(
+        device: &D,
+        subject: &Subject,
+        noise: &'a dyn crate::data::Dataset,
+    ) -> Result<Self, RehearsalError> {
         let mut rehearsal = Rehearsal::new(device, subject, noise)?;
         D::without_recording(&mut rehearsal.held);
         Ok(rehearsal)
@@ -189,11 +195,13 @@ impl Distance {
     /// Between two trainings: losses step by step, and what is left.
     pub fn between(first: (&[f64], &Tensors), second: (&[f64], &Tensors)) -> Self {
         let or_infinite = |x: f64| if x.is_nan() { f64::INFINITY } else { x };
-        let losses = first.0.iter().zip(second.0).map(|(a, b)| or_infinite((a - b).abs() / a.abs().max(1e-12)));
+        let losses =
+            first.0.iter().zip(second.0).map(|(a, b)| or_infinite((a - b).abs() / a.abs().max(1e-12)));
         let weights = first.1.0.iter().map(|(name, a)| {
             let Some(b) = second.1.0.get(name) else { return f64::INFINITY };
             let scale = a.values.iter().fold(1e-12, |most: f64, &value| most.max(f64::from(value).abs()));
-            let apart = a.values.iter().zip(&b.values).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs() / scale);
+            let apart =
+                a.values.iter().zip(&b.values).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs() / scale);
             apart.map(or_infinite).fold(0.0, f64::max)
         });
         let bits = |losses: &[f64]| losses.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();

@@ -310,7 +310,9 @@ fn patience_and_failed_saves_end_a_run() {
     assert_eq!((outcome.metrics["best_epoch"], outcome.epochs.len()), (1.0, 4));
     // A run that was interrupted after its last epoch trains no further.
     let mut rest = Recorder::default();
-    let resumed = train(Place::Cpu, &job(&recipe, &data), recorder.states.last().map(Vec::as_slice), &mut rest).unwrap();
+    let resumed =
+        train(Place::Cpu, &job(&recipe, &data), recorder.states.last().map(Vec::as_slice), &mut rest)
+            .unwrap();
     assert_eq!((digest(&resumed), rest.steps), (digest(&outcome), 0));
 
     let mut full = Recorder { full_disk_at: Some(2), ..Recorder::default() };

@@ -14,12 +14,12 @@ use super::learner::{LearnError, Learner};
 use super::selection::Selection;
 use super::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, evaluate, metrics, weights};
 use crate::data::{Dataset, Split};
+use crate::device::Place;
 use crate::digest::Digest;
 use crate::models::{Experts, Scope};
-use crate::device::Place;
 use crate::ops::optimizer::Met;
 use crate::ops::product_of_experts::evaluate::entropy;
-use crate::protocol::{Combine, Init, Modality, SelectBy};
+use crate::protocol::{Combine, EvalNorm, Init, Modality, SelectBy};
 use crate::random::Seeds;
 
 /// Trains the job's experts, from `resume` if given (the last state that the observer was handed), and evaluates the
@@ -34,19 +34,20 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     match place {
-        Place::Cpu => train_on(Cpu::default(), job, resume, observer),
+        Place::Cpu => train_on(&Cpu::default(), job, resume, observer),
         #[cfg(feature = "cuda")]
-        Place::Cuda(index) => {
-            let device = crate::ops::cuda::open(index).map_err(|error| TrainError::Device(error.to_string()))?;
-            train_on(device, job, resume, observer)
+        Place::Cuda { index, precision } => {
+            let device = crate::ops::cuda::open(index, precision)
+                .map_err(|error| TrainError::Device(error.to_string()))?;
+            train_on(&device, job, resume, observer)
         }
         #[cfg(not(feature = "cuda"))]
-        Place::Cuda(_) => Err(TrainError::Device("this build computes on the CPU only".to_owned())),
+        Place::Cuda { .. } => Err(TrainError::Device("this build computes on the CPU only".to_owned())),
     }
 }
 
 fn train_on<D: Feed>(
-    device: D,
+    device: &D,
     job: &Job<'_>,
     resume: Option<&[u8]>,
     observer: &mut dyn Observer,
@@ -77,7 +78,7 @@ struct Run<'a, D: Feed> {
 }
 
 impl<'a, D: Feed> Run<'a, D> {
-    fn new(device: D, job: &'a Job<'a>, resume: Option<&[u8]>) -> Result<Self, TrainError> {
+    fn new(device: &D, job: &'a Job<'a>, resume: Option<&[u8]>) -> Result<Self, TrainError> {
         check(job)?;
         let identity = identity(job)?;
         let seeds = Seeds::root(job.seed);
@@ -97,7 +98,7 @@ impl<'a, D: Feed> Run<'a, D> {
             }
         }
         let held = device.hold(job.data, experts.modalities())?;
-        let mut learner = Learner::new(&device, experts, &job.recipe.training)?;
+        let mut learner = Learner::new(device, experts, &job.recipe.training)?;
         if let Some(state) = &saved {
             learner.restore_optimizer(&state.optimizer)?;
         }
@@ -160,7 +161,8 @@ impl<'a, D: Feed> Run<'a, D> {
         let (experts, norm) = (&mut self.learner.experts, recipe.evaluation.norm);
         let logits = evaluate::logits(experts, &mut self.held, (*data, split), norm, batch_size);
         readable(*data)?;
-        let logits = logits?;
+        let batch = if norm == EvalNorm::Running { D::EVALUATION_BATCH } else { batch_size };
+        let logits = logits.map_err(|source| TrainError::evaluation(self.job, split, batch, source))?;
         let metrics = evaluate::summarise(&logits, recipe.task.classes(), data.labels(split), combine);
         Ok((logits, metrics))
     }

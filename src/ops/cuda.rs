@@ -5,6 +5,7 @@
 
 use dfdx::prelude::{Cuda, CudaError};
 
+use crate::device::Precision;
 use crate::device::cuda::{self, GpuError, Source, to_dfdx};
 
 /// All sources.
@@ -17,7 +18,10 @@ pub static SOURCES: &[Source] = &[
     ("ops/norm_relu_pool/norm_relu_pool.cu", include_str!("norm_relu_pool/norm_relu_pool.cu")),
     ("ops/gru/gru.cu", include_str!("gru/gru.cu")),
     ("ops/lrtf/lrtf.cu", include_str!("lrtf/lrtf.cu")),
-    ("ops/product_of_experts/product_of_experts.cu", include_str!("product_of_experts/product_of_experts.cu")),
+    (
+        "ops/product_of_experts/product_of_experts.cu",
+        include_str!("product_of_experts/product_of_experts.cu"),
+    ),
     ("ops/optimizer/optimizer.cu", include_str!("optimizer/optimizer.cu")),
     ("ops/gather/gather.cu", include_str!("gather/gather.cu")),
 ];
@@ -26,8 +30,8 @@ pub static SOURCES: &[Source] = &[
 ///
 /// # Errors
 /// Whatever is missing, with its remedy.
-pub fn open(index: usize) -> Result<Cuda, GpuError> {
-    cuda::open(index, SOURCES)
+pub fn open(index: usize, precision: Precision) -> Result<Cuda, GpuError> {
+    cuda::open(index, precision, SOURCES)
 }
 
 /// The result of a launch as dfdx's.
@@ -95,7 +99,8 @@ mod tests {
     }
 
     fn same<A: Arguments>() {
-        let here: Vec<_> = A::LAYOUT.iter().map(|&(name, offset, size)| (name.to_owned(), offset, size)).collect();
+        let here: Vec<_> =
+            A::LAYOUT.iter().map(|&(name, offset, size)| (name.to_owned(), offset, size)).collect();
         assert_eq!(declared(A::NAME), here, "{}", A::NAME);
     }
 

@@ -31,6 +31,20 @@ impl OpError {
 
     /// Turns a device's error into an op's: `.map_err(OpError::device("conv2d"))`.
     pub fn device<R: std::fmt::Display>(op: &'static str) -> impl FnOnce(R) -> Self {
-        move |reason| OpError::Device { op, reason: reason.to_string() }
+        move |reason| {
+            let reason = reason.to_string();
+            OpError::Device { op, reason: detail(&reason).unwrap_or(reason) }
+        }
     }
+}
+
+/// What the GPU's driver said, which dfdx's error has no room for; `None` for errors of another kind.
+#[cfg(feature = "cuda")]
+fn detail(reason: &str) -> Option<String> {
+    if reason.starts_with("Driver(") { crate::device::cuda::take_detail() } else { None }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn detail(_reason: &str) -> Option<String> {
+    None
 }

@@ -8,8 +8,8 @@ use cudarc::driver::{DevicePtrMut, DeviceSlice};
 use dfdx::prelude::{CpuError, Cuda, CudaError};
 
 use super::error::{self, GpuError};
-use super::library::{Address, Code, OUT_OF_MEMORY};
 use super::kernels::to_dfdx;
+use super::library::{Address, Code, OUT_OF_MEMORY};
 use super::{recorder, stream};
 use crate::device::Storage1;
 
@@ -49,7 +49,10 @@ impl<T: Plain> Buffer<T> {
         let bytes = len * size_of::<T>();
         let address = recorder::allocate(bytes, std::ptr::null_mut()).map_err(no_room(bytes))?;
         let buffer = Buffer { address, len, values: PhantomData };
-        GpuError::check("zeroing memory on the GPU", recorder::fill(address, 0, bytes, std::ptr::null_mut()))?;
+        GpuError::check(
+            "zeroing memory on the GPU",
+            recorder::fill(address, 0, bytes, std::ptr::null_mut()),
+        )?;
         Ok(buffer)
     }
 

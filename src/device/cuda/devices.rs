@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use dfdx::prelude::Cuda;
 
 use super::error::{self, GpuError};
-use super::library::{self, NO_DEVICE, driver};
 use super::kernels::Source;
+use super::library::{self, NO_DEVICE, driver};
 use super::{kernels, pointer};
+use crate::device::Precision;
 
 /// The oldest driver that runs what is compiled here: that of CUDA 12.0.
 const OLDEST_DRIVER: i32 = 12_000;
@@ -47,10 +48,14 @@ pub struct Gpu {
 
 impl Gpu {
     /// The device class, usable in names of files: results of one model are comparable bit for bit.
-    pub fn class(&self) -> String {
+    pub fn class(&self, precision: Precision) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let words: String = self.name.chars().map(plain).collect();
-        format!("cuda-{}", words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-"))
+        let model = words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+        match precision {
+            Precision::F32 => format!("cuda-{model}"),
+            Precision::Tf32 => format!("cuda-{model}-tf32"),
+        }
     }
 
     /// As the compiler names it: `sm_90`.
@@ -121,7 +126,9 @@ fn gpu(index: usize) -> Result<Gpu, GpuError> {
     let attribute = |which| {
         let mut value = 0;
         // SAFETY: the driver writes a number.
-        GpuError::check("cuDeviceGetAttribute", unsafe { (driver.device_attribute)(&raw mut value, which, device) })?;
+        GpuError::check("cuDeviceGetAttribute", unsafe {
+            (driver.device_attribute)(&raw mut value, which, device)
+        })?;
         Ok::<i32, GpuError>(value)
     };
     let name: Vec<u8> = name.iter().map(|&c| c as u8).take_while(|&c| c != 0).collect();
@@ -140,17 +147,17 @@ fn gpu(index: usize) -> Result<Gpu, GpuError> {
 }
 
 /// The GPU that this process works on.
-static OPEN: Mutex<Option<Gpu>> = Mutex::new(None);
+static OPEN: Mutex<Option<(Gpu, Precision)>> = Mutex::new(None);
 
 /// Opens a GPU for the calling thread: one for a whole process. The first call loads the kernels, and checks that dfdx's
 /// tensors can be found.
 ///
 /// # Errors
 /// Whatever is missing, with its remedy.
-pub fn open(index: usize, sources: &'static [Source]) -> Result<Cuda, GpuError> {
+pub fn open(index: usize, precision: Precision, sources: &'static [Source]) -> Result<Cuda, GpuError> {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(gpu) = &*open {
-        if gpu.index != index {
+    if let Some((gpu, with)) = &*open {
+        if (gpu.index, *with) != (index, precision) {
             return Err(GpuError::Another { asked: index, open: gpu.index });
         }
         return build(index);
@@ -179,16 +186,19 @@ pub fn open(index: usize, sources: &'static [Source]) -> Result<Cuda, GpuError> 
     }
     let cuda = build(index)?;
     keep_freed_memory(device);
-    kernels::load(&gpu, sources)?;
+    kernels::load(&gpu, precision, sources)?;
     pointer::check(&cuda)?;
-    *open = Some(gpu);
+    *open = Some((gpu, precision));
     Ok(cuda)
 }
 
 /// dfdx's device. Its constructor panics where the driver says no, so everything has been asked before.
 fn build(index: usize) -> Result<Cuda, GpuError> {
     Cuda::try_build(index, 0).map_err(|error| {
-        GpuError::Other(format!("cuda:{index}: {}", error::take_detail().unwrap_or_else(|| error.to_string())))
+        GpuError::Other(format!(
+            "cuda:{index}: {}",
+            error::take_detail().unwrap_or_else(|| error.to_string())
+        ))
     })
 }
 

@@ -34,7 +34,9 @@ pub enum GpuError {
         count: usize,
     },
     /// Another GPU is in use: a process works on one.
-    #[error("cuda:{asked} was asked for while cuda:{open} is in use: one process works on one GPU")]
+    #[error(
+        "cuda:{asked} was asked for while cuda:{open} is in use: one process works on one GPU in one precision"
+    )]
     Another {
         /// What was asked for.
         asked: usize,
@@ -92,7 +94,8 @@ pub fn describe(code: Code) -> String {
         // SAFETY: not null: a constant C string of the driver's.
         Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
     };
-    let known = driver().ok().and_then(|driver| Some((words(driver.error_name)?, words(driver.error_string)?)));
+    let known =
+        driver().ok().and_then(|driver| Some((words(driver.error_name)?, words(driver.error_string)?)));
     match known {
         Some((name, text)) => format!("{name} ({code}): {text}"),
         None => format!("error code {code}"),
@@ -114,7 +117,8 @@ pub(super) fn remember(call: &str, code: Code, bytes: Option<usize>) {
         if let Some((free, total)) = memory() {
             detail += &format!("; {} of {} MiB are free", free >> 20, total >> 20);
         }
-        detail += "; use a smaller batch, fewer --jobs, or a GPU that nobody else uses (the run can be continued)";
+        detail +=
+            "; use a smaller batch, fewer --jobs, or a GPU that nobody else uses (the run can be continued)";
     }
     DETAIL.set(Some(detail));
 }

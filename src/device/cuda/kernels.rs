@@ -13,13 +13,19 @@ use super::devices::{Gpu, compiler_version};
 use super::error::{self, GpuError};
 use super::library::{Handle, compiler, driver};
 use super::recorder;
+use crate::device::Precision;
 use crate::digest::{Digest, Hasher};
 
 /// A source, by its place below `src/`.
 pub type Source = (&'static str, &'static str);
 
-/// Options of the compiler, beside the architecture.
-const OPTIONS: [&str; 2] = ["-std=c++17", "--fmad=false"];
+/// Options of the compiler, beside the architecture. What is fused is written as `fmaf`.
+fn options(precision: Precision) -> &'static [&'static str] {
+    match precision {
+        Precision::F32 => &["-std=c++17", "--fmad=false"],
+        Precision::Tf32 => &["-std=c++17", "--fmad=false", "-DI2M2_TF32"],
+    }
+}
 
 /// The one parameter of a kernel: what [`arguments!`] declares.
 ///
@@ -116,11 +122,11 @@ pub fn launch<A: Arguments>(kernel: &str, grid: Grid, arguments: A) -> Result<()
 }
 
 /// Loads the kernels for a device; from the cache if they are there.
-pub(super) fn load(gpu: &Gpu, sources: &'static [Source]) -> Result<(), GpuError> {
+pub(super) fn load(gpu: &Gpu, precision: Precision, sources: &'static [Source]) -> Result<(), GpuError> {
     if LOADED.get().is_some() {
         return Ok(());
     }
-    let image = image(gpu, sources)?;
+    let image = image(gpu, precision, sources)?;
     let driver = driver().map_err(|why| GpuError::Missing(why.to_owned()))?;
     let mut module: Handle = std::ptr::null_mut();
     // SAFETY: the image is complete; the driver copies what it needs, and refuses what is no image.
@@ -161,14 +167,14 @@ pub fn cache() -> Option<PathBuf> {
 }
 
 /// The compiled kernels.
-fn image(gpu: &Gpu, sources: &[Source]) -> Result<Vec<u8>, GpuError> {
+fn image(gpu: &Gpu, precision: Precision, sources: &[Source]) -> Result<Vec<u8>, GpuError> {
     let version = compiler_version()?;
-    let digest = identity(gpu, version, sources);
+    let digest = identity(gpu, precision, version, sources);
     let file = cache().map(|folder| folder.join(format!("{digest}.cubin")));
     if let Some(image) = file.as_deref().and_then(read_cached) {
         return Ok(image);
     }
-    let image = compile(&gpu.architecture(), sources)?;
+    let image = compile(&gpu.architecture(), precision, sources)?;
     if let Some(file) = file {
         // Best effort: without it the next process compiles again.
         let _ = write_cached(&file, &image);
@@ -177,12 +183,12 @@ fn image(gpu: &Gpu, sources: &[Source]) -> Result<Vec<u8>, GpuError> {
 }
 
 /// What a compiled image depends on.
-fn identity(gpu: &Gpu, version: (i32, i32), sources: &[Source]) -> Digest {
+fn identity(gpu: &Gpu, precision: Precision, version: (i32, i32), sources: &[Source]) -> Digest {
     let mut hasher = Hasher::new("i2m2 kernels");
     // The model, too: an emulated GPU has the architecture of a real one.
     hasher.field(gpu.name.as_bytes()).field(gpu.architecture().as_bytes());
     hasher.field(format!("{}.{}", version.0, version.1).as_bytes());
-    for option in OPTIONS {
+    for option in options(precision) {
         hasher.field(option.as_bytes());
     }
     for (name, text) in sources {
@@ -211,22 +217,25 @@ fn write_cached(file: &Path, image: &[u8]) -> std::io::Result<()> {
 ///
 /// # Errors
 /// [`GpuError::Compile`] with the compiler's messages.
-pub fn compile(architecture: &str, sources: &[Source]) -> Result<Vec<u8>, GpuError> {
+pub fn compile(architecture: &str, precision: Precision, sources: &[Source]) -> Result<Vec<u8>, GpuError> {
     let compiler = compiler().map_err(|why| GpuError::Missing(why.to_owned()))?;
     let text: String = sources.iter().map(|(name, text)| format!("#line 1 \"{name}\"\n{text}\n")).collect();
     let other = |error: std::ffi::NulError| GpuError::Other(error.to_string());
     let text = CString::new(text).map_err(other)?;
-    let mut options = vec![CString::new(format!("--gpu-architecture={architecture}")).map_err(other)?];
-    for option in OPTIONS {
-        options.push(CString::new(option).map_err(other)?);
+    let mut all = vec![CString::new(format!("--gpu-architecture={architecture}")).map_err(other)?];
+    for &option in options(precision) {
+        all.push(CString::new(option).map_err(other)?);
     }
-    let pointers: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
+    let pointers: Vec<*const c_char> = all.iter().map(|option| option.as_ptr()).collect();
     let mut program = Program(std::ptr::null_mut());
     // SAFETY: C strings that outlive the calls; NVRTC writes handles, sizes, and as many bytes as it said.
     unsafe {
         let create = compiler.create;
         let (none, name) = (std::ptr::null(), c"i2m2.cu".as_ptr());
-        GpuError::check("nvrtcCreateProgram", create(&raw mut program.0, text.as_ptr(), name, 0, none, none))?;
+        GpuError::check(
+            "nvrtcCreateProgram",
+            create(&raw mut program.0, text.as_ptr(), name, 0, none, none),
+        )?;
         if (compiler.compile)(program.0, pointers.len() as i32, pointers.as_ptr()) != 0 {
             return Err(GpuError::Compile { architecture: architecture.to_owned(), log: program.log() });
         }
@@ -252,7 +261,8 @@ impl Program {
             }
             let mut log = vec![0u8; size + 1];
             (compiler.log)(self.0, log.as_mut_ptr().cast());
-            CStr::from_bytes_until_nul(&log).map_or_else(|_| String::new(), |log| log.to_string_lossy().into_owned())
+            CStr::from_bytes_until_nul(&log)
+                .map_or_else(|_| String::new(), |log| log.to_string_lossy().into_owned())
         }
     }
 }
@@ -307,12 +317,13 @@ mod tests {
             clock: 1,
             bandwidth: 1,
         };
-        let base = identity(&gpu("one", 9), (13, 0), sources);
-        assert_eq!(base, identity(&gpu("one", 9), (13, 0), sources));
-        assert_ne!(base, identity(&gpu("one", 8), (13, 0), sources));
-        assert_ne!(base, identity(&gpu("another", 9), (13, 0), sources));
-        assert_ne!(base, identity(&gpu("one", 9), (12, 9), sources));
-        assert_ne!(base, identity(&gpu("one", 9), (13, 0), &[("a.cu", "")]));
+        let base = identity(&gpu("one", 9), Precision::F32, (13, 0), sources);
+        assert_eq!(base, identity(&gpu("one", 9), Precision::F32, (13, 0), sources));
+        assert_ne!(base, identity(&gpu("one", 8), Precision::F32, (13, 0), sources));
+        assert_ne!(base, identity(&gpu("one", 9), Precision::Tf32, (13, 0), sources));
+        assert_ne!(base, identity(&gpu("another", 9), Precision::F32, (13, 0), sources));
+        assert_ne!(base, identity(&gpu("one", 9), Precision::F32, (12, 9), sources));
+        assert_ne!(base, identity(&gpu("one", 9), Precision::F32, (13, 0), &[("a.cu", "")]));
         assert_eq!(names(sources).collect::<Vec<_>>(), ["one"]);
     }
 }

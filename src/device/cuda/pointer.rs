@@ -26,7 +26,14 @@ thread_local! {
 
 /// Takes note of the address that a copy to the host reads from, if that is all it is for.
 pub(super) fn probed(from: Address) -> bool {
-    PROBE.try_with(|probe| probe.get().is_some() && probe.replace(Some(Some(from))).is_some()).unwrap_or(false)
+    PROBE
+        .try_with(|probe| probe.get().is_some() && probe.replace(Some(Some(from))).is_some())
+        .unwrap_or(false)
+}
+
+/// Whether a copy to the host only serves to learn an address: then there is nothing to wait for.
+pub(super) fn probing() -> bool {
+    PROBE.try_with(|probe| probe.get().is_some()).unwrap_or(false)
 }
 
 /// The address of the first element; 0 for an empty tensor.
@@ -62,7 +69,8 @@ fn by_probe<S: Shape, E: Unit, T>(tensor: &Tensor<S, E, Cuda, T>) -> Address {
 pub(super) fn check(device: &Cuda) -> Result<(), GpuError> {
     let failed = |why: String| GpuError::Other(format!("dfdx's tensors cannot be found on the GPU: {why}"));
     let values: Vec<f32> = (0..64u8).map(|i| f32::from(i) * 1.5 - 7.0).collect();
-    let tensor = device.try_tensor_from_vec(values.clone(), (64,)).map_err(|error| failed(error.to_string()))?;
+    let tensor =
+        device.try_tensor_from_vec(values.clone(), (64,)).map_err(|error| failed(error.to_string()))?;
     let probed = by_probe(&tensor);
     let printed = from_debug(&tensor);
     FROM_DEBUG.store(printed == Some(probed) && !forced_fallback(), Ordering::Relaxed);

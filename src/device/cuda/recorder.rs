@@ -19,8 +19,10 @@ use super::stream::{self, count};
 
 /// Where the driver puts allocations, too.
 const ALIGNMENT: usize = 256;
-/// Bytes of one piece of an arena.
-const PIECE: usize = 32 << 20;
+/// Bytes of the first piece of an arena; each further one is twice as large, up to [`LARGEST_PIECE`].
+const FIRST_PIECE: usize = 256 << 10;
+/// Bytes of a piece, unless one allocation needs more.
+const LARGEST_PIECE: usize = 64 << 20;
 /// What stands for no memory at all: never read, never freed.
 const NOTHING: Address = 0;
 
@@ -45,7 +47,19 @@ impl Node {
                     let ([x, y, z], [u, v, w]) = (*grid, *block);
                     let function = std::ptr::with_exposed_provenance_mut(*function);
                     let parameters = parameters.as_mut_ptr();
-                    (driver.launch)(function, x, y, z, u, v, w, *shared, stream, parameters, std::ptr::null_mut())
+                    (driver.launch)(
+                        function,
+                        x,
+                        y,
+                        z,
+                        u,
+                        v,
+                        w,
+                        *shared,
+                        stream,
+                        parameters,
+                        std::ptr::null_mut(),
+                    )
                 }
                 Node::Fill { address, value, bytes } => (driver.fill)(*address, *value, *bytes, stream),
                 Node::Copy { to, from, bytes } => (driver.copy)(*to, *from, *bytes, stream),
@@ -85,7 +99,7 @@ impl Pieces {
             *used += bytes;
             return Ok(address);
         }
-        let size = bytes.max(PIECE);
+        let size = bytes.max((FIRST_PIECE << self.pieces.len().min(20)).min(LARGEST_PIECE));
         let start = from_driver(size, stream)?;
         register(start..start + size as u64);
         self.pieces.push(start..start + size as u64);
@@ -159,7 +173,8 @@ fn from_driver(bytes: usize, stream: Handle) -> Result<Address, Code> {
     let mut address = NOTHING;
     count(|counts| counts.allocations += 1);
     // SAFETY: the driver writes an address.
-    let code = unsafe { (driver().map_err(|_| NO_DEVICE)?.allocate)(&raw mut address, bytes, stream::of(stream)?) };
+    let code =
+        unsafe { (driver().map_err(|_| NO_DEVICE)?.allocate)(&raw mut address, bytes, stream::of(stream)?) };
     if code == SUCCESS {
         Ok(address)
     } else {
@@ -360,10 +375,8 @@ impl Recorded {
     /// # Errors
     /// When the device refuses it.
     pub fn again(&self) -> Result<(), GpuError> {
-        let stream = stream::of(std::ptr::null_mut()).map_err(|code| GpuError::Call {
-            call: "making a stream".to_owned(),
-            code,
-        })?;
+        let stream = stream::of(std::ptr::null_mut())
+            .map_err(|code| GpuError::Call { call: "making a stream".to_owned(), code })?;
         if let Some(graph) = &self.graph {
             count(|counts| counts.graphs += 1);
             return GpuError::check("sending a recorded step", graph.launch(stream));
@@ -390,8 +403,7 @@ impl Recorded {
 }
 
 /// What a recorded step is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[derive(serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct StepSize {
     /// Launches of kernels.
     pub launches: usize,
@@ -468,7 +480,9 @@ impl Drop for Graph {
         let Ok(driver) = driver() else { return };
         // A graph must not be destroyed under the step that is still at work.
         let _ = stream::wait();
-        for (handle, destroy) in [(self.executable, driver.graph_exec_destroy), (self.graph, driver.graph_destroy)] {
+        for (handle, destroy) in
+            [(self.executable, driver.graph_exec_destroy), (self.graph, driver.graph_destroy)]
+        {
             if let (false, Some(destroy)) = (handle.is_null(), destroy) {
                 // SAFETY: made by `capture`, destroyed once.
                 unsafe { destroy(handle) };

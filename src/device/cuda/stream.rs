@@ -125,6 +125,9 @@ fn own_or_new(own: &Cell<Handle>) -> Result<Handle, Code> {
 
 /// Waits for a stream.
 pub(super) fn synchronize(stream: Handle) -> Code {
+    if super::pointer::probing() {
+        return SUCCESS;
+    }
     super::recorder::give_up("the host waited for the device within the step");
     let Ok(driver) = driver() else { return NO_DEVICE };
     match of(stream) {

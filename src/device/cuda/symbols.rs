@@ -10,16 +10,19 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use super::error;
-use super::library::{Address, Code, Handle, INVALID_VALUE, NO_DEVICE, NOT_SUPPORTED, SUCCESS, UNKNOWN, driver};
+use super::library::{
+    Address, Code, Handle, INVALID_VALUE, NO_DEVICE, NOT_SUPPORTED, SUCCESS, UNKNOWN, driver,
+};
 use super::recorder;
 use super::stream::{self, Counts};
 
 /// The codes that cudarc 0.9.15 knows, in order.
 pub(super) const KNOWN: [Code; 90] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 34, 46, 100, 101, 102, 200, 201, 202, 205, 206, 207, 208, 209, 210, 211, 212, 213,
-    214, 215, 216, 217, 218, 219, 220, 221, 222, 223, 224, 300, 301, 302, 303, 304, 400, 401, 500, 600, 700, 701,
-    702, 703, 704, 705, 708, 709, 710, 711, 712, 713, 714, 715, 716, 717, 718, 719, 720, 800, 801, 802, 803, 804,
-    805, 806, 807, 808, 809, 810, 900, 901, 902, 903, 904, 905, 906, 907, 908, 909, 910, 911, 912, 999,
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 34, 46, 100, 101, 102, 200, 201, 202, 205, 206, 207, 208, 209, 210, 211, 212,
+    213, 214, 215, 216, 217, 218, 219, 220, 221, 222, 223, 224, 300, 301, 302, 303, 304, 400, 401, 500, 600,
+    700, 701, 702, 703, 704, 705, 708, 709, 710, 711, 712, 713, 714, 715, 716, 717, 718, 719, 720, 800, 801,
+    802, 803, 804, 805, 806, 807, 808, 809, 810, 900, 901, 902, 903, 904, 905, 906, 907, 908, 909, 910, 911,
+    912, 999,
 ];
 
 /// What cudarc may see of a code; remembers what it was.
@@ -124,7 +127,12 @@ unsafe extern "C" fn cuMemsetD8_v2(address: Address, value: u8, bytes: usize) ->
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn cuMemcpyHtoDAsync_v2(to: Address, from: *const c_void, bytes: usize, on: Handle) -> Code {
+unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
+    to: Address,
+    from: *const c_void,
+    bytes: usize,
+    on: Handle,
+) -> Code {
     // SAFETY: the caller vouches for `bytes` readable bytes.
     sane("cuMemcpyHtoDAsync", unsafe { recorder::upload(to, from, bytes, on) })
 }

@@ -4,7 +4,7 @@
 
 use dfdx::prelude::Cpu;
 
-use super::{Feed, StepFailed};
+use super::{Feed, StepFailed, Work};
 use crate::data::{Dataset, Split};
 use crate::experiment::learner::{LearnError, Learner, checked};
 use crate::models::{Input, Inputs, ModelError};
@@ -150,11 +150,13 @@ impl Feed for Cpu {
         held: &mut Held<'_>,
         split: Split,
         batch_size: usize,
-        work: &mut dyn FnMut(&Inputs<f32, Cpu>) -> Result<(), ModelError>,
+        work: Work<'_, Cpu>,
     ) -> Result<(), ModelError> {
         let Held { device, data, modalities, buffers, tensors } = held;
         let source = Source { data: *data, split, modalities };
         let rows: Vec<u32> = (0..data.len(split) as u32).collect();
-        for_each_batch(source, &rows, batch_size, buffers, |batch| work(load(device, tensors, source, batch)?))
+        for_each_batch(source, &rows, batch_size, buffers, |batch| {
+            work(load(device, tensors, source, batch)?)
+        })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dfdx::prelude::Cuda;
 
-use super::{Feed, StepFailed};
+use super::{Feed, StepFailed, Work};
 use crate::data::{Dataset, Loaded, Split};
 use crate::device::cuda::{
     Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record, wait,
@@ -153,7 +153,8 @@ impl Held<'_> {
             let Some(input) = &batch.inputs.0[modality as usize] else { continue };
             let features: usize = self.data.dims(modality).iter().product();
             let (values, index) = (&samples.values, samples.index.as_ref());
-            gather(pick, features, values, index, place(input), labels.take()).map_err(|error| failed(&error))?;
+            gather(pick, features, values, index, place(input), labels.take())
+                .map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -280,7 +281,7 @@ impl Feed for Cuda {
         held: &mut Held<'_>,
         split: Split,
         batch_size: usize,
-        work: &mut dyn FnMut(&Inputs<f32, Cuda>) -> Result<(), ModelError>,
+        work: Work<'_, Cuda>,
     ) -> Result<(), ModelError> {
         let gpu = |error: GpuError| failed(&error);
         let examples = held.data.len(split);

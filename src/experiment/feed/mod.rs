@@ -28,6 +28,9 @@ pub struct StepFailed {
     pub source: LearnError,
 }
 
+/// What is done with each batch of an evaluation.
+pub type Work<'w, D> = &'w mut dyn FnMut(&Inputs<f32, D>) -> Result<(), ModelError>;
+
 /// A device that networks are trained on.
 pub trait Feed: Backend<f32> {
     /// What it needs of a dataset between batches.
@@ -66,6 +69,6 @@ pub trait Feed: Backend<f32> {
         held: &mut Self::Held<'_>,
         split: Split,
         batch_size: usize,
-        work: &mut dyn FnMut(&Inputs<f32, Self>) -> Result<(), ModelError>,
+        work: Work<'_, Self>,
     ) -> Result<(), ModelError>;
 }

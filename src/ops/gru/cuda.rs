@@ -138,7 +138,8 @@ impl Gru<f32> for Cuda {
             padding: 0,
         };
         launched(launch("gru_backward", grid, arguments))?;
-        let wanted = weight_gradients.map(|gradient| gradient.map_or(0, |gradient| *gradient.device_ptr_mut()));
+        let wanted =
+            weight_gradients.map(|gradient| gradient.map_or(0, |gradient| *gradient.device_ptr_mut()));
         if wanted == [0; 4] {
             return Ok(());
         }

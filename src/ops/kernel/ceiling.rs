@@ -45,7 +45,7 @@ pub fn measure(size: f64) -> Result<Ceilings, GpuError> {
     let seconds = best(|| launch("ceiling_multiply_adds", grid, arguments))?;
     let multiply_adds_per_second = f64::from(rounds) * CHAINS * threads as f64 / seconds;
 
-    let floats = ((64 << 20) as f64 * size).max(4.0) as usize / 4 * 4;
+    let floats = (f64::from(64 << 20) * size).max(4.0) as usize / 4 * 4;
     let (from, to) = (Buffer::<f32>::zeros(floats)?, Buffer::<f32>::room(floats)?);
     let arguments = Ceiling { from: from.address(), to: to.address(), count: floats as u32, padding: 0 };
     let seconds = best(|| launch("ceiling_copy", grid, arguments))?;

@@ -66,6 +66,10 @@ __device__ __forceinline__ void correlate(const Correlate& a) {
                         g[row].at[k] = mask.at[k] > 0.0f ? g[row].at[k] : a.mask_slope * g[row].at[k];
                     }
                 }
+#pragma unroll
+                for (int k = 0; k < count; ++k) {
+                    g[row].at[k] = operand(g[row].at[k]);
+                }
             } else {
                 g[row] = Floats<count>{};
             }
@@ -93,6 +97,10 @@ __device__ __forceinline__ void correlate(const Correlate& a) {
                 }
                 const long long shift = (dy * (int)a.width + dx) * (int)a.batch;
                 values = load<count>(input + (long long)channel * a.input_channel + i + shift);
+            }
+#pragma unroll
+            for (int k = 0; k < count; ++k) {
+                values.at[k] = operand(values.at[k]);
             }
 #pragma unroll
             for (int row = 0; row < ROWS; ++row) {
@@ -162,7 +170,8 @@ __device__ __forceinline__ void correlate_generic(const Correlate& a) {
         }
         const long long shift = (dy * (int)a.width + dx) * (int)a.batch;
         const float gradient = a.gradient[(long long)row * a.gradient_row + i];
-        sum += (double)gradient * (double)a.input[(long long)channel * a.input_channel + i + shift];
+        const float input = a.input[(long long)channel * a.input_channel + i + shift];
+        sum += (double)operand(gradient) * (double)operand(input);
     }
     const double total = block_sum(sum, 0.0).x;
     if (threadIdx.x == 0) {

@@ -203,7 +203,10 @@ impl Correlate {
         let pairs = if kernel == 5 { 5 } else { 9 };
         // Freed in the order of the stream, after the launch has used them.
         let shares = (cut.chunks > 1).then(|| {
-            Ok::<_, GpuError>((Buffer::<f32>::room(units * cut.chunks * ROWS * pairs)?, Buffer::<u32>::zeros(units)?))
+            Ok::<_, GpuError>((
+                Buffer::<f32>::room(units * cut.chunks * ROWS * pairs)?,
+                Buffer::<u32>::zeros(units)?,
+            ))
         });
         let shares = shares.transpose()?;
         if let Some((partial, tickets)) = &shares {
@@ -224,7 +227,8 @@ mod tests {
             for rows in [1, 5, 6, 7, 10, 12, 13, 24, 96, 100, 192] {
                 for channels in [1, 2, 3, 6, 12, 48, 96, 240, 4800] {
                     for (columns, batch) in [(40, 40), (10, 10), (3, 3), (360, 40), (501_760, 40), (30, 30)] {
-                        let project = Project { rows, channels, columns, batch, kernel, ..Project::default() };
+                        let project =
+                            Project { rows, channels, columns, batch, kernel, ..Project::default() };
                         let cut = ProjectCut::of(&project, 1);
                         assert!(cut.shared(kernel as usize) <= 48 * 1024, "{project:?} {cut:?}");
                         assert!(WARP * cut.slices <= if cut.count == 4 { 256 } else { 512 });
@@ -248,7 +252,8 @@ mod tests {
         };
         let cut = CorrelateCut::of(&first_stage, 1);
         assert!(cut.chunks > 16 && cut.warps == 8 && cut.groups == 5, "{cut:?}");
-        let head = Correlate { rows: 100, channels: 240, steps: 1, inner: 40, batch: 40, kernel: 1, ..first_stage };
+        let head =
+            Correlate { rows: 100, channels: 240, steps: 1, inner: 40, batch: 40, kernel: 1, ..first_stage };
         let cut = CorrelateCut::of(&head, 1);
         assert_eq!(cut, CorrelateCut { count: 4, warps: 1, chunks: 1, groups: 27 });
     }

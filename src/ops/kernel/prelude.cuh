@@ -35,6 +35,18 @@ __device__ __forceinline__ void store(float* to, const Floats<count>& values) {
     *reinterpret_cast<Floats<count>*>(to) = values;
 }
 
+// An operand of the large products. With I2M2_TF32 it is rounded to the 10 bits of fraction that tensor cores read, to nearest and
+// ties away from zero (`cvt.rna.tf32.f32`); products are then exact in f32, and sums stay f32.
+__device__ __forceinline__ float operand(float value) {
+#ifdef I2M2_TF32
+    const u32 bits = __float_as_uint(value);
+    // Infinity and NaN stay what they are.
+    return (bits & 0x7f800000u) == 0x7f800000u ? value : __uint_as_float((bits + 0x1000u) & 0xffffe000u);
+#else
+    return value;
+#endif
+}
+
 // The sum over a warp, in every lane.
 template <typename T>
 __device__ __forceinline__ T warp_sum(T value) {

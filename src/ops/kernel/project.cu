@@ -62,7 +62,7 @@ __device__ __forceinline__ void project(const Project& a) {
                 const u32 at = row * a.weight_row + of / a.group * a.weight_group + of % a.group * a.weight_channel;
                 value = weight[(long long)at + (kernel == 1 ? 0 : a.weight_tap * (int)tap)];
             }
-            weights[tap * rows_of_block + i % rows_of_block] = value;
+            weights[tap * rows_of_block + i % rows_of_block] = operand(value);
         }
         __syncwarp();
         if (!inside) {
@@ -90,6 +90,10 @@ __device__ __forceinline__ void project(const Project& a) {
                 for (int j = 0; j < count; ++j) {
                     values.at[j] = mask.at[j] > 0.0f ? values.at[j] : a.mask_slope * values.at[j];
                 }
+            }
+#pragma unroll
+            for (int j = 0; j < count; ++j) {
+                values.at[j] = operand(values.at[j]);
             }
 #pragma unroll
             for (int row = 0; row < rows_of_block; ++row) {
@@ -162,7 +166,7 @@ __device__ __forceinline__ void project_generic(const Project& a) {
             }
             const long long shift = (dy * (int)a.width + dx) * (int)a.batch;
             const float value = a.input[z * a.input_z + (long long)channel * a.input_channel + column + shift];
-            sum = fmaf(a.weight[(long long)(z * a.weight_z + of) + a.weight_tap * tap], value, sum);
+            sum = fmaf(operand(a.weight[(long long)(z * a.weight_z + of) + a.weight_tap * tap]), operand(value), sum);
         }
     }
     float* out = a.out + (long long)z * a.out_z + (long long)row * a.out_row + column;

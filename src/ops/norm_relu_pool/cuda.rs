@@ -6,7 +6,9 @@ use dfdx::prelude::*;
 
 use super::{EPSILON, MOMENTUM, NormGradients, NormReluPool, Running, Statistics, saved};
 use crate::device::Storage1;
-use crate::device::cuda::{Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx, uninitialised};
+use crate::device::cuda::{
+    Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx, uninitialised,
+};
 use crate::ops::Maps;
 use crate::ops::cuda::launched;
 
@@ -74,7 +76,8 @@ impl Rows {
     /// For channels of `elements`, of which a thread takes `each` or more.
     fn new(channels: usize, elements: usize, each: usize) -> Result<Self, CudaError> {
         let blocks = (elements / (THREADS * each)).clamp(1, MOST_BLOCKS);
-        let grid = Grid { blocks: [blocks as u32, channels as u32, 1], threads: [THREADS as u32, 1, 1], shared: 0 };
+        let grid =
+            Grid { blocks: [blocks as u32, channels as u32, 1], threads: [THREADS as u32, 1, 1], shared: 0 };
         let gpu = |error: GpuError| to_dfdx(&error);
         Ok(Rows {
             grid,
@@ -113,7 +116,11 @@ impl NormReluPool<f32> for Cuda {
             Statistics::Batch => {
                 let rows = Rows::new(channels, map / 4, 16)?;
                 let (partial, tickets) = (rows.partial.address(), rows.tickets.address());
-                launched(launch("norm_statistics", rows.grid, NormStatistics { partial, tickets, ..arguments }))?;
+                launched(launch(
+                    "norm_statistics",
+                    rows.grid,
+                    NormStatistics { partial, tickets, ..arguments },
+                ))?;
             }
             Statistics::Running => launched(launch("norm_running", Grid::over(channels), arguments))?,
         }

@@ -118,7 +118,8 @@ fn same_bits_for_any_number_of_threads_and_instruction_set() {
 #[test]
 fn other_parameters_and_other_state_are_errors() {
     let settings = Settings { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 0.0, clip_norm: 8.0 };
-    let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters(&[vec![1.0, 2.0]], None)).unwrap();
+    let mut optimizer =
+        Optimizer::new(&Cpu::default(), settings, &parameters(&[vec![1.0, 2.0]], None)).unwrap();
     let mut others = parameters(&[vec![1.0]], None);
     assert!(matches!(step(&mut optimizer, &mut others, &[vec![1.0]]), Err(StepError::Op(_))));
     assert!(optimizer.restore(&[vec![1.0]]).is_err());

@@ -8,7 +8,9 @@ use dfdx::prelude::*;
 
 use super::ProductOfExperts;
 use crate::device::Storage1;
-use crate::device::cuda::{Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx, uninitialised};
+use crate::device::cuda::{
+    Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx, uninitialised,
+};
 use crate::ops::Features;
 use crate::ops::cuda::launched;
 
@@ -44,7 +46,8 @@ arguments! {
 /// As many addresses as a kernel takes.
 fn all(addresses: impl ExactSizeIterator<Item = Address>) -> Result<[Address; MOST], CudaError> {
     if addresses.len() > MOST {
-        let found = format!("a product of {} experts, but the CUDA kernels take at most {MOST}", addresses.len());
+        let found =
+            format!("a product of {} experts, but the CUDA kernels take at most {MOST}", addresses.len());
         return Err(to_dfdx(&GpuError::Other(found)));
     }
     let mut all = [0; MOST];

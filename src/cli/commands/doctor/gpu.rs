@@ -9,10 +9,11 @@ use super::say;
 use crate::cli::args::{Doctor, Stage};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::device::cuda::{self, GpuError, Gpu, StepSize};
+use crate::device::Precision;
+use crate::device::cuda::{self, Gpu, GpuError, StepSize};
+use crate::experiment::Tensors;
 use crate::experiment::feed::Feed;
 use crate::experiment::rehearsal::{BATCH, Distance, MODELS, Rehearsal, Subject};
-use crate::experiment::Tensors;
 use crate::ops;
 use crate::ops::kernel::ceiling::{self, Ceilings};
 use crate::ops::parity::{CASES, Parity, compare};
@@ -20,7 +21,12 @@ use crate::ops::parity::{CASES, Parity, compare};
 /// Sides of the images at the paper's size.
 const SIDES: [usize; 2] = [28, 112];
 /// How far losses and weights may be apart after many steps: rounding grows with every step.
-const TRAINED_APART: f64 = 1e-2;
+fn trained_apart(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-3,
+        Precision::Tf32 => 0.2,
+    }
+}
 
 /// What the drivers and libraries say.
 #[derive(Serialize)]
@@ -35,9 +41,11 @@ struct Libraries {
 /// Says which devices, drivers and libraries are here.
 pub(super) fn describe(json: bool) -> Result<(), Failure> {
     let gpus = cuda::gpus();
-    let driver = cuda::driver_version().map(|version| format!("CUDA {}.{}", version / 1000, version % 1000 / 10));
+    let driver =
+        cuda::driver_version().map(|version| format!("CUDA {}.{}", version / 1000, version % 1000 / 10));
     let compiler = cuda::compiler_version().map(|(major, minor)| format!("{major}.{minor}"));
-    let problem = [gpus.as_ref().err(), driver.as_ref().err(), compiler.as_ref().err()].into_iter().flatten().next();
+    let problem =
+        [gpus.as_ref().err(), driver.as_ref().err(), compiler.as_ref().err()].into_iter().flatten().next();
     let found = Libraries {
         problem: problem.map(ToString::to_string),
         driver: driver.ok(),
@@ -72,22 +80,27 @@ pub(super) fn describe(json: bool) -> Result<(), Failure> {
 }
 
 /// Runs the tests that were asked for.
-pub(super) fn examine(doctor: &Doctor, index: usize) -> Result<Exit, Failure> {
+pub(super) fn examine(doctor: &Doctor, index: usize, precision: Precision) -> Result<Exit, Failure> {
     let begun = Instant::now();
-    let device = ops::cuda::open(index).map_err(Failure::usage)?;
+    let device = ops::cuda::open(index, precision).map_err(Failure::usage)?;
     let opened = begun.elapsed().as_secs_f64();
     if let Some((free, total)) = cuda::memory() {
         let value = serde_json::json!({ "opened_in_seconds": opened, "free_bytes": free, "bytes": total });
-        say(doctor.json, &format!("opened in {opened:.1} s; {} of {} MiB are free", free >> 20, total >> 20), &value)?;
+        say(
+            doctor.json,
+            &format!("opened in {opened:.1} s; {} of {} MiB are free", free >> 20, total >> 20),
+            &value,
+        )?;
     }
     let failed = match doctor.stage {
-        Stage::Ops => all_ops(doctor, &device)?,
-        Stage::Models => models(doctor, &device)?,
+        Stage::Ops => all_ops(doctor, &device, precision)?,
+        Stage::Models => models(doctor, &device, precision)?,
         Stage::Speed => speed(doctor, &device)?,
     };
     let verdict = if failed == 0 { "all is well".to_owned() } else { format!("{failed} tests failed") };
     let seconds = begun.elapsed().as_secs_f64();
-    let value = serde_json::json!({ "stage": format!("{:?}", doctor.stage), "failed": failed, "seconds": seconds });
+    let value =
+        serde_json::json!({ "stage": format!("{:?}", doctor.stage), "failed": failed, "seconds": seconds });
     say(doctor.json, &format!("{verdict}, after {seconds:.1} s"), &value)?;
     Ok(if failed == 0 { Exit::Success } else { Exit::GateFailed })
 }
@@ -104,14 +117,15 @@ fn chosen(doctor: &Doctor) -> Result<Vec<&'static str>, Failure> {
     }
 }
 
-fn all_ops(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
+fn all_ops(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize, Failure> {
     let mut failed = 0;
     for &case in CASES {
         let parity = compare(device, case)?;
-        let verdict = if parity.holds() { "ok    " } else { "FAILED" };
-        failed += usize::from(!parity.holds());
+        let holds = parity.holds(precision);
+        let verdict = if holds { "ok    " } else { "FAILED" };
+        failed += usize::from(!holds);
         let bits = if parity.repeats { "repeats bit for bit" } else { "DOES NOT REPEAT" };
-        let apart = format!("{:.1e} apart (limit {:.0e})", parity.largest, Parity::LIMIT);
+        let apart = format!("{:.1e} apart (limit {:.0e})", parity.largest, Parity::limit(precision));
         say(doctor.json, &format!("{verdict} {}: {apart}, {bits}", parity.case), &parity)?;
     }
     Ok(failed)
@@ -136,9 +150,9 @@ struct ModelFinding {
 }
 
 impl ModelFinding {
-    fn holds(&self) -> bool {
-        self.apart.loss <= TRAINED_APART
-            && self.apart.weight <= TRAINED_APART
+    fn holds(&self, precision: Precision) -> bool {
+        self.apart.loss <= trained_apart(precision)
+            && self.apart.weight <= trained_apart(precision)
             && self.repeats
             && self.recorded_like_plain
             && self.step.is_some()
@@ -155,7 +169,7 @@ fn trained<D: Feed>(device: &D, name: &str, steps: usize) -> Result<(Vec<f64>, T
     Ok((losses, rehearsal.weights()))
 }
 
-fn models(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
+fn models(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize, Failure> {
     let mut failed = 0;
     for model in chosen(doctor)? {
         let subject = Subject::new(model, BATCH, SIDES)?;
@@ -163,7 +177,8 @@ fn models(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
         let mut rehearsal = Rehearsal::new(device, &subject, &noise)?;
         let losses = rehearsal.steps(doctor.steps)?;
         let first = (losses, rehearsal.weights());
-        let (step, refused) = (rehearsal.held().recorded(BATCH), rehearsal.held().refused().map(str::to_owned));
+        let (step, refused) =
+            (rehearsal.held().recorded(BATCH), rehearsal.held().refused().map(str::to_owned));
         let foreign_launches = rehearsal.held().work(BATCH).map_or(0, |work| work.foreign);
         drop(rehearsal);
         let again = trained(device, model, doctor.steps)?;
@@ -172,7 +187,8 @@ fn models(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
             (rehearsal.steps(doctor.steps)?, rehearsal.weights())
         };
         let expected = trained(&Cpu::default(), model, doctor.steps)?;
-        let distance = |a: &(Vec<f64>, Tensors), b: &(Vec<f64>, Tensors)| Distance::between((&a.0, &a.1), (&b.0, &b.1));
+        let distance =
+            |a: &(Vec<f64>, Tensors), b: &(Vec<f64>, Tensors)| Distance::between((&a.0, &a.1), (&b.0, &b.1));
         let finding = ModelFinding {
             model,
             steps: doctor.steps,
@@ -183,10 +199,10 @@ fn models(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
             refused,
             foreign_launches,
         };
-        failed += usize::from(!finding.holds());
+        failed += usize::from(!finding.holds(precision));
         let words = format!(
             "{} {model}: after {} steps losses are {:.1e} apart from the CPU's, weights {:.1e}; {}; {}",
-            if finding.holds() { "ok    " } else { "FAILED" },
+            if finding.holds(precision) { "ok    " } else { "FAILED" },
             doctor.steps,
             finding.apart.loss,
             finding.apart.weight,

@@ -14,7 +14,7 @@ use crate::cli::device;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::device::Place;
+use crate::device::{Place, Precision};
 use crate::ops::parity::{CASES, compare};
 use crate::ops::simd::{Isa, isa};
 use crate::provenance::{Machine, Provenance};
@@ -59,16 +59,16 @@ pub fn run(doctor: &Doctor) -> Result<Exit, Failure> {
     if doctor.device != DeviceChoice::Cpu {
         gpu::describe(doctor.json)?;
     }
-    let chosen = device::choose(doctor.device)?;
+    let chosen = device::choose(doctor.device, doctor.precision)?;
     if let Some(note) = &chosen.note {
         output::note(note);
     }
     match chosen.place {
         Place::Cpu => on_the_cpu(doctor),
         #[cfg(feature = "cuda")]
-        Place::Cuda(index) => gpu::examine(doctor, index),
+        Place::Cuda { index, precision } => gpu::examine(doctor, index, precision),
         #[cfg(not(feature = "cuda"))]
-        Place::Cuda(_) => Err(Failure::usage("this build computes on the CPU only")),
+        Place::Cuda { .. } => Err(Failure::usage("this build computes on the CPU only")),
     }
 }
 
@@ -78,7 +78,7 @@ fn on_the_cpu(doctor: &Doctor) -> Result<Exit, Failure> {
     let mut failed = 0;
     for &case in CASES {
         let parity = compare(&device, case)?;
-        if !parity.holds() {
+        if !parity.holds(Precision::F32) {
             failed += 1;
             say(doctor.json, &format!("FAILED {}: does not repeat", parity.case), &parity)?;
         }
@@ -87,6 +87,10 @@ fn on_the_cpu(doctor: &Doctor) -> Result<Exit, Failure> {
         0 => format!("self-test: {} ops repeat bit for bit on the CPU", CASES.len()),
         failed => format!("self-test: {failed} of {} ops do not repeat on the CPU", CASES.len()),
     };
-    say(doctor.json, &verdict, &serde_json::json!({ "self_test": "cpu", "cases": CASES.len(), "failed": failed }))?;
+    say(
+        doctor.json,
+        &verdict,
+        &serde_json::json!({ "self_test": "cpu", "cases": CASES.len(), "failed": failed }),
+    )?;
     Ok(if failed == 0 { Exit::Success } else { Exit::GateFailed })
 }
