@@ -125,6 +125,8 @@ case $kind in
             in_front LD_LIBRARY_PATH "$out/lib"
             # Its compiled kernels are of no use to a GPU.
             setting I2M2_KERNEL_CACHE "$out/cache"
+            # For tests/cuda.rs.
+            setting I2M2_EMULATOR "$out"
         ) ;;
 esac
 
@@ -132,5 +134,5 @@ quoted=$(printf %q "$out/env.sh")
 case $kind in
     toolkit) say "done. Next: . $quoted; cargo build --release --features cuda" ;;
     nvrtc) say "done. Next: . $quoted; cargo run --release --features cuda --example compile_kernels -- sm_90" ;;
-    emulator) say "done. Next: . $quoted; cargo build --release --features cuda; cargo test --release --features cuda" ;;
+    emulator) say "done. Next: . $quoted; cargo test --release --features cuda --test cuda" ;;
 esac

@@ -2,7 +2,7 @@
 //! the CPU, in any order of blocks and threads, and fails where it is told to.
 //!
 //!     scripts/cuda-env.sh emulator target/emulator && . target/emulator/env.sh
-//!     I2M2_EMULATOR=target/emulator cargo test --release --features cuda --test cuda
+//!     cargo test --release --features cuda --test cuda
 #![cfg(feature = "cuda")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 

@@ -122,6 +122,22 @@ impl ProjectCut {
 }
 
 impl Project {
+    /// A matrix product: a column per example, one tap.
+    pub(crate) fn per_example(batch: usize) -> Self {
+        Project {
+            columns: batch as u32,
+            group: u32::MAX,
+            weight_tap: 1,
+            input_channel: batch as u32,
+            out_row: batch as u32,
+            height: 1,
+            width: 1,
+            batch: batch as u32,
+            kernel: 1,
+            ..Project::default()
+        }
+    }
+
     /// Launches it for every z.
     pub(crate) fn launch(self, z: usize) -> Result<(), CudaError> {
         let (kernel, columns, rows) = (self.kernel as usize, self.columns as usize, self.rows as usize);

@@ -88,3 +88,13 @@ __device__ __forceinline__ bool last_block(u32* ticket, u32 blocks) {
     __threadfence();
     return last;
 }
+
+// What the blocks left, two sums each, added up in the order of the blocks.
+__device__ __forceinline__ double2 in_order(const double* partial, u32 blocks) {
+    double2 total = make_double2(0.0, 0.0);
+    for (u32 block = 0; block < blocks; ++block) {
+        total.x += partial[2 * block];
+        total.y += partial[2 * block + 1];
+    }
+    return total;
+}

@@ -34,7 +34,7 @@ impl Linear<f32> for Cuda {
             weight_channel: 1,
             activate: u32::from(slope.is_some()),
             slope: slope.unwrap_or(1.0) as f32,
-            ..sizes(batch)
+            ..Project::per_example(batch)
         };
         project.launch(steps)?;
         Ok(out)
@@ -67,7 +67,7 @@ impl Linear<f32> for Cuda {
             weight_row: 1,
             weight_channel: inputs as u32,
             accumulate: 1,
-            ..sizes(batch)
+            ..Project::per_example(batch)
         };
         project.launch(steps)?;
         let correlate = Correlate {
@@ -96,21 +96,5 @@ impl Linear<f32> for Cuda {
             }
             None => Correlate { biases, channels: 0, ..correlate }.launch(1),
         }
-    }
-}
-
-/// What both products have in common.
-fn sizes(batch: usize) -> Project {
-    Project {
-        columns: batch as u32,
-        group: u32::MAX,
-        weight_tap: 1,
-        input_channel: batch as u32,
-        out_row: batch as u32,
-        height: 1,
-        width: 1,
-        batch: batch as u32,
-        kernel: 1,
-        ..Project::default()
     }
 }

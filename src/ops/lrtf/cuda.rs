@@ -68,8 +68,7 @@ impl LowRankFusion<f32> for Cuda {
                 channels: features as u32,
                 weight_row: 1,
                 weight_channel: outputs as u32,
-                group: u32::MAX,
-                ..columns(batch)
+                ..Project::per_example(batch)
             };
             project.launch(rank)?;
         }
@@ -160,25 +159,10 @@ impl LowRankFusion<f32> for Cuda {
                 group: outputs as u32,
                 weight_channel: 1,
                 accumulate: 1,
-                ..columns(batch)
+                ..Project::per_example(batch)
             };
             project.launch(1)?;
         }
         Ok(())
-    }
-}
-
-/// What both products have in common: a column per example.
-fn columns(batch: usize) -> Project {
-    Project {
-        columns: batch as u32,
-        weight_tap: 1,
-        input_channel: batch as u32,
-        out_row: batch as u32,
-        height: 1,
-        width: 1,
-        batch: batch as u32,
-        kernel: 1,
-        ..Project::default()
     }
 }

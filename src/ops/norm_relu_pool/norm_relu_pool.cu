@@ -62,14 +62,9 @@ KERNEL_BOUNDS(norm_statistics, NormStatistics, 256) {
     if (!last_block(a.tickets + channel, gridDim.x) || threadIdx.x > 0) {
         return;
     }
-    sum = 0.0;
-    squares = 0.0;
-    for (u32 block = 0; block < gridDim.x; ++block) {
-        sum += partial[2 * block];
-        squares += partial[2 * block + 1];
-    }
-    const double count = (double)a.map, from_shift = sum / count, mean = (double)shift + from_shift;
-    const double found = squares / count - from_shift * from_shift;
+    const double2 all = in_order(partial, gridDim.x);
+    const double count = (double)a.map, from_shift = all.x / count, mean = (double)shift + from_shift;
+    const double found = all.y / count - from_shift * from_shift;
     // Written so that a NaN stays one.
     const double variance = found < 0.0 ? 0.0 : found;
     const double unbiased = variance * (count / (count - 1.0)), keep = 1.0 - a.momentum;
@@ -181,21 +176,16 @@ KERNEL_BOUNDS(norm_backward_sums, NormBackward, 256) {
     if (!last_block(a.tickets + channel, gridDim.x) || threadIdx.x > 0) {
         return;
     }
-    sum = 0.0;
-    slope = 0.0;
-    for (u32 block = 0; block < gridDim.x; ++block) {
-        sum += partial[2 * block];
-        slope += partial[2 * block + 1];
-    }
+    const double2 all = in_order(partial, gridDim.x);
     const double inverse = (double)a.saved[a.channels + channel];
     const double map = (double)a.height * (double)a.width * (double)a.batch;
-    a.centre[channel] = a.of_batch ? (float)(sum / map) : 0.0f;
-    a.centre[a.channels + channel] = a.of_batch ? (float)(slope * inverse * inverse / map) : 0.0f;
+    a.centre[channel] = a.of_batch ? (float)(all.x / map) : 0.0f;
+    a.centre[a.channels + channel] = a.of_batch ? (float)(all.y * inverse * inverse / map) : 0.0f;
     if (a.weight_gradient) {
-        a.weight_gradient[channel] += (float)(slope * inverse);
+        a.weight_gradient[channel] += (float)(all.y * inverse);
     }
     if (a.bias_gradient) {
-        a.bias_gradient[channel] += (float)sum;
+        a.bias_gradient[channel] += (float)all.x;
     }
 }
 
