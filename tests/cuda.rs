@@ -198,6 +198,12 @@ fn what_is_missing_or_too_old_is_named_with_its_remedy() {
     std::fs::copy(emulator().join("lib/libcuda.so.1"), libraries.path().join("libcuda.so.1")).unwrap();
     let said = fails(cuda("0").env("LD_LIBRARY_PATH", libraries.path()), 2);
     assert!(said.contains("NVRTC") && said.contains("LD_LIBRARY_PATH"), "{said}");
+    // An NVRTC that is newer than the driver, which then refuses what it compiled.
+    let cache = tempfile::tempdir().unwrap();
+    let mut newer = i2m2(cache.path());
+    newer.args(["doctor", "--device", "cuda:0"]).env("I2M2_EMULATOR_DRIVER", "12080");
+    let said = fails(newer.env("I2M2_EMULATOR_FAIL", "cuModuleLoadData:200"), 2);
+    assert!(said.contains("CUDA 12.8") && said.contains("NVRTC 13.0"), "{said}");
     // A code that no enum knows.
     let said = fails(cuda("0").env("I2M2_EMULATOR_FAIL", "cuLaunchKernel:98765"), 4);
     assert!(said.contains("98765"), "{said}");

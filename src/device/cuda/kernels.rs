@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::devices::{Gpu, compiler_version};
+use super::devices::{Gpu, compiler_version, driver_version};
 use super::error::{self, GpuError};
 use super::library::{Handle, compiler, driver};
 use super::recorder;
@@ -131,6 +131,18 @@ pub(super) fn load(gpu: &Gpu, precision: Precision, sources: &'static [Source]) 
     let mut module: Handle = std::ptr::null_mut();
     // SAFETY: the image is complete; the driver copies what it needs, and refuses what is no image.
     let code = unsafe { (driver.module_load)(&raw mut module, image.as_ptr().cast()) };
+    if code != 0
+        && let (Ok((major, minor)), Ok(version)) = (compiler_version(), driver_version())
+        && major > version / 1000
+    {
+        return Err(GpuError::Other(format!(
+            "the driver (CUDA {}.{}) does not take what NVRTC {major}.{minor} compiled ({}): install an NVRTC of its \
+             version, or a newer driver",
+            version / 1000,
+            version % 1000 / 10,
+            error::describe(code)
+        )));
+    }
     GpuError::check("loading the CUDA kernels", code)?;
     let mut functions = BTreeMap::new();
     for name in names(sources) {

@@ -147,7 +147,12 @@ pub fn driver() -> Result<&'static Driver, &'static str> {
 pub fn compiler() -> Result<&'static Compiler, &'static str> {
     static COMPILER: OnceLock<Result<Compiler, String>> = OnceLock::new();
     let opened = COMPILER.get_or_init(|| {
-        let library = Library::open(&["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]).map_err(|why| {
+        // A driver takes images of its own version of CUDA and of older ones.
+        let names = match super::devices::driver_version() {
+            Ok(version) if version < 13_000 => ["libnvrtc.so.12", "libnvrtc.so.13", "libnvrtc.so"],
+            _ => ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
+        };
+        let library = Library::open(&names).map_err(|why| {
             format!(
                 "NVRTC, CUDA's run-time compiler, is not here ({why}); install a CUDA toolkit (or the package \
                  nvidia-cuda-nvrtc of pip) and name the folder of its libraries in LD_LIBRARY_PATH"
