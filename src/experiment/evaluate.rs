@@ -15,17 +15,25 @@ use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::product_of_experts::evaluate::{log_probabilities, mean_probabilities};
 use crate::protocol::{Combine, EvalNorm};
 
+/// Examples that are evaluated at a time.
+pub fn batch_size<D: Feed>(norm: EvalNorm, training_batch: usize) -> usize {
+    match norm {
+        EvalNorm::Running => D::EVALUATION_BATCH,
+        EvalNorm::Batch => training_batch,
+    }
+}
+
 /// Logits of each expert over a split, in the order of the rows; row-major, examples x classes.
 pub fn logits<D: Feed>(
     experts: &mut Experts<f32, D>,
     held: &mut D::Held<'_>,
     (data, split): (&dyn Dataset, Split),
     norm: EvalNorm,
-    training_batch: usize,
+    batch_size: usize,
 ) -> Result<Vec<Vec<f32>>, ModelError> {
-    let (statistics, batch_size) = match norm {
-        EvalNorm::Running => (Statistics::Running, D::EVALUATION_BATCH),
-        EvalNorm::Batch => (Statistics::Batch, training_batch),
+    let statistics = match norm {
+        EvalNorm::Running => Statistics::Running,
+        EvalNorm::Batch => Statistics::Batch,
     };
     let room = data.len(split) * data.classes();
     let mut all = vec![Vec::with_capacity(room); experts.names().count()];

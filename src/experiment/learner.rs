@@ -27,12 +27,9 @@ pub struct Learner<E: Real, D: Backend<E>> {
 /// Why a step was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
-    /// The loss is NaN or infinite.
-    #[error("the loss is {0}: training has diverged; lower the learning rate or check the data")]
-    Loss(f64),
-    /// The gradients are.
+    /// The loss or a gradient is NaN or infinite.
     #[error(transparent)]
-    Step(StepError),
+    Step(#[from] StepError),
     /// An expert could not be run.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -64,8 +61,8 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
     pub fn step(&mut self, inputs: &Inputs<E, D>, labels: &[u8]) -> Result<f64, LearnError> {
         let labels = Labels::new(&self.device, labels).map_err(ModelError::from)?;
         self.send(inputs, &labels)?;
-        let met = self.met()?.pop().ok_or(LearnError::Loss(f64::NAN))?;
-        Ok(checked(met)?.loss)
+        let met = self.met()?.pop().ok_or(StepError::Loss(f64::NAN))?;
+        Ok(met.check()?.loss)
     }
 
     /// Sends one step to the device: on the CPU it is then done, a GPU may still be at work. [`Learner::met`] tells how it went.
@@ -95,17 +92,6 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
     pub fn optimizer(&mut self) -> &mut Optimizer<E, D> {
         &mut self.optimizer
     }
-}
-
-/// Whether a step was taken.
-///
-/// # Errors
-/// What kept it from being.
-pub fn checked(met: Met) -> Result<Met, LearnError> {
-    met.check().map_err(|error| match error {
-        StepError::Loss(loss) => LearnError::Loss(loss),
-        error => LearnError::Step(error),
-    })
 }
 
 impl<D: Backend<f32>> Learner<f32, D> {

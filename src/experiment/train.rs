@@ -10,16 +10,16 @@ use dfdx::prelude::Cpu;
 use super::checkpoint::{State, identity};
 use super::error::TrainError;
 use super::feed::{Feed, StepFailed, shuffled};
-use super::learner::{LearnError, Learner};
+use super::learner::Learner;
 use super::selection::Selection;
 use super::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, evaluate, metrics, weights};
 use crate::data::{Dataset, Split};
 use crate::device::Place;
 use crate::digest::Digest;
 use crate::models::{Experts, Scope};
-use crate::ops::optimizer::Met;
+use crate::ops::optimizer::{Met, StepError};
 use crate::ops::product_of_experts::evaluate::entropy;
-use crate::protocol::{Combine, EvalNorm, Init, Modality, SelectBy};
+use crate::protocol::{Combine, Init, Modality, SelectBy};
 use crate::random::Seeds;
 
 /// Trains the job's experts, from `resume` if given (the last state that the observer was handed), and evaluates the
@@ -126,7 +126,7 @@ impl<'a, D: Feed> Run<'a, D> {
         trained?;
         let valid = self.evaluate(Split::Valid, Combine::Product)?.1;
         if let Some(loss) = valid.get("loss").copied().filter(|loss| !loss.is_finite()) {
-            return Err(TrainError::step(self.job, epoch, steps, LearnError::Loss(loss)));
+            return Err(TrainError::step(self.job, epoch, steps, StepError::Loss(loss).into()));
         }
         let chosen_by = match recipe.training.select_by {
             SelectBy::Accuracy => "accuracy",
@@ -157,12 +157,11 @@ impl<'a, D: Feed> Run<'a, D> {
     /// Logits of every expert over a split, and the metrics of their combination.
     fn evaluate(&mut self, split: Split, combine: Combine) -> Result<Evaluated, TrainError> {
         let Job { recipe, data, .. } = self.job;
-        let batch_size = recipe.training.batch_size;
         let (experts, norm) = (&mut self.learner.experts, recipe.evaluation.norm);
+        let batch_size = evaluate::batch_size::<D>(norm, recipe.training.batch_size);
         let logits = evaluate::logits(experts, &mut self.held, (*data, split), norm, batch_size);
         readable(*data)?;
-        let batch = if norm == EvalNorm::Running { D::EVALUATION_BATCH } else { batch_size };
-        let logits = logits.map_err(|source| TrainError::evaluation(self.job, split, batch, source))?;
+        let logits = logits.map_err(|source| TrainError::evaluation(self.job, split, batch_size, source))?;
         let metrics = evaluate::summarise(&logits, recipe.task.classes(), data.labels(split), combine);
         Ok((logits, metrics))
     }

@@ -6,7 +6,7 @@ use dfdx::prelude::Cpu;
 
 use super::{Feed, StepFailed, Work};
 use crate::data::{Dataset, Split};
-use crate::experiment::learner::{LearnError, Learner, checked};
+use crate::experiment::learner::{LearnError, Learner};
 use crate::models::{Input, Inputs, ModelError};
 use crate::ops::optimizer::Met;
 use crate::ops::product_of_experts::Labels;
@@ -138,7 +138,7 @@ impl Feed for Cpu {
                 let labels = Labels::new(device, &batch.labels).map_err(ModelError::from)?;
                 learner.send(inputs, &labels)?;
                 for met in learner.met()? {
-                    told(checked(met)?, batch.labels.len());
+                    told(met.check()?, batch.labels.len());
                 }
                 Ok(())
             };

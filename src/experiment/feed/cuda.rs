@@ -14,7 +14,7 @@ use crate::data::{Dataset, Loaded, Split};
 use crate::device::cuda::{
     Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record, wait,
 };
-use crate::experiment::learner::{LearnError, Learner, checked};
+use crate::experiment::learner::{LearnError, Learner};
 use crate::models::{Input, Inputs, ModelError};
 use crate::ops::OpError;
 use crate::ops::gather::{Pick, gather};
@@ -275,7 +275,7 @@ impl Feed for Cuda {
             if (step + 1) % TOLD_EVERY == 0 || step + 1 == steps {
                 for met in learner.met().map_err(at(heard + 1))? {
                     heard += 1;
-                    told(checked(met).map_err(at(heard))?, size_of(heard - 1));
+                    told(met.check().map_err(LearnError::from).map_err(at(heard))?, size_of(heard - 1));
                 }
             }
         }

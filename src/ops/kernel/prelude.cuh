@@ -89,12 +89,21 @@ __device__ __forceinline__ bool last_block(u32* ticket, u32 blocks) {
     return last;
 }
 
-// What the blocks left, two sums each, added up in the order of the blocks.
-__device__ __forceinline__ double2 in_order(const double* partial, u32 blocks) {
-    double2 total = make_double2(0.0, 0.0);
-    for (u32 block = 0; block < blocks; ++block) {
+// The sums of two values over `gridDim.x` blocks, which leave theirs in `partial` and are added up in the order of the blocks. True
+// in one thread of the last block, where `total` then holds them; everywhere else there is nothing more to do.
+__device__ __forceinline__ bool blocks_sum(double first, double second, double* partial, u32* ticket, double2& total) {
+    const double2 own = block_sum(first, second);
+    if (threadIdx.x == 0) {
+        partial[2 * blockIdx.x] = own.x;
+        partial[2 * blockIdx.x + 1] = own.y;
+    }
+    if (!last_block(ticket, gridDim.x) || threadIdx.x > 0) {
+        return false;
+    }
+    total = make_double2(0.0, 0.0);
+    for (u32 block = 0; block < gridDim.x; ++block) {
         total.x += partial[2 * block];
         total.y += partial[2 * block + 1];
     }
-    return total;
+    return true;
 }

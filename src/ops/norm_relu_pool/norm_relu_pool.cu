@@ -53,16 +53,10 @@ KERNEL_BOUNDS(norm_statistics, NormStatistics, 256) {
             squares += (double)d * (double)d;
         }
     }
-    const double2 total = block_sum(sum, squares);
-    double* partial = a.partial + 2 * (long long)channel * gridDim.x;
-    if (threadIdx.x == 0) {
-        partial[2 * blockIdx.x] = total.x;
-        partial[2 * blockIdx.x + 1] = total.y;
-    }
-    if (!last_block(a.tickets + channel, gridDim.x) || threadIdx.x > 0) {
+    double2 all;
+    if (!blocks_sum(sum, squares, a.partial + 2 * (long long)channel * gridDim.x, a.tickets + channel, all)) {
         return;
     }
-    const double2 all = in_order(partial, gridDim.x);
     const double count = (double)a.map, from_shift = all.x / count, mean = (double)shift + from_shift;
     const double found = all.y / count - from_shift * from_shift;
     // Written so that a NaN stays one.
@@ -167,16 +161,10 @@ KERNEL_BOUNDS(norm_backward_sums, NormBackward, 256) {
             slope += g * (double)(w.x[best] - mean);
         }
     }
-    const double2 total = block_sum(sum, slope);
-    double* partial = a.partial + 2 * (long long)channel * gridDim.x;
-    if (threadIdx.x == 0) {
-        partial[2 * blockIdx.x] = total.x;
-        partial[2 * blockIdx.x + 1] = total.y;
-    }
-    if (!last_block(a.tickets + channel, gridDim.x) || threadIdx.x > 0) {
+    double2 all;
+    if (!blocks_sum(sum, slope, a.partial + 2 * (long long)channel * gridDim.x, a.tickets + channel, all)) {
         return;
     }
-    const double2 all = in_order(partial, gridDim.x);
     const double inverse = (double)a.saved[a.channels + channel];
     const double map = (double)a.height * (double)a.width * (double)a.batch;
     a.centre[channel] = a.of_batch ? (float)(all.x / map) : 0.0f;
