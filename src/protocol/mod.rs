@@ -5,6 +5,7 @@
 
 mod change;
 mod deviations;
+mod knee;
 mod layers;
 mod recipe;
 mod settings;
@@ -12,6 +13,7 @@ mod validate;
 
 pub use change::{Change, words};
 pub use deviations::{Deviation, deviations, deviations_of};
+pub use knee::{ClassWeights, Finding, MagnitudeNorm, OperatingPoint, Score, Space, StudyLevel};
 pub use layers::{ProtocolError, resolve, resolve_with};
 pub use recipe::*;
 pub use settings::*;
