@@ -50,7 +50,7 @@ fn storage(device: &Cpu, name: &str, count: usize) -> <Cpu as Storage<f32>>::Vec
 
 fn stages(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
     for (inputs, outputs, kernel, side) in STAGES {
-        let shape = Shape { inputs, outputs, kernel, height: side, width: side, batch: BATCH };
+        let shape = Shape { inputs, outputs, kernel, stride: 1, height: side, width: side, batch: BATCH };
         let pixels = side * side * BATCH;
         let (x_len, out_len) = (inputs * pixels, outputs * pixels);
         let weights = inputs * outputs * kernel * kernel;

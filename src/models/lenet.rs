@@ -65,7 +65,7 @@ impl<E: Real, D: Backend<E>> Lenet<E, D> {
     ) -> Result<Features<E, D, T>, OpError> {
         for (index, stage) in self.stages.iter_mut().enumerate() {
             let wanted = if index == 0 { InputGradient::Unneeded } else { InputGradient::Needed };
-            x = conv2d(x, &stage.convolution, wanted)?;
+            x = conv2d(x, &stage.convolution, 1, wanted)?;
             x = norm_relu_pool(x, &stage.norm_weight, &stage.norm_bias, &mut stage.running, statistics)?;
         }
         flatten_maps(x)

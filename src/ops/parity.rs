@@ -24,8 +24,8 @@ type Given = Vec<(String, Vec<f32>)>;
 /// An op at certain sizes.
 #[derive(Clone, Copy, Debug)]
 pub enum Case {
-    /// Inputs, outputs, kernel, height, width, batch.
-    Conv2d([usize; 6]),
+    /// Inputs, outputs, kernel, height, width, batch; stride.
+    Conv2d([usize; 6], usize),
     /// Channels, height, width, batch.
     NormReluPool([usize; 4], Statistics),
     /// Steps, inputs, outputs, batch.
@@ -44,14 +44,14 @@ pub enum Case {
 
 /// Sizes of the paper's networks, and odd ones that take every path through the kernels.
 pub const CASES: &[Case] = &[
-    Case::Conv2d([1, 6, 5, 28, 28, 40]),
-    Case::Conv2d([6, 12, 3, 14, 14, 40]),
-    Case::Conv2d([24, 48, 3, 3, 3, 40]),
-    Case::Conv2d([96, 192, 3, 3, 3, 40]),
-    Case::Conv2d([3, 5, 3, 5, 7, 10]),
-    Case::Conv2d([2, 7, 5, 6, 4, 3]),
-    Case::Conv2d([5, 13, 1, 3, 4, 6]),
-    Case::Conv2d([2, 3, 7, 6, 5, 4]),
+    Case::Conv2d([1, 6, 5, 28, 28, 40], 1),
+    Case::Conv2d([6, 12, 3, 14, 14, 40], 1),
+    Case::Conv2d([24, 48, 3, 3, 3, 40], 1),
+    Case::Conv2d([96, 192, 3, 3, 3, 40], 1),
+    Case::Conv2d([3, 5, 3, 5, 7, 10], 1),
+    Case::Conv2d([2, 7, 5, 6, 4, 3], 1),
+    Case::Conv2d([5, 13, 1, 3, 4, 6], 1),
+    Case::Conv2d([2, 3, 7, 6, 5, 4], 1),
     Case::NormReluPool([6, 28, 28, 40], Statistics::Batch),
     Case::NormReluPool([192, 3, 3, 40], Statistics::Batch),
     Case::NormReluPool([3, 5, 7, 9], Statistics::Batch),
@@ -179,12 +179,12 @@ fn back<S: Shape, D: Backend<f32> + Fill<f32>>(
 fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpError> {
     let shaped = OpError::device::<D::Err>("parity");
     match case {
-        Case::Conv2d([inputs, outputs, kernel, height, width, batch]) => {
+        Case::Conv2d([inputs, outputs, kernel, height, width, batch], stride) => {
             let x = parameter(device, "x", &[inputs * height * width * batch], 1.0)?;
             let weight = parameter(device, "weight", &[outputs, inputs, kernel, kernel], 0.3)?;
             let maps =
                 x.value.leaky_trace().try_reshape_like(&(inputs, height, width, batch)).map_err(shaped)?;
-            let out = conv2d(maps, &weight, InputGradient::Needed)?;
+            let out = conv2d(maps, &weight, stride, InputGradient::Needed)?;
             back(out, &[("x", &x.value), ("weight", &weight.value)])
         }
         Case::NormReluPool([channels, height, width, batch], statistics) => {

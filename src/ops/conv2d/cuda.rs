@@ -16,7 +16,8 @@ impl Conv2d<f32> for Cuda {
         weight: &Tensor<(usize,), f32, Self>,
         shape: Shape,
     ) -> Result<Maps<f32, Self>, CudaError> {
-        let Shape { inputs, outputs, kernel, height, width, batch } = shape;
+        only_stride_one(shape)?;
+        let Shape { inputs, outputs, kernel, height, width, batch, .. } = shape;
         let out = uninitialised(|| self.try_zeros_like(&(outputs, height, width, batch)))?;
         let taps = (kernel * kernel) as u32;
         let project = Project {
@@ -40,6 +41,7 @@ impl Conv2d<f32> for Cuda {
         gradient: &Storage1<Self, f32>,
         x_gradient: &mut Storage1<Self, f32>,
     ) -> Result<(), CudaError> {
+        only_stride_one(shape)?;
         let Shape { inputs, outputs, kernel, .. } = shape;
         let taps = (kernel * kernel) as u32;
         // Output and input channels swapped, the kernel turned by 180 degrees.
@@ -65,7 +67,8 @@ impl Conv2d<f32> for Cuda {
         gradient: &Storage1<Self, f32>,
         weight_gradient: &mut Storage1<Self, f32>,
     ) -> Result<(), CudaError> {
-        let Shape { inputs, outputs, kernel, height, width, batch } = shape;
+        only_stride_one(shape)?;
+        let Shape { inputs, outputs, kernel, height, width, batch, .. } = shape;
         let (taps, map) = ((kernel * kernel) as u32, (height * width * batch) as u32);
         let correlate = Correlate {
             gradient: *gradient.device_ptr(),
@@ -104,4 +107,9 @@ fn sizes(Shape { kernel, height, width, batch, .. }: Shape) -> Project {
         kernel: kernel as u32,
         ..Project::default()
     }
+}
+
+/// Strides are not there yet.
+fn only_stride_one(shape: Shape) -> Result<(), CudaError> {
+    if shape.stride == 1 { Ok(()) } else { Err(CudaError::Cpu(CpuError::WrongNumElements)) }
 }

@@ -1,12 +1,15 @@
-//! Convolution with stride 1, odd kernels, zero padding that keeps the size, and no bias (LeNet; spec 1.3).
+//! Convolution with odd kernels, zero padding of `(k - 1) / 2`, any stride, and no bias (LeNet, spec 1.3; PreAct-ResNet,
+//! spec 3.6).
 //!
-//! Invariant: every output is one chain of fused multiply-adds over (input channel, kernel row, kernel column), taps
-//! that fall outside of the image left out.
+//! Invariant: every output is one chain of fused multiply-adds over (input channel, kernel row, kernel column); taps
+//! that fall outside of the image are left out or are products with zero, which change no sum.
 
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod direct;
 mod geometry;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -27,12 +30,26 @@ pub struct Shape {
     pub outputs: usize,
     /// Rows and columns of the (square, odd) kernel.
     pub kernel: usize,
-    /// Rows of the image.
+    /// Distance between the pixels under neighbouring outputs, along both axes: 1 or more.
+    pub stride: usize,
+    /// Rows of the input.
     pub height: usize,
-    /// Columns of the image.
+    /// Columns of the input.
     pub width: usize,
     /// Examples.
     pub batch: usize,
+}
+
+impl Shape {
+    /// Rows of the output.
+    pub fn out_height(&self) -> usize {
+        self.height.div_ceil(self.stride)
+    }
+
+    /// Columns of the output.
+    pub fn out_width(&self) -> usize {
+        self.width.div_ceil(self.stride)
+    }
 }
 
 /// Whether a convolution's input needs a gradient.
@@ -46,7 +63,7 @@ pub enum InputGradient {
 
 /// The kernels of [`conv2d`].
 pub trait Conv2d<E: Real>: Storage<E> {
-    /// The output `(outputs, height, width, batch)`.
+    /// The output `(outputs, out_height, out_width, batch)`.
     ///
     /// # Errors
     /// If the device fails.
@@ -82,21 +99,26 @@ pub trait Conv2d<E: Real>: Storage<E> {
     ) -> Result<(), Self::Err>;
 }
 
-/// Convolves `x` `(inputs, height, width, batch)` with `weight` `[outputs, inputs, k, k]`, k odd, padding `(k - 1) / 2`.
+/// Convolves `x` `(inputs, height, width, batch)` with `weight` `[outputs, inputs, k, k]`, k odd, padding `(k - 1) / 2`:
+/// `(outputs, ceil(height / stride), ceil(width / stride), batch)`.
 ///
 /// # Errors
 /// [`OpError::Shape`] if they do not fit; [`OpError::Device`] if the device fails.
 pub fn conv2d<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Maps<E, D, T>,
     weight: &Parameter<E, D>,
+    stride: usize,
     input_gradient: InputGradient,
 ) -> Result<Maps<E, D, T>, OpError> {
     let &(inputs, height, width, batch) = x.shape();
+    if stride == 0 {
+        return Err(OpError::shape(OP, "a stride of 1 or more", "0"));
+    }
     let shape = match weight.dims[..] {
         [outputs, channels, kernel, columns]
             if channels == inputs && kernel == columns && kernel % 2 == 1 =>
         {
-            Shape { inputs, outputs, kernel, height, width, batch }
+            Shape { inputs, outputs, kernel, stride, height, width, batch }
         }
         _ => {
             let expected = format!("a weight [outputs, {inputs}, k, k] with odd k");
