@@ -5,12 +5,21 @@
 
 use dfdx::prelude::*;
 
-use super::{Conv2d, Shape, direct, plain};
+use super::{Conv2d, Shape, direct, outer, packed};
 use crate::device::{self, Storage1};
 use crate::ops::Maps;
 use crate::ops::kernel::Start;
 use crate::ops::parallel::Disjoint;
 use crate::ops::simd::Real;
+
+/// Multiply-adds per example from which on copies pay: several times what a stage of LeNet has.
+const LARGE: usize = 8_000_000;
+
+/// Whether inputs are copied and weights packed: where they are strided, or used often enough.
+fn is_large(shape: Shape) -> bool {
+    let Shape { inputs, outputs, kernel, stride, height, width, .. } = shape;
+    stride > 1 || inputs * outputs * kernel * kernel * height * width >= LARGE
+}
 
 impl<E: Real> Conv2d<E> for Cpu {
     fn conv2d(
@@ -22,14 +31,14 @@ impl<E: Real> Conv2d<E> for Cpu {
         let dims = (shape.outputs, shape.out_height(), shape.out_width(), shape.batch);
         let len = dims.0 * dims.1 * dims.2 * dims.3;
         let (weight, input) = (device::read(weight), device::read(x));
-        if shape.stride > 1 {
-            let mut out = vec![E::ZERO; len];
-            plain::convolve(shape, weight, input, &mut out);
-            return self.try_tensor_from_vec(out, dims);
-        }
         let mut out = Vec::with_capacity(len);
-        direct::convolve(shape, weight, input, Start::Zero, Disjoint::spare(&mut out, len));
-        // SAFETY: `convolve` wrote every output.
+        let to = Disjoint::spare(&mut out, len);
+        if is_large(shape) {
+            packed::convolve(shape, weight, input, to);
+        } else {
+            direct::convolve(shape, weight, input, Start::Zero, to);
+        }
+        // SAFETY: both wrote every output.
         unsafe { out.set_len(len) };
         self.try_tensor_from_vec(out, dims)
     }
@@ -42,8 +51,8 @@ impl<E: Real> Conv2d<E> for Cpu {
         x_gradient: &mut Storage1<Self, E>,
     ) -> Result<(), CpuError> {
         let weight = device::read(weight);
-        if shape.stride > 1 {
-            plain::input_gradient(shape, weight, gradient, x_gradient);
+        if is_large(shape) {
+            packed::input_gradient(shape, weight, gradient, x_gradient);
             return Ok(());
         }
         let flipped = direct::flip(weight, shape);
@@ -60,8 +69,8 @@ impl<E: Real> Conv2d<E> for Cpu {
         weight_gradient: &mut Storage1<Self, E>,
     ) -> Result<(), CpuError> {
         let input = device::read(x);
-        if shape.stride > 1 {
-            plain::weight_gradient(shape, input, gradient, weight_gradient);
+        if is_large(shape) {
+            outer::weight_gradient(shape, input, gradient, weight_gradient);
         } else {
             direct::weight_gradient_of(shape, input, gradient, weight_gradient);
         }

@@ -9,7 +9,9 @@ mod cpu;
 mod cuda;
 mod direct;
 mod geometry;
-mod plain;
+mod outer;
+mod packed;
+mod planes;
 #[cfg(test)]
 mod tests;
 
