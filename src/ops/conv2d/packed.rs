@@ -264,8 +264,10 @@ impl<E: Real> Kernel<E> for Unit<'_, '_, E> {
 #[derive(Clone, Copy)]
 struct Slot {
     input: usize,
-    row: usize,
-    element: usize,
+    /// The first target in an output's map, and the example it is of.
+    target: usize,
+    example: usize,
+    /// Targets; the rest of the vector is dropped.
     count: usize,
 }
 
@@ -281,9 +283,13 @@ impl<E: Real> Unit<'_, '_, E> {
         let start = (columns.positions.start + columns.lead) * planes.batch;
         for row in self.rows.clone() {
             let from = (row - self.slab + rows.lead) * planes.row() + start;
+            let y = rows.first + (row - rows.positions.start) * rows.step;
+            let line = (y * self.sweep.target.width + columns.first) * planes.batch;
             for element in self.elements.clone().step_by(V::LEN) {
                 let count = V::LEN.min(self.elements.end - element);
-                slots.push(Slot { input: from + element, row, element, count });
+                let (pixel, example) = (element / planes.batch, element % planes.batch);
+                let target = line + pixel * columns.step * planes.batch + example;
+                slots.push(Slot { input: from + element, target, example, count });
             }
         }
         // Slot by slot, output by output.
@@ -328,41 +334,47 @@ impl<E: Real> Unit<'_, '_, E> {
             }
             term += terms.len();
         }
+        let target = self.sweep.target;
+        let map = target.height * target.width * planes.batch;
         for output in 0..outputs {
             for (slot, place) in slots.iter().enumerate() {
-                let from = &sums[slot * stride + output * V::LEN..][..place.count];
-                self.finish(begin + output, place, from);
+                let sums = &sums[slot * stride + output * V::LEN..][..V::LEN];
+                self.finish::<V>((begin + output) * map + place.target, place, sums);
             }
         }
     }
 
-    /// Puts the sums of one slot where they belong.
+    /// Puts the sums of one slot where they belong, from `first` on.
     #[inline(always)]
-    fn finish(&self, output: usize, slot: &Slot, sums: &[E]) {
-        let Sweep { planes, rows, columns, target, .. } = self.sweep;
-        let batch = planes.batch;
-        let y = rows.first + (slot.row - rows.positions.start) * rows.step;
-        let line = (output * target.height + y) * target.width;
+    fn finish<V: Vector<Elem = E>>(&self, first: usize, slot: &Slot, sums: &[E]) {
+        let (batch, step) = (self.sweep.planes.batch, self.sweep.columns.step);
+        let add = self.sweep.target.finish == Finish::Add;
         // Targets that stand together, or single pixels.
-        let mut done = 0;
-        while done < sums.len() {
-            let (pixel, example) = ((slot.element + done) / batch, (slot.element + done) % batch);
-            let left = sums.len() - done;
-            let count = if columns.step == 1 { left } else { left.min(batch - example) };
-            let to = (line + columns.first + pixel * columns.step) * batch + example;
-            let out = self.out.at(to, count);
-            // SAFETY: `at` checked the place; no two units share a target, and the output overlaps nothing.
+        let (mut done, mut place, mut example) = (0, first, slot.example);
+        while done < slot.count {
+            let left = slot.count - done;
+            let count = if step == 1 { left } else { left.min(batch - example) };
+            let out = self.out.at(place, count);
+            // SAFETY: `at` checked the place, and `sums` holds a whole vector; no two units share a target, and the output
+            // overlaps nothing.
             unsafe {
-                match target.finish {
-                    Finish::Write => std::ptr::copy_nonoverlapping(sums.as_ptr().add(done), out, count),
-                    Finish::Add => {
-                        for i in 0..count {
-                            *out.add(i) += sums[done + i];
-                        }
+                if count == V::LEN {
+                    let mut value = V::load(sums.as_ptr());
+                    if add {
+                        // A product with one is the sum, rounded once.
+                        value = V::splat(<E as Real>::ONE).mul_add(value, V::load(out));
+                    }
+                    value.store(out);
+                } else {
+                    for i in 0..count {
+                        let value = *sums.get_unchecked(done + i);
+                        *out.add(i) = if add { *out.add(i) + value } else { value };
                     }
                 }
             }
             done += count;
+            place += count + (step - 1) * batch;
+            example = 0;
         }
     }
 }
