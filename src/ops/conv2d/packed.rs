@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::Shape;
-use super::planes::{Planes, Tap, Targets};
+use super::planes::{Planes, Tap, Targets, WIDEST};
 use crate::ops::parallel::{Disjoint, for_each_range};
 use crate::ops::scratch::Scratch;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real, Vector};
@@ -83,11 +83,12 @@ fn every_target<E: Real>(
     target: Target,
     out: Disjoint<'_, E>,
 ) {
+    let groups = groups(target.outputs);
     let mut sweeps = Vec::new();
     for rows in &planes.rows.targets {
-        for columns in &planes.columns.targets {
-            sweeps.push(Sweep::new(planes, rows, columns, kernel, weights, target));
-        }
+        let pack = |columns| Packed::new(planes, rows, columns, kernel, weights, &groups);
+        let columns = planes.columns.targets.iter().map(pack).collect();
+        sweeps.push(Sweep { planes, rows, columns, target, groups: &groups });
     }
     for positions in planes.slabs(1) {
         let copy = planes.copy(image, positions.clone());
@@ -120,13 +121,9 @@ fn groups(outputs: usize) -> Vec<Group> {
     groups
 }
 
-/// All targets with the same taps.
-struct Sweep<'a, E: Real> {
-    planes: &'a Planes,
-    rows: &'a Targets,
+/// The terms and weights of all targets with the same taps.
+struct Packed<'a, E: Real> {
     columns: &'a Targets,
-    target: Target,
-    groups: Vec<Group>,
     /// Where each term reads.
     offsets: Vec<u32>,
     /// Terms of a block: whole channels.
@@ -135,14 +132,14 @@ struct Sweep<'a, E: Real> {
     weights: Scratch<E>,
 }
 
-impl<'a, E: Real> Sweep<'a, E> {
+impl<'a, E: Real> Packed<'a, E> {
     fn new(
-        planes: &'a Planes,
-        rows: &'a Targets,
+        planes: &Planes,
+        rows: &Targets,
         columns: &'a Targets,
         kernel: usize,
         weights: Weights<'_, E>,
-        target: Target,
+        groups: &[Group],
     ) -> Self {
         let taps: Vec<(Tap, Tap)> =
             rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| (row, column))).collect();
@@ -159,38 +156,50 @@ impl<'a, E: Real> Sweep<'a, E> {
         }
         let taps: Vec<usize> = taps.iter().map(|(row, column)| row.weight * kernel + column.weight).collect();
         let block = (TERMS / taps.len()).max(1) * taps.len();
-        let groups = groups(target.outputs);
-        let packed = pack(weights, &taps, planes.channels, &groups, block);
-        Sweep { planes, rows, columns, target, groups, offsets, block, weights: packed }
+        let weights = pack(weights, &taps, planes.channels, groups, block);
+        Packed { columns, offsets, block, weights }
     }
+}
 
+/// All targets in rows with the same taps.
+struct Sweep<'a, E: Real> {
+    planes: &'a Planes,
+    rows: &'a Targets,
+    columns: Vec<Packed<'a, E>>,
+    target: Target,
+    groups: &'a [Group],
+}
+
+impl<E: Real> Sweep<'_, E> {
     /// The targets at some positions, from the copy of what they read.
     fn run(&self, copy: &[E], positions: Range<usize>, out: Disjoint<'_, E>) {
         let first = positions.start.max(self.rows.positions.start);
         let end = positions.end.min(self.rows.positions.end);
-        let run = self.columns.positions.len() * self.planes.batch;
-        if first >= end || run == 0 {
+        let run = self.planes.columns.positions * self.planes.batch;
+        if first >= end || run == 0 || self.columns.is_empty() {
             return;
         }
         // A unit is a piece of a row, or several rows.
-        let pieces = run.div_ceil(ELEMENTS);
-        let piece = run.div_ceil(pieces).next_multiple_of(WIDE);
-        let rows = (ELEMENTS / run).max(1);
+        let most = ELEMENTS / self.columns.len();
+        let piece = run.div_ceil(run.div_ceil(most.max(1))).next_multiple_of(WIDEST);
+        let pieces = run.div_ceil(piece);
+        let rows = (most / run).max(1);
         let bands = (end - first).div_ceil(rows);
         let parts = self.target.outputs.div_ceil(OUTPUTS);
-        let work = (end - first) * run * self.target.outputs * self.offsets.len();
+        let terms: usize = self.columns.iter().map(|packed| packed.offsets.len()).sum();
+        let work = (end - first) * run * self.target.outputs * terms;
         for_each_range(bands * pieces * parts, work, |units| {
             for unit in units {
                 let (part, band, piece_of_band) =
                     (unit / pieces / bands, unit / pieces % bands, unit % pieces);
                 let share = |part| part * self.groups.len() / parts;
                 let from = first + band * rows;
-                let begin = (piece_of_band * piece).min(run);
+                let begin = piece_of_band * piece;
                 E::dispatch(Unit {
                     sweep: self,
                     copy,
                     slab: positions.start,
-                    groups: share(part)..share(part + 1),
+                    groups: &self.groups[share(part)..share(part + 1)],
                     rows: from..end.min(from + rows),
                     elements: begin..run.min(begin + piece),
                     out,
@@ -199,9 +208,6 @@ impl<'a, E: Real> Sweep<'a, E> {
         });
     }
 }
-
-/// The widest vector, which pieces of rows are a multiple of.
-const WIDE: usize = super::planes::WIDEST;
 
 fn pack<E: Real>(
     weights: Weights<'_, E>,
@@ -240,7 +246,7 @@ struct Unit<'a, 'b, E: Real> {
     copy: &'a [E],
     /// The position of the copy's first row.
     slab: usize,
-    groups: Range<usize>,
+    groups: &'a [Group],
     /// Positions of rows, and elements of each.
     rows: Range<usize>,
     elements: Range<usize>,
@@ -274,40 +280,93 @@ struct Slot {
 impl<E: Real> Unit<'_, '_, E> {
     #[inline(always)]
     fn compute<V: Vector<Elem = E>, const C: usize>(self) {
-        let Sweep { planes, rows, columns, groups, offsets, block, .. } = self.sweep;
-        let groups = &groups[self.groups.clone()];
-        let (Some(head), Some(last)) = (groups.first(), groups.last()) else { return };
-        let (begin, outputs) = (head.first, last.first + last.count - head.first);
-        let all = self.sweep.target.outputs;
-        let mut slots = Vec::with_capacity(self.rows.len() * self.elements.len().div_ceil(V::LEN));
-        let start = (columns.positions.start + columns.lead) * planes.batch;
-        for row in self.rows.clone() {
-            let from = (row - self.slab + rows.lead) * planes.row() + start;
-            let y = rows.first + (row - rows.positions.start) * rows.step;
-            let line = (y * self.sweep.target.width + columns.first) * planes.batch;
-            for element in self.elements.clone().step_by(V::LEN) {
-                let count = V::LEN.min(self.elements.end - element);
-                let (pixel, example) = (element / planes.batch, element % planes.batch);
-                let target = line + pixel * columns.step * planes.batch + example;
-                slots.push(Slot { input: from + element, target, example, count });
-            }
+        let (Some(head), Some(last)) = (self.groups.first(), self.groups.last()) else { return };
+        let (first, outputs) = (head.first, last.first + last.count - head.first);
+        let stride = outputs * V::LEN;
+        let columns = &self.sweep.columns;
+        let mut slots = Vec::new();
+        let mut ends = Vec::with_capacity(columns.len());
+        for packed in columns {
+            self.push_slots::<V>(packed.columns, &mut slots);
+            ends.push(slots.len());
         }
         // Slot by slot, output by output.
-        let mut sums = Scratch::<E>::of(slots.len() * outputs * V::LEN);
+        let mut sums = Scratch::<E>::of(slots.len() * stride);
+        let mut begin = 0;
+        for (packed, &end) in columns.iter().zip(&ends) {
+            let sums = &mut sums[begin * stride..end * stride];
+            self.sum::<V, C>(packed, &slots[begin..end], sums, outputs);
+            begin = end;
+        }
+        // Output by output, so that what stands together is written together.
+        let Target { height, width, .. } = self.sweep.target;
+        let map = height * width * self.sweep.planes.batch;
+        for output in 0..outputs {
+            for (slot, place) in slots.iter().enumerate() {
+                let sums = &sums[slot * stride + output * V::LEN..][..V::LEN];
+                self.finish::<V>((first + output) * map + place.target, place, sums);
+            }
+        }
+    }
+
+    /// Adds the slots of some targets.
+    #[inline(always)]
+    fn push_slots<V: Vector<Elem = E>>(&self, columns: &Targets, slots: &mut Vec<Slot>) {
+        let Sweep { planes, rows, target, .. } = self.sweep;
+        let batch = planes.batch;
+        let begin = self.elements.start.max(columns.positions.start * batch);
+        let end = self.elements.end.min(columns.positions.end * batch);
+        for row in self.rows.clone() {
+            let from = (row - self.slab + rows.lead) * planes.row() + columns.lead * batch;
+            let y = rows.first + (row - rows.positions.start) * rows.step;
+            let line = (y * target.width + columns.first) * batch;
+            let mut element = begin;
+            while element < end {
+                let to = element - columns.positions.start * batch;
+                let (pixel, example) = (to / batch, to % batch);
+                slots.push(Slot {
+                    input: from + element,
+                    target: line + pixel * columns.step * batch + example,
+                    example,
+                    count: V::LEN.min(end - element),
+                });
+                element += V::LEN;
+            }
+        }
+    }
+
+    /// The sums of some slots.
+    #[inline(always)]
+    fn sum<V: Vector<Elem = E>, const C: usize>(
+        &self,
+        packed: &Packed<'_, E>,
+        slots: &[Slot],
+        sums: &mut [E],
+        outputs: usize,
+    ) {
         let stride = outputs * V::LEN;
-        let widest = offsets.iter().max().map_or(0, |&offset| offset as usize);
-        let furthest = slots.iter().map(|slot| slot.input).max().unwrap_or(0);
+        let Packed { offsets, block, .. } = packed;
+        let all = self.sweep.target.outputs;
+        let first = self.groups[0].first;
+        let mut furthest = 0;
+        for slot in slots {
+            furthest = furthest.max(slot.input);
+        }
+        let mut widest = 0;
+        for &offset in offsets {
+            widest = widest.max(offset as usize);
+        }
         assert!(furthest + widest + V::LEN <= self.copy.len(), "a convolution reads outside of its copy");
         let mut term = 0;
         while term < offsets.len() {
             let terms = &offsets[term..offsets.len().min(term + block)];
-            let weights = &self.sweep.weights[term * all..(term + terms.len()) * all];
+            let weights = &packed.weights[term * all..(term + terms.len()) * all];
             let mut slot = 0;
             while slot < slots.len() {
                 let together = if slot + C <= slots.len() { C } else { 1 };
-                for group in groups {
+                for group in self.groups {
                     let panel = &weights[group.first * terms.len()..][..group.count * terms.len()];
-                    let at = slot * stride + (group.first - begin) * V::LEN;
+                    let at = slot * stride + (group.first - first) * V::LEN;
                     // SAFETY: the inputs of every slot and term were checked above; `panel` has `count` weights per term; sums
                     // of all slots and outputs are in `sums`.
                     unsafe {
@@ -334,47 +393,39 @@ impl<E: Real> Unit<'_, '_, E> {
             }
             term += terms.len();
         }
-        let target = self.sweep.target;
-        let map = target.height * target.width * planes.batch;
-        for output in 0..outputs {
-            for (slot, place) in slots.iter().enumerate() {
-                let sums = &sums[slot * stride + output * V::LEN..][..V::LEN];
-                self.finish::<V>((begin + output) * map + place.target, place, sums);
-            }
-        }
     }
 
     /// Puts the sums of one slot where they belong, from `first` on.
     #[inline(always)]
     fn finish<V: Vector<Elem = E>>(&self, first: usize, slot: &Slot, sums: &[E]) {
-        let (batch, step) = (self.sweep.planes.batch, self.sweep.columns.step);
+        let (batch, step) = (self.sweep.planes.batch, self.sweep.rows.step);
         let add = self.sweep.target.finish == Finish::Add;
-        // Targets that stand together, or single pixels.
-        let (mut done, mut place, mut example) = (0, first, slot.example);
-        while done < slot.count {
-            let left = slot.count - done;
-            let count = if step == 1 { left } else { left.min(batch - example) };
-            let out = self.out.at(place, count);
+        if step == 1 && slot.count == V::LEN {
+            let out = self.out.at(first, V::LEN);
             // SAFETY: `at` checked the place, and `sums` holds a whole vector; no two units share a target, and the output
             // overlaps nothing.
             unsafe {
-                if count == V::LEN {
-                    let mut value = V::load(sums.as_ptr());
-                    if add {
-                        // A product with one is the sum, rounded once.
-                        value = V::splat(<E as Real>::ONE).mul_add(value, V::load(out));
-                    }
-                    value.store(out);
-                } else {
-                    for i in 0..count {
-                        let value = *sums.get_unchecked(done + i);
-                        *out.add(i) = if add { *out.add(i) + value } else { value };
-                    }
+                let mut value = V::load(sums.as_ptr());
+                if add {
+                    // A product with one is the sum, rounded once.
+                    value = V::splat(<E as Real>::ONE).mul_add(value, V::load(out));
                 }
+                value.store(out);
             }
-            done += count;
-            place += count + (step - 1) * batch;
-            example = 0;
+            return;
+        }
+        let (last_pixel, last_example) =
+            ((slot.example + slot.count - 1) / batch, (slot.example + slot.count - 1) % batch);
+        let span = last_pixel * step * batch + last_example - slot.example + 1;
+        let out = self.out.at(first, span);
+        let (mut place, mut example) = (0, slot.example);
+        for &sum in &sums[..slot.count] {
+            // SAFETY: `at` checked all places up to the last one; as above.
+            unsafe { *out.add(place) = if add { *out.add(place) + sum } else { sum } };
+            (place, example) = (place + 1, example + 1);
+            if example == batch {
+                (place, example) = (place + (step - 1) * batch, 0);
+            }
         }
     }
 }
