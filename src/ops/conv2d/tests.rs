@@ -2,10 +2,13 @@
 
 use dfdx::prelude::*;
 
-use super::{InputGradient, conv2d};
+use super::planes::Planes;
+use super::{InputGradient, Shape, conv2d, direct, outer, packed};
+use crate::ops::kernel::Start;
+use crate::ops::parallel::Disjoint;
 use crate::ops::simd::Real;
 use crate::ops::testing::{
-    Pass, assert_golden, assert_gradients, assert_same_bits, golden_case, numbers, pass,
+    Pass, assert_golden, assert_gradients, assert_same_bits, bits, golden_case, numbers, pass,
 };
 use crate::ops::{Backend, OpError, Parameter};
 
@@ -50,38 +53,136 @@ fn gradients_agree_with_finite_differences() {
     }
 }
 
-#[test]
-fn agrees_with_a_plain_loop_where_register_blocks_are_full() {
-    let case @ ([outputs, inputs, kernel, _], [height, width, batch]) = ([8, 20, 3, 1], [9, 11, 43]);
-    let leaves = leaves::<f64>(case);
-    let (x, weight, pass) = (&leaves[0], &leaves[1], run(&leaves, case));
-    let gradient = numbers::<f64>("gradient", pass[0].len());
-    let mut expected = [vec![0.0; pass[0].len()], vec![0.0; x.len()], vec![0.0; weight.len()]];
-    let at = |channel: usize, y: usize, x: usize| ((channel * height + y) * width + x) * batch;
-    for o in 0..outputs {
-        for i in 0..inputs {
-            for (row, column) in (0..kernel).flat_map(|row| (0..kernel).map(move |column| (row, column))) {
-                let tap = ((o * inputs + i) * kernel + row) * kernel + column;
-                for (y, z) in (0..height).flat_map(|y| (0..width).map(move |z| (y, z))) {
-                    let (from_y, from_z) = ((y + row).wrapping_sub(1), (z + column).wrapping_sub(1));
-                    if from_y >= height || from_z >= width {
-                        continue;
-                    }
-                    for n in 0..batch {
-                        let (to, from) = (at(o, y, z) + n, at(i, from_y, from_z) + n);
-                        expected[0][to] += weight[tap] * x[from];
-                        expected[1][from] += weight[tap] * gradient[to];
-                        expected[2][tap] += x[from] * gradient[to];
-                    }
+/// Output, input gradient and weight gradient, product by product.
+fn reference<E: Real>(shape: Shape, [x, weight, gradient]: &[Vec<E>; 3]) -> Pass<f64> {
+    let Shape { inputs, outputs, kernel, stride, height, width, batch } = shape;
+    let (out_height, out_width, padding) = (shape.out_height(), shape.out_width(), (kernel - 1) / 2);
+    let mut pass = vec![vec![0.0; gradient.len()], vec![0.0; x.len()], vec![0.0; weight.len()]];
+    let [x, weight, gradient] =
+        [x, weight, gradient].map(|v| v.iter().map(|&v| Real::to_f64(v)).collect::<Vec<_>>());
+    for (o, i) in (0..outputs).flat_map(|o| (0..inputs).map(move |i| (o, i))) {
+        for (row, column) in (0..kernel).flat_map(|row| (0..kernel).map(move |column| (row, column))) {
+            let tap = ((o * inputs + i) * kernel + row) * kernel + column;
+            for (y, z) in (0..out_height).flat_map(|y| (0..out_width).map(move |z| (y, z))) {
+                let from_y = (y * stride + row).wrapping_sub(padding);
+                let from_z = (z * stride + column).wrapping_sub(padding);
+                if from_y >= height || from_z >= width {
+                    continue;
+                }
+                for n in 0..batch {
+                    let to = ((o * out_height + y) * out_width + z) * batch + n;
+                    let from = ((i * height + from_y) * width + from_z) * batch + n;
+                    pass[0][to] += weight[tap] * x[from];
+                    pass[1][from] += weight[tap] * gradient[to];
+                    pass[2][tap] += x[from] * gradient[to];
                 }
             }
         }
     }
-    for (found, expected) in pass.iter().zip(&expected) {
+    pass
+}
+
+fn operands<E: Real>(shape: Shape) -> [Vec<E>; 3] {
+    let Shape { inputs, outputs, kernel, height, width, batch, .. } = shape;
+    [
+        numbers("x", inputs * height * width * batch),
+        numbers("weight", outputs * inputs * kernel * kernel),
+        numbers("gradient", outputs * shape.out_height() * shape.out_width() * batch),
+    ]
+}
+
+/// What the kernels for large convolutions give, whatever the size.
+fn large<E: Real>(shape: Shape, [x, weight, gradient]: &[Vec<E>; 3]) -> Pass<E> {
+    let mut pass =
+        vec![vec![E::of(7.0); gradient.len()], vec![E::ZERO; x.len()], vec![E::ZERO; weight.len()]];
+    packed::convolve(shape, weight, x, Disjoint::new(&mut pass[0]));
+    packed::input_gradient(shape, weight, gradient, &mut pass[1]);
+    outer::weight_gradient(shape, x, gradient, &mut pass[2]);
+    pass
+}
+
+fn assert_within<E: Real>(shape: Shape, limit: f64, found: &Pass<E>, expected: &Pass<f64>) {
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.len(), expected.len(), "{shape:?}");
+        let largest = expected.iter().fold(1.0, |most: f64, value| most.max(value.abs()));
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-10, "{found} against {expected}");
+            let error = (Real::to_f64(*found) - expected).abs() / largest;
+            assert!(error < limit, "{shape:?}: {found:?} against {expected}");
         }
     }
+}
+
+/// Every kernel and stride, on sides of every kind and on batches that fill vectors and that do not.
+fn odd_shapes() -> Vec<Shape> {
+    let sides = [(1, 1), (2, 3), (5, 4), (7, 9), (8, 33)];
+    let channels = [(1, 1, 1), (2, 7, 3), (3, 4, 1), (5, 13, 16), (4, 8, 9)];
+    let mut shapes = Vec::new();
+    for (kernel, stride) in
+        [1, 3, 5, 7].into_iter().flat_map(|kernel| (1..4).map(move |stride| (kernel, stride)))
+    {
+        for (&(height, width), &(inputs, outputs, batch)) in sides.iter().zip(&channels) {
+            shapes.push(Shape { inputs, outputs, kernel, stride, height, width, batch });
+        }
+    }
+    // Several blocks of terms, of outputs, of pixels and of rows.
+    shapes.push(Shape { inputs: 37, outputs: 139, kernel: 3, stride: 1, height: 6, width: 43, batch: 1 });
+    shapes.push(Shape { inputs: 34, outputs: 18, kernel: 3, stride: 2, height: 9, width: 23, batch: 40 });
+    shapes.push(Shape { inputs: 1, outputs: 20, kernel: 3, stride: 1, height: 3, width: 700, batch: 1 });
+    shapes.push(Shape { inputs: 300, outputs: 5, kernel: 1, stride: 2, height: 5, width: 7, batch: 2 });
+    shapes
+}
+
+#[test]
+fn large_convolutions_agree_with_a_plain_loop() {
+    for shape in odd_shapes() {
+        let operands = operands::<f64>(shape);
+        assert_within(shape, 1e-12, &large(shape, &operands), &reference(shape, &operands));
+        let operands = self::operands::<f32>(shape);
+        assert_within(shape, 1e-5, &large(shape, &operands), &reference(shape, &operands));
+    }
+}
+
+#[test]
+fn images_of_several_slabs_agree_with_a_plain_loop() {
+    for stride in [1, 2] {
+        let shape = Shape { inputs: 3, outputs: 6, kernel: 3, stride, height: 45, width: 900, batch: 40 };
+        let operands = operands::<f64>(shape);
+        assert!(Planes::forward(shape).slabs(1).count() > 1 && Planes::backward(shape).slabs(1).count() > 1);
+        assert_within(shape, 1e-12, &large(shape, &operands), &reference(shape, &operands));
+    }
+}
+
+#[test]
+fn bits_of_large_convolutions_depend_on_neither_instruction_set_nor_threads() {
+    for shape in odd_shapes() {
+        let operands = operands::<f32>(shape);
+        assert_same_bits(|| large(shape, &operands));
+    }
+}
+
+#[test]
+fn both_ways_forward_are_the_same_chain() {
+    let shape = Shape { inputs: 40, outputs: 12, kernel: 3, stride: 1, height: 6, width: 5, batch: 10 };
+    let operands = operands::<f32>(shape);
+    let mut direct = vec![0.0; operands[2].len()];
+    direct::convolve(shape, &operands[1], &operands[0], Start::Zero, Disjoint::new(&mut direct));
+    assert_eq!(bits(&direct), bits(&large(shape, &operands)[0]));
+}
+
+#[test]
+fn agrees_with_a_plain_loop_where_register_blocks_are_full() {
+    let case @ ([outputs, inputs, kernel, stride], [height, width, batch]) = ([8, 20, 3, 1], [9, 11, 43]);
+    let shape = Shape { inputs, outputs, kernel, stride, height, width, batch };
+    assert_within(shape, 1e-12, &run(&leaves::<f64>(case), case), &reference(shape, &operands::<f64>(shape)));
+}
+
+#[test]
+fn a_stride_of_nothing_is_an_error() {
+    let dev = Cpu::default();
+    let x: Tensor<_, f32, _> = dev.zeros_like(&(1, 4, 4, 2));
+    let weight = Parameter::new(&dev, &[1, 1, 3, 3], vec![0.0; 9]).unwrap();
+    let error = conv2d(x, &weight, 0, InputGradient::Needed).unwrap_err();
+    assert!(matches!(error, OpError::Shape { .. }), "{error}");
 }
 
 #[test]
