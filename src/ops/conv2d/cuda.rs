@@ -16,9 +16,9 @@ impl Conv2d<f32> for Cuda {
         weight: &Tensor<(usize,), f32, Self>,
         shape: Shape,
     ) -> Result<Maps<f32, Self>, CudaError> {
-        only_stride_one(shape)?;
-        let Shape { inputs, outputs, kernel, height, width, batch, .. } = shape;
-        let out = uninitialised(|| self.try_zeros_like(&(outputs, height, width, batch)))?;
+        let Shape { inputs, outputs, kernel, stride, height, width, batch } = shape;
+        let (out_height, out_width) = (shape.out_height(), shape.out_width());
+        let out = uninitialised(|| self.try_zeros_like(&(outputs, out_height, out_width, batch)))?;
         let taps = (kernel * kernel) as u32;
         let project = Project {
             weight: address(weight),
@@ -28,7 +28,8 @@ impl Conv2d<f32> for Cuda {
             channels: inputs as u32,
             weight_row: inputs as u32 * taps,
             weight_tap: 1,
-            ..sizes(shape)
+            stride: stride as u32,
+            ..sizes(shape, [out_height, out_width], [height, width])
         };
         project.launch(1)?;
         Ok(out)
@@ -41,8 +42,7 @@ impl Conv2d<f32> for Cuda {
         gradient: &Storage1<Self, f32>,
         x_gradient: &mut Storage1<Self, f32>,
     ) -> Result<(), CudaError> {
-        only_stride_one(shape)?;
-        let Shape { inputs, outputs, kernel, .. } = shape;
+        let Shape { inputs, outputs, kernel, stride, height, width, .. } = shape;
         let taps = (kernel * kernel) as u32;
         // Output and input channels swapped, the kernel turned by 180 degrees.
         let project = Project {
@@ -55,7 +55,8 @@ impl Conv2d<f32> for Cuda {
             weight_channel: inputs as u32 * taps,
             weight_tap: -1,
             accumulate: 1,
-            ..sizes(shape)
+            spread: stride as u32,
+            ..sizes(shape, [height, width], [shape.out_height(), shape.out_width()])
         };
         project.launch(1)
     }
@@ -67,9 +68,9 @@ impl Conv2d<f32> for Cuda {
         gradient: &Storage1<Self, f32>,
         weight_gradient: &mut Storage1<Self, f32>,
     ) -> Result<(), CudaError> {
-        only_stride_one(shape)?;
-        let Shape { inputs, outputs, kernel, height, width, batch, .. } = shape;
-        let (taps, map) = ((kernel * kernel) as u32, (height * width * batch) as u32);
+        let Shape { inputs, outputs, kernel, stride, height, width, batch } = shape;
+        let (out_height, out_width) = (shape.out_height(), shape.out_width());
+        let (taps, map) = ((kernel * kernel) as u32, (out_height * out_width * batch) as u32);
         let correlate = Correlate {
             gradient: *gradient.device_ptr(),
             input: address(x),
@@ -79,37 +80,40 @@ impl Conv2d<f32> for Cuda {
             steps: 1,
             inner: map,
             gradient_row: map,
-            input_channel: map,
+            input_channel: (height * width * batch) as u32,
             sums_row: inputs as u32 * taps,
             sums_channel: taps,
-            height: height as u32,
-            width: width as u32,
+            height: out_height as u32,
+            width: out_width as u32,
             batch: batch as u32,
             kernel: kernel as u32,
+            from_height: height as u32,
+            from_width: width as u32,
+            stride: stride as u32,
             ..Correlate::default()
         };
         correlate.launch(1)
     }
 }
 
-/// What forward and the input gradient have in common.
-fn sizes(Shape { kernel, height, width, batch, .. }: Shape) -> Project {
-    let map = (height * width * batch) as u32;
+/// What forward and the input gradient have in common: the images of the columns and of what they read.
+fn sizes(shape: Shape, to: [usize; 2], from: [usize; 2]) -> Project {
+    let Shape { kernel, batch, .. } = shape;
+    let map = (to[0] * to[1] * batch) as u32;
     Project {
         columns: map,
         weight_channel: (kernel * kernel) as u32,
         group: u32::MAX,
-        input_channel: map,
+        input_channel: (from[0] * from[1] * batch) as u32,
         out_row: map,
-        height: height as u32,
-        width: width as u32,
+        height: to[0] as u32,
+        width: to[1] as u32,
         batch: batch as u32,
         kernel: kernel as u32,
+        from_height: from[0] as u32,
+        from_width: from[1] as u32,
+        stride: 1,
+        spread: 1,
         ..Project::default()
     }
-}
-
-/// Strides are not there yet.
-fn only_stride_one(shape: Shape) -> Result<(), CudaError> {
-    if shape.stride == 1 { Ok(()) } else { Err(CudaError::Cpu(CpuError::WrongNumElements)) }
 }

@@ -3,6 +3,8 @@
 //   sums[row, channel, tap] += sum over j of gradient[row, j] * input[channel, j + tap]
 //   biases[row]             += sum over j of gradient[row, j]
 //
+// Of a strided convolution, the input's image has `stride` pixels to one of the gradient's.
+//
 // A block has 6 rows and 9 pairs (channel, tap): one channel with its 3 x 3 taps, a row of 5 of 5 x 5 taps, or 9 channels
 // with one tap each, where a channel that is one too many is the bias. Its threads share j; their sums are added up in the
 // warps, then over the warps. Where j is long, several blocks share it, and the last of them adds up what they left.
@@ -25,17 +27,18 @@ struct Correlate {
     u32 gradient_row, gradient_step, input_channel, input_step;
     u32 sums_row, sums_channel;
     u32 height, width, batch, kernel;
+    // The input's image; used by strided kernels only.
+    u32 from_height, from_width, stride;
     // Blocks that share j.
     u32 chunks;
     // Groups of pairs (blockIdx.z = z * groups + group).
     u32 groups;
     float mask_slope;
-    u32 padding;
 };
 
 constexpr int ROWS = 6;
 
-template <int kernel, int count>
+template <int kernel, int count, bool strided = false>
 __device__ __forceinline__ void correlate(const Correlate& a) {
     constexpr int pairs = kernel == 5 ? 5 : 9;
     __shared__ float totals[16][ROWS * pairs];
@@ -74,14 +77,16 @@ __device__ __forceinline__ void correlate(const Correlate& a) {
                 g[row] = Floats<count>{};
             }
         }
-        const int x = kernel == 1 ? 0 : i / a.batch % a.width, y = kernel == 1 ? 0 : i / a.batch / a.width;
+        const int x = kernel == 1 && !strided ? 0 : i / a.batch % a.width;
+        const int y = kernel == 1 && !strided ? 0 : i / a.batch / a.width;
 #pragma unroll
         for (int pair = 0; pair < pairs; ++pair) {
             Floats<count> values;
             if (kernel == 1) {
                 if (channel + pair < a.channels) {
                     const long long at = (long long)step * a.input_step + (long long)(channel + pair) * a.input_channel;
-                    values = load<count>(input + at + i);
+                    const u32 under = strided ? (y * a.from_width + x) * a.stride * a.batch + i % a.batch : i;
+                    values = load<count>(input + at + under);
                 } else if (channel + pair == a.channels && a.biases) {
 #pragma unroll
                     for (int k = 0; k < count; ++k) {
@@ -92,11 +97,21 @@ __device__ __forceinline__ void correlate(const Correlate& a) {
                 }
             } else {
                 const int tap = first_tap + pair, dy = tap / kernel - kernel / 2, dx = tap % kernel - kernel / 2;
-                if (y + dy < 0 || y + dy >= (int)a.height || x + dx < 0 || x + dx >= (int)a.width) {
-                    continue;
+                if (strided) {
+                    const int from_y = pixel_under(y, dy, a.stride, 1, a.from_height);
+                    const int from_x = pixel_under(x, dx, a.stride, 1, a.from_width);
+                    if (from_y < 0 || from_x < 0) {
+                        continue;
+                    }
+                    const u32 at = (from_y * a.from_width + from_x) * a.batch + i % a.batch;
+                    values = load<count>(input + (long long)channel * a.input_channel + at);
+                } else {
+                    if (y + dy < 0 || y + dy >= (int)a.height || x + dx < 0 || x + dx >= (int)a.width) {
+                        continue;
+                    }
+                    const long long shift = (dy * (int)a.width + dx) * (int)a.batch;
+                    values = load<count>(input + (long long)channel * a.input_channel + i + shift);
                 }
-                const long long shift = (dy * (int)a.width + dx) * (int)a.batch;
-                values = load<count>(input + (long long)channel * a.input_channel + i + shift);
             }
 #pragma unroll
             for (int k = 0; k < count; ++k) {
@@ -164,13 +179,14 @@ __device__ __forceinline__ void correlate_generic(const Correlate& a) {
     const int k = a.kernel, tap = weight % taps, dy = tap / k - k / 2, dx = tap % k - k / 2;
     double sum = 0.0;
     for (u32 i = threadIdx.x; i < a.inner; i += blockDim.x) {
-        const int x = i / a.batch % a.width, y = i / a.batch / a.width;
-        if (y + dy < 0 || y + dy >= (int)a.height || x + dx < 0 || x + dx >= (int)a.width) {
+        const int from_y = pixel_under(i / a.batch / a.width, dy, a.stride, 1, a.from_height);
+        const int from_x = pixel_under(i / a.batch % a.width, dx, a.stride, 1, a.from_width);
+        if (from_y < 0 || from_x < 0) {
             continue;
         }
-        const long long shift = (dy * (int)a.width + dx) * (int)a.batch;
+        const u32 at = (from_y * a.from_width + from_x) * a.batch + i % a.batch;
         const float gradient = a.gradient[(long long)row * a.gradient_row + i];
-        const float input = a.input[(long long)channel * a.input_channel + i + shift];
+        const float input = a.input[(long long)channel * a.input_channel + at];
         sum += (double)operand(gradient) * (double)operand(input);
     }
     const double total = block_sum(sum, 0.0).x;
@@ -186,3 +202,7 @@ KERNEL_BOUNDS(correlate_k3_n1, Correlate, 256) { correlate<3, 1>(a); }
 KERNEL_BOUNDS(correlate_k3_n4, Correlate, 256) { correlate<3, 4>(a); }
 KERNEL_BOUNDS(correlate_k5_n1, Correlate, 256) { correlate<5, 1>(a); }
 KERNEL_BOUNDS(correlate_k5_n4, Correlate, 256) { correlate<5, 4>(a); }
+KERNEL_BOUNDS(correlate_k1s_n1, Correlate, 512) { correlate<1, 1, true>(a); }
+KERNEL_BOUNDS(correlate_k1s_n4, Correlate, 256) { correlate<1, 4, true>(a); }
+KERNEL_BOUNDS(correlate_k3s_n1, Correlate, 256) { correlate<3, 1, true>(a); }
+KERNEL_BOUNDS(correlate_k3s_n4, Correlate, 256) { correlate<3, 4, true>(a); }

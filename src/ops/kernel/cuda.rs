@@ -42,6 +42,10 @@ arguments! {
         width: u32,
         batch: u32,
         kernel: u32,
+        from_height: u32,
+        from_width: u32,
+        stride: u32,
+        spread: u32,
         accumulate: u32,
         activate: u32,
         slope: f32,
@@ -75,10 +79,12 @@ arguments! {
         width: u32,
         batch: u32,
         kernel: u32,
+        from_height: u32,
+        from_width: u32,
+        stride: u32,
         chunks: u32,
         groups: u32,
         mask_slope: f32,
-        padding: u32,
     }
 }
 
@@ -146,14 +152,16 @@ impl Project {
         }
         let products = z * rows * self.channels as usize * kernel * kernel * columns;
         count(|counts| counts.multiply_adds += products as u64);
-        let launched = if matches!(kernel, 1 | 3 | 5) {
+        let strided = self.stride > 1 || self.spread > 1;
+        let launched = if matches!((kernel, strided), (1 | 3, _) | (5, false)) {
             let cut = ProjectCut::of(&self, z);
             let grid = Grid {
                 blocks: [columns.div_ceil(WARP * cut.count) as u32, rows.div_ceil(cut.rows) as u32, z as u32],
                 threads: [WARP as u32, cut.slices as u32, 1],
                 shared: cut.shared(kernel) as u32,
             };
-            launch(&format!("project_k{kernel}_r{}_n{}", cut.rows, cut.count), grid, self)
+            let s = if strided { "s" } else { "" };
+            launch(&format!("project_k{kernel}{s}_r{}_n{}", cut.rows, cut.count), grid, self)
         } else {
             let blocks = [columns.div_ceil(WARP) as u32, rows as u32, z as u32];
             launch("project_any", Grid { blocks, threads: [WARP as u32, 1, 1], shared: 0 }, self)
@@ -198,9 +206,11 @@ impl Correlate {
     fn try_launch(mut self, z: usize) -> Result<(), GpuError> {
         let kernel = self.kernel as usize;
         let rows = self.rows as usize;
-        let products = z * rows * (self.channels * self.steps * self.inner) as usize * kernel * kernel;
+        let (steps, inner) = (self.steps as usize, self.inner as usize);
+        let products = z * rows * self.channels as usize * steps * inner * kernel * kernel;
         count(|counts| counts.multiply_adds += products as u64);
-        if !matches!(kernel, 1 | 3 | 5) {
+        let strided = self.stride > 1;
+        if !matches!((kernel, strided), (1 | 3, _) | (5, false)) {
             let weights = rows * self.channels as usize * kernel * kernel;
             return launch(
                 "correlate_any",
@@ -229,7 +239,8 @@ impl Correlate {
             (self.partial, self.tickets) = (partial.address(), tickets.address());
         }
         let threads = [WARP as u32, cut.warps as u32, 1];
-        launch(&format!("correlate_k{kernel}_n{}", cut.count), Grid { blocks, threads, shared: 0 }, self)
+        let s = if strided { "s" } else { "" };
+        launch(&format!("correlate_k{kernel}{s}_n{}", cut.count), Grid { blocks, threads, shared: 0 }, self)
     }
 }
 

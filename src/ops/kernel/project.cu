@@ -3,7 +3,9 @@
 //
 //   out[row, column] = activation(start + sum over (channel, tap) of weight[row, channel, tap] * input[channel, column + tap])
 //
-// A column is (y, x, example), the example innermost; a tap shifts y and x, and counts only inside of the image.
+// A column is (y, x, example), the example innermost; a tap shifts y and x, and counts only inside of the image. Of a strided
+// convolution, the input is another image than that of the columns: `stride` pixels to a column's one, or, on the way back, one
+// pixel to a column's `spread`.
 //
 // A warp is 32 threads, each with `count` neighbouring columns of `rows_of_block` rows. Where there are few columns, several
 // warps share the channels, and their sums are added up pair by pair: `threads.y` of them, a power of two.
@@ -24,6 +26,8 @@ struct Project {
     int weight_tap;
     u32 input_channel, out_row;
     u32 height, width, batch, kernel;
+    // The input's image; used by strided kernels only.
+    u32 from_height, from_width, stride, spread;
     // 1: adds to what is in `out`.
     u32 accumulate;
     // 1: a negative output is multiplied by `slope`.
@@ -31,7 +35,17 @@ struct Project {
     float slope, mask_slope;
 };
 
-template <int kernel, int rows_of_block, int count>
+// The pixel of an axis of the input that a tap reads, `shift` away from the one under a column; negative where there is none.
+__device__ __forceinline__ int pixel_under(u32 at, int shift, u32 stride, u32 spread, u32 size) {
+    const int place = (int)(at * stride) + shift;
+    if (place < 0 || place % (int)spread != 0) {
+        return -1;
+    }
+    const int from = place / (int)spread;
+    return from < (int)size ? from : -1;
+}
+
+template <int kernel, int rows_of_block, int count, bool strided = false>
 __device__ __forceinline__ void project(const Project& a) {
     // Channels whose weights are together in shared memory, and weights of one row then.
     constexpr u32 together = kernel == 1 ? 8 : 1;
@@ -44,8 +58,8 @@ __device__ __forceinline__ void project(const Project& a) {
     const u32 first = blockIdx.y * rows_of_block;
     const u32 column = (blockIdx.x * WARP + lane) * count;
     const bool inside = column < a.columns;
-    const int x = kernel == 1 ? 0 : column / a.batch % a.width;
-    const int y = kernel == 1 ? 0 : column / a.batch / a.width;
+    const int x = kernel == 1 && !strided ? 0 : column / a.batch % a.width;
+    const int y = kernel == 1 && !strided ? 0 : column / a.batch / a.width;
     const float* weight = a.weight + z * a.weight_z;
     const float* input = a.input + z * a.input_z;
     const u32 share = (a.channels + slices * together - 1) / (slices * together) * together;
@@ -76,7 +90,17 @@ __device__ __forceinline__ void project(const Project& a) {
                     break;
                 }
                 at = (long long)(channel + tap) * a.input_channel + column;
-            } else {
+            }
+            if (strided) {
+                const int dy = kernel == 1 ? 0 : tap / kernel - kernel / 2, dx = kernel == 1 ? 0 : tap % kernel - kernel / 2;
+                const int from_y = pixel_under(y, dy, a.stride, a.spread, a.from_height);
+                const int from_x = pixel_under(x, dx, a.stride, a.spread, a.from_width);
+                if (from_y < 0 || from_x < 0) {
+                    continue;
+                }
+                const u32 of = kernel == 1 ? channel + tap : channel;
+                at = (long long)of * a.input_channel + (from_y * a.from_width + from_x) * a.batch + column % a.batch;
+            } else if (kernel > 1) {
                 const int dy = tap / kernel - kernel / 2, dx = tap % kernel - kernel / 2;
                 if (y + dy < 0 || y + dy >= (int)a.height || x + dx < 0 || x + dx >= (int)a.width) {
                     continue;
@@ -160,12 +184,13 @@ __device__ __forceinline__ void project_generic(const Project& a) {
     for (u32 channel = 0; channel < a.channels; ++channel) {
         const u32 of = row * a.weight_row + channel / a.group * a.weight_group + channel % a.group * a.weight_channel;
         for (int tap = 0; tap < k * k; ++tap) {
-            const int dy = tap / k - k / 2, dx = tap % k - k / 2;
-            if (y + dy < 0 || y + dy >= (int)a.height || x + dx < 0 || x + dx >= (int)a.width) {
+            const int from_y = pixel_under(y, tap / k - k / 2, a.stride, a.spread, a.from_height);
+            const int from_x = pixel_under(x, tap % k - k / 2, a.stride, a.spread, a.from_width);
+            if (from_y < 0 || from_x < 0) {
                 continue;
             }
-            const long long shift = (dy * (int)a.width + dx) * (int)a.batch;
-            const float value = a.input[z * a.input_z + (long long)channel * a.input_channel + column + shift];
+            const u32 at = (from_y * a.from_width + from_x) * a.batch + column % a.batch;
+            const float value = a.input[z * a.input_z + (long long)channel * a.input_channel + at];
             sum = fmaf(operand(a.weight[(long long)(z * a.weight_z + of) + a.weight_tap * tap]), operand(value), sum);
         }
     }
@@ -192,3 +217,15 @@ KERNEL_BOUNDS(project_k5_r6_n4, Project, 256) { project<5, 6, 4>(a); }
 KERNEL_BOUNDS(project_k5_r12_n1, Project, 512) { project<5, 12, 1>(a); }
 KERNEL_BOUNDS(project_k5_r12_n2, Project, 512) { project<5, 12, 2>(a); }
 KERNEL_BOUNDS(project_k5_r12_n4, Project, 256) { project<5, 12, 4>(a); }
+KERNEL_BOUNDS(project_k1s_r6_n1, Project, 512) { project<1, 6, 1, true>(a); }
+KERNEL_BOUNDS(project_k1s_r6_n2, Project, 512) { project<1, 6, 2, true>(a); }
+KERNEL_BOUNDS(project_k1s_r6_n4, Project, 256) { project<1, 6, 4, true>(a); }
+KERNEL_BOUNDS(project_k1s_r12_n1, Project, 512) { project<1, 12, 1, true>(a); }
+KERNEL_BOUNDS(project_k1s_r12_n2, Project, 512) { project<1, 12, 2, true>(a); }
+KERNEL_BOUNDS(project_k1s_r12_n4, Project, 256) { project<1, 12, 4, true>(a); }
+KERNEL_BOUNDS(project_k3s_r6_n1, Project, 512) { project<3, 6, 1, true>(a); }
+KERNEL_BOUNDS(project_k3s_r6_n2, Project, 512) { project<3, 6, 2, true>(a); }
+KERNEL_BOUNDS(project_k3s_r6_n4, Project, 256) { project<3, 6, 4, true>(a); }
+KERNEL_BOUNDS(project_k3s_r12_n1, Project, 512) { project<3, 12, 1, true>(a); }
+KERNEL_BOUNDS(project_k3s_r12_n2, Project, 512) { project<3, 12, 2, true>(a); }
+KERNEL_BOUNDS(project_k3s_r12_n4, Project, 256) { project<3, 12, 4, true>(a); }
