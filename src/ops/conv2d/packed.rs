@@ -400,7 +400,7 @@ impl<E: Real> Unit<'_, '_, E> {
     fn finish<V: Vector<Elem = E>>(&self, first: usize, slot: &Slot, sums: &[E]) {
         let (batch, step) = (self.sweep.planes.batch, self.sweep.rows.step);
         let add = self.sweep.target.finish == Finish::Add;
-        if step == 1 && slot.count == V::LEN {
+        if slot.count == V::LEN && (step == 1 || slot.example + V::LEN <= batch) {
             let out = self.out.at(first, V::LEN);
             // SAFETY: `at` checked the place, and `sums` holds a whole vector; no two units share a target, and the output
             // overlaps nothing.
@@ -418,14 +418,13 @@ impl<E: Real> Unit<'_, '_, E> {
             ((slot.example + slot.count - 1) / batch, (slot.example + slot.count - 1) % batch);
         let span = last_pixel * step * batch + last_example - slot.example + 1;
         let out = self.out.at(first, span);
-        let (mut place, mut example) = (0, slot.example);
+        // Elements from one example to the next pixel's first.
+        let skip = (step - 1) * batch;
+        let (mut place, mut left) = (0, batch - slot.example);
         for &sum in &sums[..slot.count] {
             // SAFETY: `at` checked all places up to the last one; as above.
             unsafe { *out.add(place) = if add { *out.add(place) + sum } else { sum } };
-            (place, example) = (place + 1, example + 1);
-            if example == batch {
-                (place, example) = (place + (step - 1) * batch, 0);
-            }
+            (place, left) = if left == 1 { (place + 1 + skip, batch) } else { (place + 1, left - 1) };
         }
     }
 }
