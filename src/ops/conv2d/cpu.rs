@@ -16,7 +16,7 @@ use crate::ops::simd::Real;
 const LARGE: usize = 8_000_000;
 
 /// Whether inputs are copied and weights packed: where they are strided, or used often enough.
-fn is_large(shape: Shape) -> bool {
+pub(super) fn is_large(shape: Shape) -> bool {
     let Shape { inputs, outputs, kernel, stride, height, width, .. } = shape;
     stride > 1 || inputs * outputs * kernel * kernel * height * width >= LARGE
 }

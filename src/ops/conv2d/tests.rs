@@ -2,6 +2,7 @@
 
 use dfdx::prelude::*;
 
+use super::cpu::is_large;
 use super::planes::Planes;
 use super::{InputGradient, Shape, conv2d, direct, outer, packed};
 use crate::ops::kernel::Start;
@@ -157,6 +158,19 @@ fn bits_of_large_convolutions_depend_on_neither_instruction_set_nor_threads() {
     for shape in odd_shapes() {
         let operands = operands::<f32>(shape);
         assert_same_bits(|| large(shape, &operands));
+    }
+}
+
+#[test]
+fn stages_of_lenet_are_small_and_those_of_resnet_are_large() {
+    for (inputs, outputs, kernel, side) in
+        [(1, 3, 5, 28), (1, 6, 5, 112), (6, 12, 3, 56), (12, 24, 3, 28), (48, 96, 3, 7), (96, 192, 3, 3)]
+    {
+        let shape = Shape { inputs, outputs, kernel, stride: 1, height: side, width: side, batch: 40 };
+        assert!(!is_large(shape), "{shape:?}: other bits than those of stored runs");
+    }
+    for (inputs, outputs, stride, side) in [(1, 64, 1, 320), (64, 128, 2, 320), (512, 512, 1, 40)] {
+        assert!(is_large(Shape { inputs, outputs, kernel: 3, stride, height: side, width: side, batch: 1 }));
     }
 }
 
