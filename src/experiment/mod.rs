@@ -16,6 +16,7 @@ pub mod feed;
 mod learner;
 mod metrics;
 mod noise;
+pub mod ranking;
 pub mod rehearsal;
 mod selection;
 pub mod tensors;
