@@ -20,6 +20,7 @@ const fn figure(
         needs,
         kind: Kind::Figure,
         layout: Layout::NONE,
+        chart: None,
         status: Status::NotYet(why),
         values: None,
     }

@@ -1,6 +1,19 @@
-//! Rows and columns of a table, as the paper prints them.
+//! Rows and columns of a table, as the paper prints them, and how they are drawn where it prints a figure.
 //!
 //! Invariant: a layout is static data; ids are unique within a table and every row has a mark for every check head.
+
+/// How a layout is drawn: columns are panels, those of different groups in different rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chart {
+    /// A bar per row of the layout, in its order.
+    Bars,
+    /// Rows are points of curves and are called `<method>@<number>`: `i2m2@5`. A curve is named by its rows' group, or
+    /// by the method where they have none.
+    Curves {
+        /// What the number is, with its unit.
+        x: &'static str,
+    },
+}
 
 /// A head in plain text and, where that differs by more than escaping, in LaTeX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

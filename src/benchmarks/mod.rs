@@ -18,7 +18,7 @@ mod table_c7;
 use crate::engine::plan::{Cell, CellId, Planner};
 use crate::protocol::{DatasetName, Protocol};
 
-pub use layout::{CheckHead, Column, Head, Layout, Row};
+pub use layout::{Chart, CheckHead, Column, Head, Layout, Row};
 pub use published::{Published, PublishedError, published};
 pub use registry::{UnknownBenchmark, all, find};
 
@@ -39,6 +39,8 @@ pub struct Benchmark {
     pub kind: Kind,
     /// Its rows and columns; empty for a figure that is not registered yet.
     pub layout: Layout,
+    /// How it is drawn, if it is.
+    pub chart: Option<Chart>,
     /// Whether it can be reproduced.
     pub status: Status,
     /// Its file in `paper/`, for tables.
@@ -127,6 +129,23 @@ impl Benchmark {
     /// The root seeds it runs with: the first of the plan's, as many as the protocol wants.
     fn seeds(&self, planner: &Planner<'_>, protocol: &Protocol) -> Vec<u64> {
         planner.context().seeds.iter().copied().take(protocol.seeds(self.id)).collect()
+    }
+
+    /// A figure that the paper does not have, for tests of drawing.
+    #[cfg(test)]
+    pub fn made_up(layout: Layout, chart: Chart) -> Benchmark {
+        Benchmark {
+            id: "figure0",
+            title: "Figure 0",
+            caption: "Made-up numbers.",
+            shows: "made-up numbers",
+            needs: &[],
+            kind: Kind::Figure,
+            layout,
+            chart: Some(chart),
+            status: Status::NotYet("it is made up"),
+            values: None,
+        }
     }
 
     fn unmeasured(&self, column: &str, row: &str, metric: &str, why: &str) -> Cell {

@@ -28,6 +28,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
             Row::new("i2m2-lrtf", "LRTF").under("I2M2"),
         ],
     },
+    chart: None,
     status: Status::Registered(plan),
     values: Some(PaperFile { path: "paper/table1.csv", text: include_str!("../../paper/table1.csv") }),
 };

@@ -36,6 +36,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
             Row::checked("i2m2", &[true, true, true]),
         ],
     },
+    chart: None,
     status: Status::Registered(plan),
     values: Some(PaperFile { path: "paper/table2.csv", text: include_str!("../../paper/table2.csv") }),
 };

@@ -22,6 +22,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
         ],
         rows: &[Row::checked("scratch", &[false]), Row::checked("pretrained", &[true])],
     },
+    chart: None,
     status: Status::NotYet("the PreactResNet-18 models and the fastMRI reader are not built yet"),
     values: Some(PaperFile { path: "paper/table5.csv", text: include_str!("../../paper/table5.csv") }),
 };

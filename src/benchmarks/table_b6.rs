@@ -23,6 +23,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
             Row::new("i2m2", "Inter+Intra-modality"),
         ],
     },
+    chart: None,
     status: Status::NotYet("the PreactResNet-18 models and the fastMRI reader are not built yet"),
     values: Some(PaperFile { path: "paper/table-b6.csv", text: include_str!("../../paper/table-b6.csv") }),
 };

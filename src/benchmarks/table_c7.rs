@@ -30,6 +30,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
             Row { head: Head::math("H(ŷ | x,x′)", r"$H(\hat{y} \mid x, x')$"), ..Row::new("inter", "") },
         ],
     },
+    chart: None,
     status: Status::Registered(plan),
     values: Some(PaperFile { path: "paper/table-c7.csv", text: include_str!("../../paper/table-c7.csv") }),
 };

@@ -12,7 +12,10 @@ use crate::data::{self, Source, atomic};
 use crate::digest::Digest;
 use crate::engine::store::{Depth, Store};
 use crate::protocol::{Task, Tier};
-use crate::report::{self, Observed, Reference, Report};
+use crate::report::{self, Observed, Reference, Report, figure};
+
+/// 300 dots per inch at the width of a page.
+const PNG_SCALE: f64 = 3.0;
 
 /// What the store has of a selection.
 pub struct Results {
@@ -48,7 +51,7 @@ impl Results {
         Ok(Results { reports })
     }
 
-    /// Writes frames and tables of every benchmark to `<out>/<benchmark>.<tier>/`; returns the folders.
+    /// Writes frames, tables and figures of every benchmark to `<out>/<benchmark>.<tier>/`; returns the folders.
     pub fn write(&self, resolved: &Resolved) -> Result<Vec<PathBuf>, Failure> {
         let mut folders = Vec::new();
         for report in &self.reports {
@@ -68,6 +71,10 @@ impl Results {
             {
                 let exporter = format.exporter();
                 put(&format!("table.{}", exporter.extension()), exporter.export(report)?.as_bytes())?;
+            }
+            if let Some(figure) = figure::from_report(report)? {
+                put("figure.svg", figure::svg(&figure).as_bytes())?;
+                put("figure.png", &figure::png(&figure, PNG_SCALE)?)?;
             }
             folders.push(folder);
         }

@@ -1,9 +1,10 @@
-//! Results as frames and as tables: text, Markdown, LaTeX, CSV, Parquet.
+//! Results as frames, as tables (text, Markdown, LaTeX, CSV, Parquet) and as figures (SVG, PNG).
 //!
 //! Invariant: rendering is pure and decides nothing; every rendered table says its tier, protocol and device, and a
 //! single seed prints no deviation.
 
 mod csv;
+pub mod figure;
 mod frame;
 mod latex;
 mod markdown;

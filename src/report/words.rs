@@ -18,17 +18,16 @@ pub(super) fn tier(tier: Tier) -> &'static str {
 
 /// Tier, protocol, device and seeds in one line.
 pub(super) fn header(report: &Report) -> String {
+    format!("{}; {}", tier(report.tier), circumstances(report))
+}
+
+/// Protocol, device and seeds in one line.
+pub(super) fn circumstances(report: &Report) -> String {
     let determinism = match report.determinism.as_str() {
         "" => String::new(),
         class => format!(" ({class})"),
     };
-    format!(
-        "{}; protocol {}; {}{determinism}; {}",
-        tier(report.tier),
-        report.protocol_words(),
-        report.device_class,
-        seeds(report)
-    )
+    format!("protocol {}; {}{determinism}; {}", report.protocol_words(), report.device_class, seeds(report))
 }
 
 fn seeds(report: &Report) -> String {

@@ -1,0 +1,260 @@
+//! From a report to a figure.
+//!
+//! Invariant: it takes the numbers of the summary frame and the words of the other renderings; it computes none.
+
+use super::{Bar, Bars, Caption, Curves, Figure, FigureError, Mean, Panel, Point, Row, Series};
+use crate::benchmarks::{Chart, Column};
+use crate::protocol::Tier;
+use crate::report::{CellResult, Report, words};
+
+/// The figure of a report, or `None` where its benchmark is no chart.
+///
+/// Columns are panels; those under different groups stand in different rows with a y axis each. Rows are the bars of every
+/// panel, or the points of its curves: `i2m2@5` is the point of `i2m2` at 5.
+///
+/// # Errors
+/// A row of a figure of curves that is not called `<method>@<number>`.
+pub fn from_report(report: &Report) -> Result<Option<Figure>, FigureError> {
+    let benchmark = report.benchmark;
+    let Some(chart) = benchmark.chart else { return Ok(None) };
+    let (subtitle, warning) = match report.tier {
+        Tier::Paper => (words::header(report), None),
+        tier => (words::circumstances(report), Some(words::tier(tier).to_owned())),
+    };
+    let title = format!("{}: {}", benchmark.title, benchmark.caption);
+    let caption = Caption { title, subtitle, warning };
+    Ok(Some(match chart {
+        Chart::Bars => {
+            let bars = rows(report, |column| Ok(bars(report, column)))?;
+            Figure::Bars(Bars { caption, rows: bars })
+        }
+        Chart::Curves { x } => {
+            let curves = rows(report, |column| curves(report, column))?;
+            Figure::Curves(Curves { caption, x_label: x.to_owned(), rows: curves })
+        }
+    }))
+}
+
+fn rows<T>(
+    report: &Report,
+    items: impl Fn(&Column) -> Result<Vec<T>, FigureError>,
+) -> Result<Vec<Row<T>>, FigureError> {
+    let groups = report.benchmark.layout.columns.chunk_by(|a, b| a.group == b.group);
+    groups
+        .map(|columns| {
+            let panels = columns
+                .iter()
+                .map(|column| Ok(Panel { title: column.head.text.to_owned(), items: items(column)? }));
+            Ok(Row { y_label: y_label(report, columns), panels: panels.collect::<Result<_, FigureError>>()? })
+        })
+        .collect()
+}
+
+/// The columns' group, or else their metric; then the unit.
+fn y_label(report: &Report, columns: &[Column]) -> String {
+    let cell = report.cells.iter().find(|cell| columns.iter().any(|column| column.id == cell.id.column));
+    let metric = || cell.map_or(String::new(), |cell| cell.metric.replace('_', " "));
+    let name = match columns {
+        [Column { group, .. }, ..] if !group.is_empty() => (*group).to_owned(),
+        _ => metric(),
+    };
+    match cell.map(|cell| cell.unit.as_str()) {
+        None | Some("" | "none") => name,
+        Some("percent") => format!("{name} (%)"),
+        Some(unit) => format!("{name} ({unit})"),
+    }
+}
+
+fn bars(report: &Report, column: &Column) -> Vec<Bar> {
+    let rows = report.benchmark.layout.rows;
+    rows.iter()
+        .map(|row| {
+            let cell = report.cell(row.id, column.id);
+            // A head that several groups use needs its group's name.
+            let shared = rows.iter().filter(|other| other.head.text == row.head.text).count() > 1;
+            let label = match (row.head.text, shared) {
+                ("", _) => row.id.to_owned(),
+                (head, true) if !row.group.is_empty() => format!("{}, {head}", row.group),
+                (head, _) => head.to_owned(),
+            };
+            Bar { label, value: mean(cell), reference: published(cell) }
+        })
+        .collect()
+}
+
+fn curves(report: &Report, column: &Column) -> Result<Vec<Series>, FigureError> {
+    let mut curves: Vec<(&str, Series)> = Vec::new();
+    for row in report.benchmark.layout.rows {
+        let refused =
+            || FigureError::Row { benchmark: report.benchmark.id.to_owned(), row: row.id.to_owned() };
+        let (method, level) = row.id.rsplit_once('@').ok_or_else(refused)?;
+        let x: f64 = level.parse().ok().filter(|x: &f64| x.is_finite()).ok_or_else(refused)?;
+        let cell = report.cell(row.id, column.id);
+        let point = Point { x, value: mean(cell), reference: published(cell) };
+        match curves.iter_mut().find(|(known, _)| *known == method) {
+            Some((_, series)) => series.points.push(point),
+            None => {
+                let label = if row.group.is_empty() { method } else { row.group };
+                curves.push((method, Series { label: label.to_owned(), points: vec![point] }));
+            }
+        }
+    }
+    for (_, series) in &mut curves {
+        series.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    }
+    Ok(curves.into_iter().map(|(_, series)| series).collect())
+}
+
+fn mean(cell: Option<&CellResult>) -> Option<Mean> {
+    let summary = cell?.summary()?;
+    Some(Mean { mean: summary.mean, std: summary.std, n: summary.n })
+}
+
+fn published(cell: Option<&CellResult>) -> Option<f64> {
+    Some(cell?.published.as_ref()?.mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmarks::{Benchmark, Layout, Published, Row as LayoutRow};
+    use crate::digest::Digest;
+    use crate::gate::decide;
+    use crate::protocol::ProtocolName;
+    use crate::report::SeedValue;
+
+    const COLUMNS: &[Column] = &[
+        Column::new("auroc-acl", "ACL").under("AUROC"),
+        Column::new("auroc-others", "Others").under("AUROC"),
+        Column::new("balanced-acl", "ACL").under("Balanced accuracy"),
+    ];
+
+    const METHODS: &[LayoutRow] = &[
+        LayoutRow::new("magnitude", "Magnitude").under("PreactResNet-18"),
+        LayoutRow::new("wide-magnitude", "Magnitude").under("WideResNet"),
+        LayoutRow::new("i2m2", "I2M2"),
+    ];
+
+    const LEVELS: &[LayoutRow] = &[
+        LayoutRow::new("inter@5", "5 %").under("Inter-modality"),
+        LayoutRow::new("inter@0", "0 %").under("Inter-modality"),
+        LayoutRow::new("i2m2@0", "0 %"),
+        LayoutRow::new("i2m2@2.5", "2.5 %"),
+    ];
+
+    /// A report of made-up numbers, in which the first row lacks its last column.
+    fn made_up(rows: &'static [LayoutRow], chart: Chart, tier: Tier) -> Report {
+        let layout = Layout { checks: &[], columns: COLUMNS, rows };
+        let benchmark: &'static Benchmark = Box::leak(Box::new(Benchmark::made_up(layout, chart)));
+        let mut cells = Vec::new();
+        for (i, row) in rows.iter().enumerate() {
+            for (j, column) in COLUMNS.iter().enumerate() {
+                let absent = (i, j) == (0, COLUMNS.len() - 1);
+                let seeds = if absent { 0 } else { 3 };
+                let value = |seed: u64| 80.0 + 2.0 * i as f64 - j as f64 + seed as f64;
+                let published = (j == 0).then(|| Published {
+                    mean: 82.5,
+                    std: None,
+                    n: None,
+                    printed: "82.5".to_owned(),
+                    decimals: 1,
+                    metric: "auroc".to_owned(),
+                    unit: "percent".to_owned(),
+                    place: "Figure 0".to_owned(),
+                    calibrated: None,
+                });
+                let values: Vec<SeedValue> = (0..seeds)
+                    .map(|seed| SeedValue { seed, value: value(seed), key: Digest::of(b"made up") })
+                    .collect();
+                let ours: Vec<f64> = values.iter().map(|value| value.value).collect();
+                cells.push(CellResult {
+                    id: benchmark.cell_id(column.id, row.id),
+                    metric: "auroc".to_owned(),
+                    unit: "percent".to_owned(),
+                    dataset: None,
+                    judgement: decide(&ours, published.as_ref(), tier, false, None),
+                    values,
+                    published,
+                    missing: None,
+                });
+            }
+        }
+        Report {
+            benchmark,
+            tier,
+            protocol: ProtocolName::Paper,
+            changes: Vec::new(),
+            device_class: "made-up numbers".to_owned(),
+            determinism: String::new(),
+            cells,
+            references: Vec::new(),
+            deviations: Vec::new(),
+            claims: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_table_is_no_figure() {
+        let mut report = made_up(METHODS, Chart::Bars, Tier::Smoke);
+        report.benchmark = crate::benchmarks::find("table1").unwrap();
+        assert_eq!(from_report(&report).unwrap(), None);
+    }
+
+    #[test]
+    fn groups_of_columns_become_rows_of_panels_with_the_reports_numbers() {
+        let report = made_up(METHODS, Chart::Bars, Tier::Paper);
+        let Some(Figure::Bars(figure)) = from_report(&report).unwrap() else { panic!("no bars") };
+        let shape: Vec<(&str, usize)> =
+            figure.rows.iter().map(|row| (row.y_label.as_str(), row.panels.len())).collect();
+        assert_eq!(shape, [("AUROC (%)", 2), ("Balanced accuracy (%)", 1)]);
+        let panel = &figure.rows[0].panels[0];
+        let labels: Vec<&str> = panel.items.iter().map(|bar| bar.label.as_str()).collect();
+        assert_eq!(
+            (panel.title.as_str(), &labels[..]),
+            ("ACL", &["PreactResNet-18, Magnitude", "WideResNet, Magnitude", "I2M2"][..])
+        );
+        for (row, panels) in figure.rows.iter().zip([&COLUMNS[..2], &COLUMNS[2..]]) {
+            for (panel, column) in row.panels.iter().zip(panels) {
+                for (bar, method) in panel.items.iter().zip(METHODS) {
+                    let cell = report.cell(method.id, column.id).unwrap();
+                    let summary = cell.summary().map(|s| Mean { mean: s.mean, std: s.std, n: s.n });
+                    assert_eq!(bar.value, summary);
+                    assert_eq!(bar.reference, cell.published.as_ref().map(|p| p.mean));
+                }
+            }
+        }
+        assert_eq!(figure.rows[1].panels[0].items[0].value, None);
+        assert_eq!(figure.caption.warning, None);
+        assert!(figure.caption.subtitle.contains("paper tier"));
+    }
+
+    #[test]
+    fn rows_become_points_of_curves_by_rising_level() {
+        let report = made_up(LEVELS, Chart::Curves { x: "noise (%)" }, Tier::Paper);
+        let Some(Figure::Curves(figure)) = from_report(&report).unwrap() else { panic!("no curves") };
+        assert_eq!(figure.x_label, "noise (%)");
+        let curves: Vec<(&str, Vec<f64>)> = (figure.rows[0].panels[0].items.iter())
+            .map(|series| (series.label.as_str(), series.points.iter().map(|point| point.x).collect()))
+            .collect();
+        assert_eq!(curves, [("Inter-modality", vec![0.0, 5.0]), ("i2m2", vec![0.0, 2.5])]);
+        let last = &figure.rows[1].panels[0].items[0].points;
+        assert_eq!((last[0].value.map(|v| v.mean), last[1].value), (Some(81.0), None));
+    }
+
+    #[test]
+    fn a_row_without_a_level_is_refused() {
+        let report = made_up(METHODS, Chart::Curves { x: "noise" }, Tier::Smoke);
+        let message = from_report(&report).unwrap_err().to_string();
+        assert!(message.contains("`magnitude`") && message.contains("figure0"), "{message}");
+    }
+
+    #[test]
+    fn below_the_paper_tier_a_figure_warns() {
+        for tier in [Tier::Smoke, Tier::Reduced] {
+            let report = made_up(METHODS, Chart::Bars, tier);
+            let figure = from_report(&report).unwrap().unwrap();
+            let text = crate::report::figure::svg(&figure);
+            assert!(text.contains("comparable with the paper<") && text.contains(&format!("{tier} tier")));
+        }
+    }
+}

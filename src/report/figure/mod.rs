@@ -1,0 +1,169 @@
+//! Figures: grouped bars and curves, as SVG and as PNG.
+//!
+//! Invariant: a figure is data, and drawing it is a pure function of that data: no system fonts, no clock, no locale, the
+//! same bytes on every call. SVG and PNG are written from one scene, so they show the same. Whatever is not measured
+//! leaves a gap that says so, and an axis that does not begin at 0 says that, too.
+
+mod bars;
+mod curves;
+mod font;
+mod from_report;
+mod page;
+mod png;
+mod scale;
+mod scene;
+mod style;
+mod svg;
+
+pub use from_report::from_report;
+
+/// A figure: what is drawn, without any benchmark behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Figure {
+    /// Grouped bars.
+    Bars(Bars),
+    /// Curves over a common x.
+    Curves(Curves),
+}
+
+/// What stands around the panels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Caption {
+    /// In bold at the top; wrapped.
+    pub title: String,
+    /// Smaller beneath it; wrapped.
+    pub subtitle: String,
+    /// A warning in a frame, above the panels: what the figure must not be taken for.
+    pub warning: Option<String>,
+}
+
+/// Grouped bars: the bars of all panels stand in the same order, and equal labels look alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bars {
+    /// Title, subtitle, warning.
+    pub caption: Caption,
+    /// Rows of panels, one y axis each.
+    pub rows: Vec<Row<Bar>>,
+}
+
+/// Curves: equal labels look alike in all panels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curves {
+    /// Title, subtitle, warning.
+    pub caption: Caption,
+    /// What the x axis shows, with its unit.
+    pub x_label: String,
+    /// Rows of panels, one y axis each.
+    pub rows: Vec<Row<Series>>,
+}
+
+/// Panels that share a y axis.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row<T> {
+    /// What the y axis shows, with its unit.
+    pub y_label: String,
+    /// From left to right; more than four stand in several lines.
+    pub panels: Vec<Panel<T>>,
+}
+
+/// One panel of bars or curves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Panel<T> {
+    /// Above it.
+    pub title: String,
+    /// What it shows.
+    pub items: Vec<T>,
+}
+
+/// One bar.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bar {
+    /// In the legend.
+    pub label: String,
+    /// `None` where it is not measured.
+    pub value: Option<Mean>,
+    /// A published value to compare with.
+    pub reference: Option<f64>,
+}
+
+/// One curve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    /// In the legend.
+    pub label: String,
+    /// By rising x.
+    pub points: Vec<Point>,
+}
+
+/// One point of a curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// Where it stands on the x axis.
+    pub x: f64,
+    /// `None` where it is not measured.
+    pub value: Option<Mean>,
+    /// A published value to compare with.
+    pub reference: Option<f64>,
+}
+
+/// A mean and its standard deviation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mean {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation; `None` for a single value.
+    pub std: Option<f64>,
+    /// Values behind it.
+    pub n: usize,
+}
+
+/// Why a figure could not be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum FigureError {
+    /// The picture has no sensible size.
+    #[error(
+        "a picture of {width:.0} x {height:.0} at scale {scale} is not drawn; expected at most {most} pixels a side"
+    )]
+    Size {
+        /// Width at scale 1, pixels.
+        width: f64,
+        /// Height at scale 1, pixels.
+        height: f64,
+        /// The scale that was asked for.
+        scale: f64,
+        /// The longest side.
+        most: u32,
+    },
+    /// The font that is compiled in cannot be read.
+    #[error("the font that is compiled in cannot be read; build again from a clean checkout")]
+    Font,
+    /// The PNG encoder failed.
+    #[error("the picture cannot be encoded: {0}; the SVG beside it shows the same")]
+    Encoding(String),
+    /// A row of a figure of curves has no place on the x axis.
+    #[error(
+        "row `{row}` of {benchmark} is no point of a curve, expected `<method>@<number>`; correct its layout"
+    )]
+    Row {
+        /// The benchmark.
+        benchmark: String,
+        /// The row's id.
+        row: String,
+    },
+}
+
+/// The figure as an SVG document that needs no other file.
+pub fn svg(figure: &Figure) -> String {
+    svg::write(&page::compose(figure))
+}
+
+/// The figure as a PNG; at scale 1 it is at most 720 pixels wide, which is 7.2 inches at 100 dots per inch.
+///
+/// # Errors
+/// A scale that is no positive number or makes the picture larger than 16,384 pixels a side.
+pub fn png(figure: &Figure, scale: f64) -> Result<Vec<u8>, FigureError> {
+    png::write(&page::compose(figure), scale)
+}
+
+#[cfg(test)]
+mod tests;
