@@ -251,43 +251,43 @@ fn spines(scene: &mut Scene, area: Area, broken: bool) {
     }
 }
 
+/// One entry of the legend: a series, or the published values.
+struct Entry {
+    series: Option<usize>,
+    label: String,
+    width: f64,
+}
+
 fn legend<T: Item>(scene: &mut Scene, labels: &[String], compared: bool) {
     const SAMPLE: (f64, f64) = (24.0, 11.0);
-    const GAP: f64 = 16.0;
+    const APART: f64 = 16.0;
     let most = scene.width - 2.0 * MARGIN;
-    let mut entries: Vec<(Option<usize>, String)> = labels
-        .iter()
-        .enumerate()
-        .map(|(index, label)| (Some(index), font::shorten(label, TICK, false, most - SAMPLE.0 - 5.0)))
-        .collect();
-    if compared {
-        entries.push((None, "published".to_owned()));
-    }
-    let width = |label: &str| SAMPLE.0 + 5.0 + font::width(label, TICK, false);
-    let mut lines: Vec<(f64, Vec<(Option<usize>, String)>)> = Vec::new();
-    for entry in entries {
-        let needed = width(&entry.1);
+    let series = labels.iter().enumerate().map(|(index, label)| (Some(index), label.as_str()));
+    let published = compared.then_some((None, "published"));
+    let mut lines: Vec<Vec<Entry>> = Vec::new();
+    let length = |line: &[Entry]| line.iter().map(|entry| entry.width + APART).sum::<f64>() - APART;
+    for (series, label) in series.chain(published) {
+        let label = font::shorten(label, TICK, false, most - SAMPLE.0 - 5.0);
+        let width = SAMPLE.0 + 5.0 + font::width(&label, TICK, false);
+        let entry = Entry { series, label, width };
         match lines.last_mut() {
-            Some((used, line)) if *used + GAP + needed <= most => {
-                *used += GAP + needed;
-                line.push(entry);
-            }
-            _ => lines.push((needed, vec![entry])),
+            Some(line) if length(line) + APART + width <= most => line.push(entry),
+            _ => lines.push(vec![entry]),
         }
     }
     scene.height += 10.0;
-    for (used, line) in lines {
+    for line in lines {
         let top = scene.height;
-        let mut left = (scene.width - used) / 2.0;
-        for (index, label) in line {
+        let mut left = (scene.width - length(&line)) / 2.0;
+        for entry in line {
             let area = Area { left, top, right: left + SAMPLE.0, bottom: top + SAMPLE.1 };
-            match index {
+            match entry.series {
                 Some(index) => T::sample(scene, area, index),
                 None => reference(scene, area.left, area.right, area.middle().1),
             }
             let at = (area.right + 5.0, top + 9.2);
-            scene.text(Text { colour: TEXT, ..Text::new(at, &label, TICK, Anchor::Start) });
-            left += width(&label) + GAP;
+            scene.text(Text { colour: TEXT, ..Text::new(at, &entry.label, TICK, Anchor::Start) });
+            left += entry.width + APART;
         }
         scene.height += 17.0;
     }

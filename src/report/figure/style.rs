@@ -68,7 +68,7 @@ fn hatching(steps: &mut Vec<Step>, area: Area, (dx, dy): (f64, f64)) {
     let offsets = corners.map(|(x, y)| dy * x - dx * y);
     let low = offsets.iter().copied().fold(f64::INFINITY, f64::min);
     let high = offsets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let gap = if dx != 0.0 && dy != 0.0 { APART * 1.414_213_562_373 } else { APART };
+    let gap = if dx != 0.0 && dy != 0.0 { APART * std::f64::consts::SQRT_2 } else { APART };
     let mut c = libm::ceil(low / gap) * gap;
     while c < high {
         let ends = if dx == 0.0 {
