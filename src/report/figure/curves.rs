@@ -2,7 +2,8 @@
 //!
 //! Invariant: a line joins neighbouring points only where both are measured.
 
-use super::page::{Frame, Item, across, shown};
+use super::axes::across;
+use super::page::{Frame, Item, shown};
 use super::scale::drawable;
 use super::scene::{Area, Path, Scene};
 use super::style;

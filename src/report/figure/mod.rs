@@ -4,10 +4,12 @@
 //! same bytes on every call. SVG and PNG are written from one scene, so they show the same. Whatever is not measured
 //! leaves a gap that says so, and an axis that does not begin at 0 says that, too.
 
+mod axes;
 mod bars;
 mod curves;
 mod font;
 mod from_report;
+mod legend;
 mod page;
 mod png;
 mod scale;

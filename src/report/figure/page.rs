@@ -1,19 +1,21 @@
-//! The page: caption, rows of panels with their axes, legend and footnote.
+//! The page: caption, rows of panels, legend and footnote in their places.
 //!
 //! Invariant: bars and curves share everything but the inside of a panel; panels of a row share a y axis, and equal labels
 //! have one look on the whole page.
 
+use super::axes::{spines, x_axis, y_axis};
+use super::legend::{footnote, legend};
 use super::scale::{Scale, drawable};
-use super::scene::{Anchor, Area, Path, Scene, Text, WHITE};
-use super::style::{GRID, QUIET, TEXT, WARNING, reference};
+use super::scene::{Anchor, Area, Scene, Text};
+use super::style::{QUIET, TEXT, WARNING};
 use super::{Caption, Figure, Mean, Panel, Row, font};
 
 /// Panels in one line at most.
 const ABREAST: usize = 4;
-const MARGIN: f64 = 12.0;
+pub(super) const MARGIN: f64 = 12.0;
 const PANEL_HEIGHT: f64 = 150.0;
 const BETWEEN_PANELS: f64 = 14.0;
-const TICK: f64 = 9.5;
+pub(super) const TICK: f64 = 9.5;
 const LABEL: f64 = 10.5;
 const TITLE: f64 = 13.0;
 const NOTE: f64 = 9.0;
@@ -94,7 +96,7 @@ fn grid<T: Item>(caption: &Caption, rows: &[Row<T>], x_label: Option<&str>) -> S
     scene
 }
 
-fn items<T>(rows: &[Row<T>]) -> impl Iterator<Item = &T> {
+pub(super) fn items<T>(rows: &[Row<T>]) -> impl Iterator<Item = &T> {
     rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.items)
 }
 
@@ -201,122 +203,6 @@ fn panels<T: Item>(
         let name = font::shorten(name, LABEL, false, room);
         scene.text(Text { colour: TEXT, ..Text::new(at, &name, LABEL, Anchor::Middle) });
     }
-}
-
-fn y_axis(scene: &mut Scene, area: Area, y: &Scale, words: Option<&Vec<String>>) {
-    for (index, &tick) in y.ticks.iter().enumerate() {
-        let at = y.place(tick, area.bottom, area.top);
-        scene.path(Path::lines(&[(area.left, at), (area.right, at)]).stroked(GRID, 0.6));
-        scene.path(Path::lines(&[(area.left - 3.0, at), (area.left, at)]).stroked(TEXT, 0.8));
-        if let Some(word) = words.and_then(|words| words.get(index)) {
-            let at = (area.left - 6.0, at + 0.36 * TICK);
-            scene.text(Text { colour: TEXT, ..Text::new(at, word, TICK, Anchor::End) });
-        }
-    }
-}
-
-/// Where an x axis begins and ends within a panel.
-pub(super) fn across(area: Area) -> (f64, f64) {
-    (area.left + 10.0, area.right - 10.0)
-}
-
-fn x_axis(scene: &mut Scene, area: Area, x: &Scale) {
-    let (from, to) = across(area);
-    let mut free = f64::NEG_INFINITY;
-    for &tick in &x.ticks {
-        let at = x.place(tick, from, to);
-        scene.path(Path::lines(&[(at, area.bottom), (at, area.bottom + 3.0)]).stroked(TEXT, 0.8));
-        let word = x.word(tick);
-        let half = font::width(&word, TICK, false) / 2.0;
-        // A tick whose number would touch its neighbour's goes without.
-        if at - half > free {
-            let at = (at, area.bottom + 4.0 + TICK);
-            scene.text(Text { colour: TEXT, ..Text::new(at, &word, TICK, Anchor::Middle) });
-            free = at.0 + half + 3.0;
-        }
-    }
-}
-
-/// The left and the lower edge; a broken one says that the axis does not begin at 0.
-fn spines(scene: &mut Scene, area: Area, broken: bool) {
-    let Area { left, top, right, bottom } = area;
-    scene.path(Path::lines(&[(left, top), (left, bottom), (right, bottom)]).stroked(TEXT, 0.9));
-    if broken {
-        let slash = |y: f64| [(left - 4.0, y + 1.8), (left + 4.0, y - 1.8)];
-        let (low, high) = (slash(bottom - 6.0), slash(bottom - 9.5));
-        scene.path(Path::polygon(&[low[0], low[1], high[1], high[0]]).filled(WHITE));
-        for line in [low, high] {
-            scene.path(Path::lines(&line).stroked(TEXT, 0.9));
-        }
-    }
-}
-
-/// One entry of the legend: a series, or the published values.
-struct Entry {
-    series: Option<usize>,
-    label: String,
-    width: f64,
-}
-
-fn legend<T: Item>(scene: &mut Scene, labels: &[String], compared: bool) {
-    const SAMPLE: (f64, f64) = (24.0, 11.0);
-    const APART: f64 = 16.0;
-    let most = scene.width - 2.0 * MARGIN;
-    let series = labels.iter().enumerate().map(|(index, label)| (Some(index), label.as_str()));
-    let published = compared.then_some((None, "published"));
-    let mut lines: Vec<Vec<Entry>> = Vec::new();
-    let length = |line: &[Entry]| line.iter().map(|entry| entry.width + APART).sum::<f64>() - APART;
-    for (series, label) in series.chain(published) {
-        let label = font::shorten(label, TICK, false, most - SAMPLE.0 - 5.0);
-        let width = SAMPLE.0 + 5.0 + font::width(&label, TICK, false);
-        let entry = Entry { series, label, width };
-        match lines.last_mut() {
-            Some(line) if length(line) + APART + width <= most => line.push(entry),
-            _ => lines.push(vec![entry]),
-        }
-    }
-    scene.height += 10.0;
-    for line in lines {
-        let top = scene.height;
-        let mut left = (scene.width - length(&line)) / 2.0;
-        for entry in line {
-            let area = Area { left, top, right: left + SAMPLE.0, bottom: top + SAMPLE.1 };
-            match entry.series {
-                Some(index) => T::sample(scene, area, index),
-                None => reference(scene, area.left, area.right, area.middle().1),
-            }
-            let at = (area.right + 5.0, top + 9.2);
-            scene.text(Text { colour: TEXT, ..Text::new(at, &entry.label, TICK, Anchor::Start) });
-            left += entry.width + APART;
-        }
-        scene.height += 17.0;
-    }
-}
-
-/// What the marks mean.
-fn footnote<T: Item>(rows: &[Row<T>], truncated: bool, curves: bool) -> String {
-    let means: Vec<Option<Mean>> = items(rows).flat_map(T::means).map(shown).collect();
-    let counts = || means.iter().flatten().map(|mean| mean.n);
-    let mut said = Vec::new();
-    match (counts().min(), counts().max()) {
-        (Some(1), Some(1)) => said.push("Single runs.".to_owned()),
-        (Some(low), Some(high)) => {
-            let runs = if low == high { low.to_string() } else { format!("{low} to {high}") };
-            let bars = match means.iter().flatten().any(|mean| mean.std.is_some()) {
-                true => "; error bars: ± 1 standard deviation",
-                false => "",
-            };
-            said.push(format!("Means over {runs} runs{bars}."));
-        }
-        _ => {}
-    }
-    if truncated {
-        said.push("The y axis does not begin at 0.".to_owned());
-    }
-    if curves && means.iter().any(Option::is_none) {
-        said.push("Gaps are not measured.".to_owned());
-    }
-    said.join(" ")
 }
 
 /// Text in the colour of things that are absent.
