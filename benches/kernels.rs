@@ -191,7 +191,7 @@ fn sequences(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
 fn updates(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
     let count = 1_000_000;
     for (rule, streams) in [(Rule::Sgd, 3), (Rule::Rmsprop, 5)] {
-        let settings = Settings { rule, learning_rate: 1e-9, weight_decay: 1e-4, clip_norm: 8.0 };
+        let settings = Settings { rule, learning_rate: 1e-9, weight_decay: 1e-4, clip_norm: Some(8.0) };
         let mut parameters = [parameter(device, &[count])];
         let mut optimizer = Optimizer::new(device, settings, &parameters).expect("there is memory");
         let mut gradients = Gradients::leaky();

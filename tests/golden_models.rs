@@ -51,7 +51,7 @@ fn batch_innermost(values: &[f64]) -> Vec<f64> {
 }
 
 struct Family {
-    dims: [Vec<usize>; 2],
+    dims: [Vec<usize>; 3],
     classes: usize,
     optimizer: Optimizer,
     learning_rate: f64,
@@ -60,7 +60,7 @@ struct Family {
 
 fn digits() -> Family {
     Family {
-        dims: [vec![1, 28, 28], vec![1, 32, 32]],
+        dims: [vec![1, 28, 28], vec![1, 32, 32], vec![]],
         classes: 10,
         optimizer: Optimizer::Sgd,
         learning_rate: 0.05,
@@ -70,7 +70,7 @@ fn digits() -> Family {
 
 fn mortality() -> Family {
     Family {
-        dims: [vec![5], vec![6, 12]],
+        dims: [vec![5], vec![6, 12], vec![]],
         classes: 6,
         optimizer: Optimizer::Rmsprop,
         learning_rate: 1e-3,
@@ -126,7 +126,7 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
     let device = Cpu::default();
     let scope = Scope::new(device.clone(), Seeds::root(0));
     let specs = experts.iter().map(|(name, architecture)| (*name, architecture));
-    let dims = [&family.dims[0][..], &family.dims[1][..]];
+    let dims = [&family.dims[0][..], &family.dims[1][..], &family.dims[2][..]];
     let mut experts: Experts<f64, Cpu> = Experts::new(&scope, specs, dims, family.classes).unwrap();
     let slots = experts.slots();
     for (name, parameter) in slots.parameters {
@@ -140,11 +140,12 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
         optimizer: family.optimizer,
         learning_rate: family.learning_rate,
         weight_decay: family.weight_decay,
-        clip_norm: 1.0,
+        clip_norm: Some(1.0),
         batch_size: BATCH,
         epochs: 1,
         patience: None,
         select_by: SelectBy::Accuracy,
+        class_weights: None,
     };
     let golden = golden();
     let near = |name: &str, found: &[f64]| {
@@ -158,7 +159,7 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
     let mut learner = Learner::new(&Cpu::default(), experts, &training).unwrap();
     let mut losses = Vec::new();
     for step in 0..STEPS {
-        let mut inputs = Inputs([None, None]);
+        let mut inputs = Inputs::default();
         for (m, modality) in [Modality::First, Modality::Second].into_iter().enumerate() {
             let mut input = Input::zeros(&device, modality, dims[m], BATCH).unwrap();
             let count = BATCH * dims[m].iter().product::<usize>();

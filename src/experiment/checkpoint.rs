@@ -160,7 +160,7 @@ pub fn identity(job: &Job<'_>) -> Result<Digest, CheckpointError> {
         hasher.field(&(job.data.len(split) as u64).to_le_bytes());
     }
     for upstream in &job.upstream {
-        hasher.field(upstream.digest().bytes());
+        hasher.field(upstream.weights.digest().bytes());
     }
     Ok(hasher.finish())
 }

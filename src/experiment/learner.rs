@@ -10,8 +10,8 @@ use super::tensors::TensorData;
 use crate::device::keep_freed_memory;
 use crate::models::{Experts, Inputs, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
-use crate::ops::optimizer::{Met, Optimizer, Rule, Settings, StepError};
-use crate::ops::product_of_experts::{Labels, product_of_labelled};
+use crate::ops::optimizer::{self, Met, Optimizer, Rule, Settings, StepError};
+use crate::ops::product_of_experts::{Heads, Labels, product_of_heads, product_of_labelled};
 use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError};
 use crate::protocol::{self, Training};
@@ -22,6 +22,8 @@ pub struct Learner<E: Real, D: Backend<E>> {
     pub experts: Experts<E, D>,
     optimizer: Optimizer<E, D>,
     device: D,
+    /// What labels mean where networks have several heads.
+    heads: Option<Heads<E, D>>,
 }
 
 /// Why a step was not taken.
@@ -42,6 +44,7 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
             rule: match training.optimizer {
                 protocol::Optimizer::Sgd => Rule::Sgd,
                 protocol::Optimizer::Rmsprop => Rule::Rmsprop,
+                protocol::Optimizer::AdamW => Rule::AdamW,
             },
             learning_rate: training.learning_rate,
             weight_decay: training.weight_decay,
@@ -51,7 +54,12 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
         let parameters = experts.slots().parameters;
         let optimizer =
             Optimizer::new(device, settings, parameters.iter().map(|(_, parameter)| &**parameter))?;
-        Ok(Learner { experts, optimizer, device: device.clone() })
+        Ok(Learner { experts, optimizer, device: device.clone(), heads: None })
+    }
+
+    /// From now on labels are those of several heads, each with class weights.
+    pub fn ask(&mut self, heads: Heads<E, D>) {
+        self.heads = Some(heads);
     }
 
     /// Learns from one batch; gives the loss before the update.
@@ -71,7 +79,11 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
     /// When an expert cannot be run.
     pub fn send(&mut self, inputs: &Inputs<E, D>, labels: &Labels<E, D>) -> Result<(), LearnError> {
         let logits = self.experts.logits::<OwnedTape<E, D>>(inputs, Statistics::Batch)?;
-        let loss = product_of_labelled(logits, labels).map_err(ModelError::from)?.loss;
+        let product = match &self.heads {
+            Some(heads) => product_of_heads(logits, labels, heads),
+            None => product_of_labelled(logits, labels),
+        };
+        let loss = product.map_err(ModelError::from)?.loss;
         let value = loss.retaped::<NoneTape>();
         let mut gradients =
             loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
@@ -94,23 +106,41 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
     }
 }
 
+/// Where AdamW's mean of a parameter's gradients stands in a saved state; the mean of their squares, RMSprop's too, has the
+/// parameter's own name.
+fn mean_of(parameter: &str) -> String {
+    format!("mean/{parameter}")
+}
+
+/// Where AdamW's number of steps stands in a saved state.
+const STEPS: &str = "steps";
+
 impl<D: Backend<f32>> Learner<f32, D> {
     /// The optimiser's state, by the names of the parameters.
     pub fn optimizer_state(&mut self) -> Tensors {
         let parameters = self.experts.slots().parameters;
-        let state = self.optimizer.state().into_iter();
+        let optimizer::State { squares, means, steps } = self.optimizer.state();
         // Plain SGD has no state: then there is nothing to zip with.
-        let named = parameters.iter().zip(state).map(|((name, parameter), values)| {
+        let squares = parameters.iter().zip(squares).map(|((name, parameter), values)| {
             (name.clone(), TensorData { dims: parameter.dims.clone(), values })
         });
-        Tensors(named.collect())
+        let means = parameters.iter().zip(means).map(|((name, parameter), values)| {
+            (mean_of(name), TensorData { dims: parameter.dims.clone(), values })
+        });
+        let steps =
+            steps.map(|steps| (STEPS.to_owned(), TensorData { dims: Vec::new(), values: vec![steps] }));
+        Tensors(squares.chain(means).chain(steps).collect())
     }
 
     /// Continues from what [`Learner::optimizer_state`] gave.
     pub fn restore_optimizer(&mut self, state: &Tensors) -> Result<(), ModelError> {
         let parameters = self.experts.slots().parameters;
-        let in_order = parameters.iter().filter_map(|(name, _)| state.0.get(name));
-        let in_order: Vec<Vec<f32>> = in_order.map(|tensor| tensor.values.clone()).collect();
-        Ok(self.optimizer.restore(&in_order)?)
+        let find = |name: &str| state.0.get(name).map(|tensor| tensor.values.clone());
+        let state = optimizer::State {
+            squares: parameters.iter().filter_map(|(name, _)| find(name)).collect(),
+            means: parameters.iter().filter_map(|(name, _)| find(&mean_of(name))).collect(),
+            steps: find(STEPS).and_then(|values| values.first().copied()),
+        };
+        Ok(self.optimizer.restore(&state)?)
     }
 }

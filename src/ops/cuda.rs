@@ -15,6 +15,9 @@ pub static SOURCES: &[Source] = &[
     ("ops/kernel/correlate.cu", include_str!("kernel/correlate.cu")),
     ("ops/kernel/ceiling.cu", include_str!("kernel/ceiling.cu")),
     ("ops/concat/concat.cu", include_str!("concat/concat.cu")),
+    ("ops/add/add.cu", include_str!("add/add.cu")),
+    ("ops/average_pool/average_pool.cu", include_str!("average_pool/average_pool.cu")),
+    ("ops/group_norm/group_norm.cu", include_str!("group_norm/group_norm.cu")),
     ("ops/norm_relu_pool/norm_relu_pool.cu", include_str!("norm_relu_pool/norm_relu_pool.cu")),
     ("ops/gru/gru.cu", include_str!("gru/gru.cu")),
     ("ops/lrtf/lrtf.cu", include_str!("lrtf/lrtf.cu")),
@@ -43,7 +46,10 @@ pub(crate) fn launched(result: Result<(), GpuError>) -> Result<(), CudaError> {
 mod tests {
     use super::SOURCES;
     use crate::device::cuda::{Arguments, names};
-    use crate::ops::{concat, gather, gru, kernel, lrtf, norm_relu_pool, optimizer, product_of_experts};
+    use crate::ops::{
+        add, average_pool, concat, gather, group_norm, gru, kernel, lrtf, norm_relu_pool, optimizer,
+        product_of_experts,
+    };
 
     #[test]
     fn every_kernel_is_declared_once_and_no_float_is_added_atomically() {
@@ -125,5 +131,10 @@ mod tests {
         same::<optimizer::cuda::State>();
         same::<optimizer::cuda::UpdateAll>();
         same::<gather::cuda::Gather>();
+        same::<add::cuda::AddMaps>();
+        same::<average_pool::cuda::AveragePool>();
+        same::<group_norm::cuda::GroupNorm>();
+        same::<product_of_experts::cuda::HeadsProduct>();
+        same::<product_of_experts::cuda::HeadsBackward>();
     }
 }

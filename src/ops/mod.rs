@@ -11,6 +11,8 @@
 //! Gradient invariant: an op adds to the gradients of its inputs (`+=`), and takes the gradient of its output out of
 //! the map, which frees it early.
 
+pub mod add;
+pub mod average_pool;
 pub mod concat;
 pub mod conv2d;
 #[cfg(feature = "cuda")]
@@ -19,6 +21,7 @@ pub mod error;
 pub mod flatten;
 #[cfg(feature = "cuda")]
 pub mod gather;
+pub mod group_norm;
 pub mod gru;
 pub mod kernel;
 pub mod linear;
@@ -50,8 +53,11 @@ pub type Series<E, D, T = NoneTape> = Tensor<(usize, usize, usize), E, D, T>;
 /// A device that has all our ops.
 pub trait Backend<E: simd::Real>:
     Device<E>
+    + add::AddMaps<E>
+    + average_pool::AveragePool<E>
     + concat::Concat<E>
     + conv2d::Conv2d<E>
+    + group_norm::GroupNormRelu<E>
     + gru::Gru<E>
     + linear::Linear<E>
     + lrtf::LowRankFusion<E>
@@ -65,8 +71,11 @@ impl<E, D> Backend<E> for D
 where
     E: simd::Real,
     D: Device<E>
+        + add::AddMaps<E>
+        + average_pool::AveragePool<E>
         + concat::Concat<E>
         + conv2d::Conv2d<E>
+        + group_norm::GroupNormRelu<E>
         + gru::Gru<E>
         + linear::Linear<E>
         + lrtf::LowRankFusion<E>

@@ -61,6 +61,7 @@ mod tests {
         let expected: Vec<String> = (1..=9)
             .map(|n| format!("A{n}"))
             .chain((1..=10).map(|n| format!("M{n}")))
+            .chain((1..=16).map(|n| format!("F{n}")))
             .chain(["G1".to_owned()])
             .collect();
         assert_eq!(ids, expected);

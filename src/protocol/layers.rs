@@ -24,9 +24,24 @@ const SMOKE: Layer<'static> =
     Layer { file: "paper/protocol/smoke.toml", text: include_str!("../../paper/protocol/smoke.toml") };
 
 /// The kinds of run that a dataset's `common` table stands for.
-const KINDS: [(&str, &[&str]); 2] = [
+const KINDS: [(&str, &[&str]); 3] = [
     ("avmnist", &["unimodal", "inter-lf", "inter-lrtf", "intra", "i2m2-lf", "i2m2-lrtf"]),
     ("mimic", &["unimodal", "inter", "intra", "i2m2"]),
+    (
+        "fastmri",
+        &[
+            "rss",
+            "magnitude",
+            "phase",
+            "inter",
+            "intra",
+            "i2m2",
+            "i2m2-scratch",
+            "wide-magnitude",
+            "wide-phase",
+            "wide-inter",
+        ],
+    ),
 ];
 
 /// Why a protocol could not be resolved.
@@ -161,7 +176,10 @@ mod tests {
                 (run.optimizer, run.learning_rate, run.weight_decay, run.epochs, run.batch_size),
                 (Optimizer::Sgd, 5e-2, 1e-4, 25, 40)
             );
-            assert_eq!((run.clip_norm, run.norm, run.combine), (8.0, EvalNorm::Running, Combine::Product));
+            assert_eq!(
+                (run.clip_norm, run.norm, run.combine),
+                (Some(8.0), EvalNorm::Running, Combine::Product)
+            );
         }
         assert_eq!((runs.intra.start, runs.i2m2_lf.start), (Start::Pretrained, Start::Pretrained));
         let runs = &paper.mimic.runs;

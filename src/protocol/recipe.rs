@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::knee::{ClassWeights, Finding, OperatingPoint, Score};
+
 /// How much of the paper's budget and data a result stands for.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
@@ -38,6 +40,8 @@ pub enum DatasetName {
     Avmnist,
     /// MIMIC-III: static (x) and time series (x').
     Mimic,
+    /// fastMRI knee: magnitude (x) and phase (x').
+    Fastmri,
 }
 
 /// What is predicted. The task fixes labels and number of classes.
@@ -54,6 +58,8 @@ pub enum Task {
     /// MIMIC-III, ICD-9 460-519 (respiratory), two classes.
     #[serde(rename = "icd9-460-519")]
     Respiratory,
+    /// fastMRI knee, four findings of two classes each: a network has a head for each.
+    Knee,
 }
 
 impl Task {
@@ -62,27 +68,48 @@ impl Task {
         match self {
             Task::Digits => DatasetName::Avmnist,
             Task::Mortality | Task::Neoplasms | Task::Respiratory => DatasetName::Mimic,
+            Task::Knee => DatasetName::Fastmri,
         }
     }
 
-    /// Number of classes.
+    /// Number of classes; of each head, where there are several.
     pub fn classes(self) -> usize {
         match self {
             Task::Digits => 10,
             Task::Mortality => 6,
-            Task::Neoplasms | Task::Respiratory => 2,
+            Task::Neoplasms | Task::Respiratory | Task::Knee => 2,
         }
+    }
+
+    /// What is predicted side by side, in the order of the heads; empty where there is one thing alone.
+    pub fn heads(self) -> &'static [Finding] {
+        match self {
+            Task::Knee => &Finding::ALL,
+            Task::Digits | Task::Mortality | Task::Neoplasms | Task::Respiratory => &[],
+        }
+    }
+
+    /// Number of logits of a network: classes, head by head.
+    pub fn logits(self) -> usize {
+        self.classes() * self.heads().len().max(1)
+    }
+
+    /// Number of values that a label has: with several heads, the class of head h is digit h of it, in base `classes`.
+    pub fn labels(self) -> usize {
+        self.classes().pow(self.heads().len().max(1) as u32)
     }
 }
 
-/// The two modalities of the paper: x and x'.
+/// What a network looks at: the two modalities of the paper, x and x', and what it compares them with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Modality {
-    /// x: image (AV-MNIST), static (MIMIC-III).
+    /// x: image (AV-MNIST), static (MIMIC-III), magnitude (fastMRI).
     First,
-    /// x': audio (AV-MNIST), time series (MIMIC-III).
+    /// x': audio (AV-MNIST), time series (MIMIC-III), phase (fastMRI).
     Second,
+    /// The root-sum-of-squares reconstruction (fastMRI).
+    Third,
 }
 
 /// The non-linearity of an MLP (deviation M2).
@@ -168,6 +195,22 @@ pub enum Architecture {
         /// Non-linearity of encoder and head.
         activation: Activation,
     },
+    /// Pre-activation residual network with GroupNorm: a 3x3 stem, stages of basic blocks, mean-pooling to `pool` x `pool`,
+    /// and one linear layer (spec 3.6). Several modalities are stacked as channels: early fusion.
+    PreactResnet {
+        /// What it looks at, in the order of the channels.
+        modalities: Vec<Modality>,
+        /// Channels of the stem.
+        stem: usize,
+        /// Channels of each stage; every stage but the first halves the side.
+        widths: Vec<usize>,
+        /// Blocks of each stage.
+        blocks: usize,
+        /// Groups of every GroupNorm (deviation F8); 1 is what the released code calls `layer`.
+        groups: usize,
+        /// Side of what the linear layer sees.
+        pool: usize,
+    },
 }
 
 /// One expert of a run and where it starts from.
@@ -192,6 +235,11 @@ pub enum Init {
         /// Index into the run's upstream list.
         run: usize,
     },
+    /// The only expert of that upstream run, whatever its name: members of an ensemble, of which several have one name.
+    Member {
+        /// Index into the run's upstream list.
+        run: usize,
+    },
 }
 
 /// The optimiser.
@@ -202,6 +250,8 @@ pub enum Optimizer {
     Sgd,
     /// PyTorch's RMSprop: v = 0.99 v + 0.01 g^2; p - lr g / (sqrt v + 1e-8).
     Rmsprop,
+    /// PyTorch's AdamW with its default betas (0.9, 0.999) and epsilon (1e-8).
+    AdamW,
 }
 
 /// What the best checkpoint is chosen by, on the validation split (deviation M4).
@@ -212,6 +262,8 @@ pub enum SelectBy {
     Accuracy,
     /// Area under the precision-recall curve of p(1) (average precision).
     Auprc,
+    /// Area under the ROC curve, mean over the heads.
+    Auroc,
 }
 
 /// How a run is trained.
@@ -222,10 +274,11 @@ pub struct Training {
     pub optimizer: Optimizer,
     /// Learning rate.
     pub learning_rate: f64,
-    /// L2 weight decay on every parameter.
+    /// Weight decay on every parameter: L2, but decoupled for AdamW.
     pub weight_decay: f64,
-    /// Global gradient norm is clipped to this.
-    pub clip_norm: f64,
+    /// Global gradient norm is clipped to this; without it, not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
     /// Examples in a training batch.
     pub batch_size: usize,
     /// Passes over the training split.
@@ -235,6 +288,24 @@ pub struct Training {
     pub patience: Option<usize>,
     /// The criterion of the best checkpoint; strictly greater wins.
     pub select_by: SelectBy,
+    /// Weights of the classes of each head in the loss; absent where there is one head, which has none (deviation F1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
+}
+
+impl Training {
+    /// Of a run that trains nothing: it evaluates what it starts from.
+    pub const NONE: Training = Training {
+        optimizer: Optimizer::Sgd,
+        learning_rate: 0.0,
+        weight_decay: 0.0,
+        clip_norm: None,
+        batch_size: 1,
+        epochs: 0,
+        patience: None,
+        select_by: SelectBy::Accuracy,
+        class_weights: None,
+    };
 }
 
 /// Statistics that BatchNorm uses in evaluation (deviation A2).
@@ -266,6 +337,22 @@ pub struct Evaluation {
     pub norm: EvalNorm,
     /// Combination on the test split.
     pub combine: Combine,
+    /// How several heads are measured; absent where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<Ranking>,
+    /// Noise of the test samples, in percent of each sample's peak (Figure B.7); absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<f64>,
+}
+
+/// How the heads of a binary task are measured (spec 3.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ranking {
+    /// What examples are ranked by (deviation F6).
+    pub score: Score,
+    /// Where the threshold of the balanced accuracy is chosen (deviation F7).
+    pub operating_point: OperatingPoint,
 }
 
 /// Everything about a run but its data, its seed and its upstream runs.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Architecture, Change, Combine, DatasetName, EvalNorm, Evaluation, Optimizer, ProtocolName, SelectBy,
-    Task, Tier, Training,
+    Architecture, Change, ClassWeights, Combine, DatasetName, EvalNorm, Evaluation, MagnitudeNorm,
+    OperatingPoint, Optimizer, ProtocolName, Ranking, Score, SelectBy, StudyLevel, Task, Tier, Training,
 };
 
 /// A protocol at a tier: everything that benchmarks take their recipes from.
@@ -34,6 +34,8 @@ pub struct Settings {
     pub avmnist: Avmnist,
     /// MIMIC-III.
     pub mimic: Mimic,
+    /// fastMRI.
+    pub fastmri: Fastmri,
 }
 
 /// How many seeds a benchmark runs: repetitions 0, 1, ... (deviation A5).
@@ -117,6 +119,12 @@ pub enum StandardiseOn {
 pub struct Preparation {
     /// MIMIC-III's standardisation.
     pub standardise_on: StandardiseOn,
+    /// fastMRI's magnitudes.
+    pub magnitude_norm: MagnitudeNorm,
+    /// fastMRI's annotations of whole studies.
+    pub study_level: StudyLevel,
+    /// Which synthetic fastMRI stands in for the real one in the smoke tier.
+    pub knee_fixture: KneeFixture,
 }
 
 /// The networks of MIMIC-III.
@@ -146,6 +154,134 @@ pub struct MimicRuns {
     pub i2m2: RunSettings,
 }
 
+/// Choices, networks and runs of fastMRI.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fastmri {
+    /// How magnitudes are scaled (deviation F3).
+    pub magnitude_norm: MagnitudeNorm,
+    /// What annotations of whole studies count for (deviation F12).
+    pub study_level: StudyLevel,
+    /// What slices are ranked by (deviation F6).
+    pub score: Score,
+    /// Where thresholds are chosen (deviation F7).
+    pub operating_point: OperatingPoint,
+    /// Which synthetic data the smoke tier has.
+    pub fixture: KneeFixture,
+    /// How probabilities of an ensemble's members are combined (deviation F14).
+    pub ensemble: Combine,
+    /// Networks by expert.
+    pub experts: FastmriExperts,
+    /// Training by kind of run.
+    pub runs: FastmriRuns,
+}
+
+/// The synthetic fastMRI data of the smoke tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KneeFixture {
+    /// Log-additive: a product of unimodal experts is the optimum, as the paper finds for fastMRI.
+    #[default]
+    Additive,
+    /// Only magnitude and phase together tell.
+    Interaction,
+}
+
+/// The networks of fastMRI.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FastmriExperts {
+    /// On the root-sum-of-squares reconstruction.
+    pub rss: Architecture,
+    /// q(y | x).
+    pub magnitude: Architecture,
+    /// q(y | x').
+    pub phase: Architecture,
+    /// q(y | x, x') by early fusion.
+    pub inter: Architecture,
+    /// WideResNet on the magnitude (Figure 4).
+    pub wide_magnitude: Architecture,
+    /// WideResNet on the phase.
+    pub wide_phase: Architecture,
+    /// WideResNet by early fusion.
+    pub wide_inter: Architecture,
+}
+
+/// The kinds of run of fastMRI.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FastmriRuns {
+    /// RSS (deviation F5).
+    pub rss: KneeRun,
+    /// Magnitude-only.
+    pub magnitude: KneeRun,
+    /// Phase-only.
+    pub phase: KneeRun,
+    /// Inter-modality.
+    pub inter: KneeRun,
+    /// Intra-modality.
+    pub intra: KneeRun,
+    /// I2M2.
+    pub i2m2: KneeRun,
+    /// I2M2 without pre-training (Table 5).
+    pub i2m2_scratch: KneeRun,
+    /// WideResNets (Figure 4).
+    pub wide_magnitude: KneeRun,
+    /// WideResNets.
+    pub wide_phase: KneeRun,
+    /// WideResNets.
+    pub wide_inter: KneeRun,
+}
+
+/// How one kind of run of fastMRI is trained. The best checkpoint is the one with the largest mean AUROC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KneeRun {
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Weight decay on every parameter.
+    pub weight_decay: f64,
+    /// Examples in a training batch (deviation F13).
+    pub batch_size: usize,
+    /// Passes over the training split, at most.
+    pub epochs: usize,
+    /// Stop when more than this many consecutive epochs bring no improvement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Weights of the classes in the loss (deviation F1).
+    pub class_weights: ClassWeights,
+    /// Where the experts of intra and I2M2 start from (deviation F4).
+    pub start: Start,
+}
+
+impl KneeRun {
+    /// How a run of this kind is trained.
+    pub fn training(&self) -> Training {
+        Training {
+            optimizer: self.optimizer,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            clip_norm: None,
+            batch_size: self.batch_size,
+            epochs: self.epochs,
+            patience: self.patience,
+            select_by: SelectBy::Auroc,
+            class_weights: Some(self.class_weights),
+        }
+    }
+}
+
+impl Fastmri {
+    /// How a run is evaluated.
+    pub fn evaluation(&self, combine: Combine, noise: Option<f64>) -> Evaluation {
+        let ranking = Ranking { score: self.score, operating_point: self.operating_point };
+        // GroupNorm has no running statistics: both ways are the same.
+        Evaluation { norm: EvalNorm::Running, combine, ranking: Some(ranking), noise }
+    }
+}
+
 /// How one kind of run is trained and evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,10 +290,11 @@ pub struct RunSettings {
     pub optimizer: Optimizer,
     /// Learning rate.
     pub learning_rate: f64,
-    /// L2 weight decay on every parameter.
+    /// Weight decay on every parameter: L2, but decoupled for AdamW.
     pub weight_decay: f64,
-    /// Global gradient norm is clipped to this.
-    pub clip_norm: f64,
+    /// Global gradient norm is clipped to this; without it, not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
     /// Examples in a training batch.
     pub batch_size: usize,
     /// Passes over the training split.
@@ -207,12 +344,13 @@ impl RunSettings {
             epochs: self.epochs,
             patience: self.patience,
             select_by: if task.classes() == 2 { self.select_by.binary } else { self.select_by.multiclass },
+            class_weights: None,
         }
     }
 
     /// How a run of this kind is evaluated.
     pub fn evaluation(&self) -> Evaluation {
-        Evaluation { norm: self.norm, combine: self.combine }
+        Evaluation { norm: self.norm, combine: self.combine, ranking: None, noise: None }
     }
 }
 
@@ -225,7 +363,13 @@ impl Protocol {
 
     /// How datasets are prepared.
     pub fn preparation(&self) -> Preparation {
-        Preparation { standardise_on: self.settings.mimic.standardise_on }
+        let Settings { mimic, fastmri, .. } = &self.settings;
+        Preparation {
+            standardise_on: mimic.standardise_on,
+            magnitude_norm: fastmri.magnitude_norm,
+            study_level: fastmri.study_level,
+            knee_fixture: fastmri.fixture,
+        }
     }
 
     /// The networks that recipes on a dataset use.
@@ -238,6 +382,13 @@ impl Protocol {
             DatasetName::Mimic => {
                 let MimicExperts { static_, series, inter } = &self.settings.mimic.experts;
                 [static_, series, inter].map(Clone::clone).to_vec()
+            }
+            DatasetName::Fastmri => {
+                let FastmriExperts { rss, magnitude, phase, inter, wide_magnitude, wide_phase, wide_inter } =
+                    &self.settings.fastmri.experts;
+                [rss, magnitude, phase, inter, wide_magnitude, wide_phase, wide_inter]
+                    .map(Clone::clone)
+                    .to_vec()
             }
         }
     }
@@ -272,6 +423,7 @@ impl std::fmt::Display for DatasetName {
         f.write_str(match self {
             DatasetName::Avmnist => "avmnist",
             DatasetName::Mimic => "mimic",
+            DatasetName::Fastmri => "fastmri",
         })
     }
 }
@@ -283,6 +435,7 @@ impl std::fmt::Display for Task {
             Task::Mortality => "mortality",
             Task::Neoplasms => "icd9-140-239",
             Task::Respiratory => "icd9-460-519",
+            Task::Knee => "knee",
         })
     }
 }

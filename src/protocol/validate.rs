@@ -2,7 +2,7 @@
 //!
 //! Invariant: a protocol that passes holds no zero size, no rate that is not finite, and each network in its place.
 
-use super::{Activation, Architecture, Modality, RunSettings, Settings, Start};
+use super::{Activation, Architecture, Fastmri, Modality, RunSettings, Settings, Start};
 
 /// A value that cannot be trained with.
 pub(super) struct Bad {
@@ -35,23 +35,75 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Bad> {
     ] {
         run(name, settings, joint)?;
     }
+    fastmri(&settings.fastmri)
+}
+
+fn fastmri(settings: &Fastmri) -> Result<(), Bad> {
+    use Modality::{First, Second, Third};
+    let Fastmri { experts, runs, .. } = settings;
+    for (name, architecture, looks_at) in [
+        ("rss", &experts.rss, &[Third][..]),
+        ("magnitude", &experts.magnitude, &[First]),
+        ("phase", &experts.phase, &[Second]),
+        ("inter", &experts.inter, &[First, Second]),
+        ("wide-magnitude", &experts.wide_magnitude, &[First]),
+        ("wide-phase", &experts.wide_phase, &[Second]),
+        ("wide-inter", &experts.wide_inter, &[First, Second]),
+    ] {
+        let name = format!("fastmri.experts.{name}");
+        let Architecture::PreactResnet { modalities, stem, widths, blocks, groups, pool } = architecture
+        else {
+            return Err(wrong_network(&name, architecture, "\"preact-resnet\""));
+        };
+        let expected = "first is magnitude, second is phase, third is RSS; inter looks at the first two";
+        check(modalities == looks_at, || format!("{name}.modalities"), format!("{modalities:?}"), expected)?;
+        sizes(&name, &[("stem", *stem), ("widths", widths.len()), ("blocks", *blocks), ("groups", *groups)])?;
+        at_least_one(&format!("{name}.pool"), *pool)?;
+        for &channels in widths.iter().chain([stem]) {
+            let divides = channels > 0 && channels.is_multiple_of(*groups);
+            check(divides, || format!("{name}.widths"), channels, "channels that the groups divide")?;
+        }
+    }
+    for (name, run, joint) in [
+        ("rss", &runs.rss, false),
+        ("magnitude", &runs.magnitude, false),
+        ("phase", &runs.phase, false),
+        ("inter", &runs.inter, false),
+        ("intra", &runs.intra, true),
+        ("i2m2", &runs.i2m2, true),
+        ("i2m2-scratch", &runs.i2m2_scratch, true),
+        ("wide-magnitude", &runs.wide_magnitude, false),
+        ("wide-phase", &runs.wide_phase, false),
+        ("wide-inter", &runs.wide_inter, false),
+    ] {
+        let name = format!("fastmri.runs.{name}");
+        rate(&name, "learning_rate", run.learning_rate, false)?;
+        rate(&name, "weight_decay", run.weight_decay, true)?;
+        at_least_one(&format!("{name}.batch_size"), run.batch_size)?;
+        at_least_one(&format!("{name}.epochs"), run.epochs)?;
+        started(&name, run.start, joint)?;
+    }
     Ok(())
 }
 
 fn run(name: &str, settings: &RunSettings, joint: bool) -> Result<(), Bad> {
-    let rate = |field: &str, value: f64, zero: bool| {
-        let possible = value.is_finite() && (value > 0.0 || (zero && value == 0.0));
-        let expected = if zero { "a finite number of 0 or more" } else { "a finite number above 0" };
-        check(possible, || format!("{name}.{field}"), value, expected)
-    };
-    rate("learning_rate", settings.learning_rate, false)?;
-    rate("weight_decay", settings.weight_decay, true)?;
-    rate("clip_norm", settings.clip_norm, false)?;
+    rate(name, "learning_rate", settings.learning_rate, false)?;
+    rate(name, "weight_decay", settings.weight_decay, true)?;
+    settings.clip_norm.map_or(Ok(()), |norm| rate(name, "clip_norm", norm, false))?;
     at_least_one(&format!("{name}.batch_size"), settings.batch_size)?;
     at_least_one(&format!("{name}.epochs"), settings.epochs)?;
+    started(name, settings.start, joint)
+}
+
+fn rate(name: &str, field: &str, value: f64, zero: bool) -> Result<(), Bad> {
+    let possible = value.is_finite() && (value > 0.0 || (zero && value == 0.0));
+    let expected = if zero { "a finite number of 0 or more" } else { "a finite number above 0" };
+    check(possible, || format!("{name}.{field}"), value, expected)
+}
+
+fn started(name: &str, start: Start, joint: bool) -> Result<(), Bad> {
     let expected = "\"scratch\": a single expert has nothing to start from";
-    let possible = joint || settings.start == Start::Scratch;
-    check(possible, || format!("{name}.start"), "\"pretrained\"", expected)
+    check(joint || start == Start::Scratch, || format!("{name}.start"), "\"pretrained\"", expected)
 }
 
 fn avmnist_experts(settings: &Settings) -> Result<(), Bad> {

@@ -3,7 +3,7 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::{Met, Rule, Settings, Slot, Update};
+use super::{BETAS, Met, Settings, Slot, Update, bias_corrections};
 use crate::device;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
@@ -21,6 +21,27 @@ struct Scales<E> {
     weight_decay: E,
 }
 
+/// What one update by AdamW needs.
+#[derive(Clone, Copy)]
+struct AdamScales<E> {
+    /// Factor of the gradient.
+    clip: E,
+    /// Factor of the parameter: what decay leaves.
+    keep: E,
+    /// See [`bias_corrections`].
+    rate: E,
+    root: E,
+}
+
+impl<E: Real> AdamScales<E> {
+    /// Of the step with number `t`.
+    fn of(settings: &Settings, clip: E, t: f64) -> Self {
+        let [rate, root] = bias_corrections(settings.learning_rate, t);
+        let keep = E::of(1.0 - settings.learning_rate * settings.weight_decay);
+        AdamScales { clip, keep, rate: E::of(rate), root: E::of(root) }
+    }
+}
+
 impl<E: Real> Update<E> for Cpu {
     type Log = Vec<Met>;
 
@@ -32,6 +53,7 @@ impl<E: Real> Update<E> for Cpu {
         &self,
         settings: &Settings,
         slots: &mut [Slot<'_, E, Cpu>],
+        steps: Option<&mut Tensor<(usize,), E, Cpu>>,
         loss: &Tensor<Rank0, E, Cpu>,
         log: &mut Vec<Met>,
     ) -> Result<(), CpuError> {
@@ -41,16 +63,28 @@ impl<E: Real> Update<E> for Cpu {
         if !loss.is_finite() || !norm.is_finite() {
             return Ok(());
         }
+        let clip = settings.clip_norm.map_or(1.0, |clip| (clip / (norm + 1e-6)).min(1.0));
         let scales = Scales {
-            clip: E::of((settings.clip_norm / (norm + 1e-6)).min(1.0)),
+            clip: E::of(clip),
             learning_rate: E::of(settings.learning_rate),
             weight_decay: E::of(settings.weight_decay),
         };
-        for Slot { value, square, gradient } in slots {
+        let adam = match steps.map(device::write) {
+            Some([steps]) => {
+                let t = steps.to_f64() + 1.0;
+                *steps = E::of(t);
+                Some(AdamScales::of(settings, scales.clip, t))
+            }
+            _ => None,
+        };
+        for Slot { value, square, mean, gradient } in slots {
             let value = device::write(value);
-            match (settings.rule, square) {
-                (Rule::Rmsprop, Some(square)) => rmsprop(value, device::write(square), gradient, scales),
-                _ => sgd(value, gradient, scales),
+            match (square, mean, adam) {
+                (Some(square), Some(mean), Some(scales)) => {
+                    adamw(value, [device::write(mean), device::write(square)], gradient, scales);
+                }
+                (Some(square), ..) => rmsprop(value, device::write(square), gradient, scales),
+                (None, ..) => sgd(value, gradient, scales),
             }
         }
         Ok(())
@@ -89,6 +123,16 @@ fn rmsprop<E: Real>(value: &mut [E], square: &mut [E], gradient: &[E], scales: S
     (value.par_chunks_mut(PIECE), square.par_chunks_mut(PIECE), gradient.par_chunks(PIECE))
         .into_par_iter()
         .for_each(|(value, square, gradient)| E::dispatch(Rmsprop { value, square, gradient, scales }));
+}
+
+fn adamw<E: Real>(value: &mut [E], [mean, square]: [&mut [E]; 2], gradient: &[E], scales: AdamScales<E>) {
+    if value.len() < 2 * PIECE {
+        return E::dispatch(AdamW { value, mean, square, gradient, scales });
+    }
+    let state = mean.par_chunks_mut(PIECE).zip(square.par_chunks_mut(PIECE));
+    (value.par_chunks_mut(PIECE), state, gradient.par_chunks(PIECE)).into_par_iter().for_each(
+        |(value, (mean, square), gradient)| E::dispatch(AdamW { value, mean, square, gradient, scales }),
+    );
 }
 
 /// Sums of squares of each block.
@@ -165,6 +209,38 @@ impl<E: Real> Kernel<E> for Rmsprop<'_, E> {
             let v = admit.mul(g).mul_add(g, V::read(square).mul(keep));
             v.write(square);
             rate.mul_add(g.div(v.root().add(epsilon)), p).write(value);
+        }
+    }
+}
+
+struct AdamW<'a, E> {
+    value: &'a mut [E],
+    mean: &'a mut [E],
+    square: &'a mut [E],
+    gradient: &'a [E],
+    scales: AdamScales<E>,
+}
+
+impl<E: Real> Kernel<E> for AdamW<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Elem = E>>(self) {
+        let AdamScales { clip, keep, rate, root } = self.scales;
+        let (clip, keep, rate, root) = (V::splat(clip), V::splat(keep), V::splat(-rate), V::splat(root));
+        let [admit_first, admit_second] = [V::splat(E::of(1.0 - BETAS[0])), V::splat(E::of(1.0 - BETAS[1]))];
+        let (keep_second, epsilon) = (V::splat(E::of(BETAS[1])), V::splat(E::of(1e-8)));
+        let state = self.mean.chunks_mut(LANES).zip(self.square.chunks_mut(LANES));
+        let values = self.value.chunks_mut(LANES).zip(self.gradient.chunks(LANES));
+        for ((value, gradient), (mean, square)) in values.zip(state) {
+            let g = V::read(gradient).mul(clip);
+            let m = V::read(mean);
+            let m = g.sub(m).mul_add(admit_first, m);
+            let v = admit_second.mul(g).mul_add(g, V::read(square).mul(keep_second));
+            m.write(mean);
+            v.write(square);
+            let step = m.div(v.root().mul_add(root, epsilon));
+            rate.mul_add(step, V::read(value).mul(keep)).write(value);
         }
     }
 }

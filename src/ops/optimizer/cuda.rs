@@ -20,6 +20,7 @@ arguments! {
     struct Slot {
         value: Address,
         square: Address,
+        mean: Address,
         gradient: Address,
         length: u32,
         first_block: u32,
@@ -31,6 +32,8 @@ arguments! {
         failed: u32,
         clip: f32,
         capacity: u32,
+        rate: f32,
+        root: f32,
     }
 
     /// See `optimizer.cu`.
@@ -41,17 +44,19 @@ arguments! {
         log: Address,
         partial: Address,
         ticket: Address,
+        steps: Address,
         clip_norm: f64,
-        count: u32,
-        learning_rate: f32,
+        learning_rate: f64,
         weight_decay: f32,
-        rmsprop: u32,
+        count: u32,
+        rule: u32,
+        padding: u32,
     }
 }
 
 /// What steps met, on the device.
 pub struct Log {
-    /// A [`State`]: step, whether one failed, the clipping factor, the capacity.
+    /// A [`State`]: step, whether one failed, the clipping factor, the capacity, AdamW's corrections.
     state: Buffer<u32>,
     /// Loss and norm, in a ring.
     entries: Buffer<[f32; 2]>,
@@ -100,7 +105,7 @@ impl Update<f32> for Cuda {
 
     fn log(&self) -> Result<Log, CudaError> {
         let new = || {
-            let state = Buffer::of(&[0, 0, 0, CAPACITY as u32])?;
+            let state = Buffer::of(&[0, 0, 0, CAPACITY as u32, 0, 0])?;
             Ok::<_, GpuError>(Log { state, entries: Buffer::zeros(CAPACITY)?, told: 0 })
         };
         new().map_err(|error| to_dfdx(&error))
@@ -110,16 +115,20 @@ impl Update<f32> for Cuda {
         &self,
         settings: &Settings,
         slots: &mut [super::Slot<'_, f32, Cuda>],
+        steps: Option<&mut Tensor<(usize,), f32, Cuda>>,
         loss: &Tensor<Rank0, f32, Cuda>,
         log: &mut Log,
     ) -> Result<(), CudaError> {
-        let (mut table, mut blocks) = (Vec::with_capacity(4 * slots.len()), 0);
+        let (mut table, mut blocks) = (Vec::with_capacity(5 * slots.len()), 0);
         for slot in &*slots {
             let length = slot.value.shape().0;
-            let square = slot.square.as_ref().map_or(0, |square| address(&**square));
+            let state = |tensor: &Option<&mut Tensor<(usize,), f32, Cuda>>| {
+                tensor.as_ref().map_or(0, |tensor| address(&**tensor))
+            };
+            let (square, mean) = (state(&slot.square), state(&slot.mean));
             // As `Slot`: the length in the lower half of the last word, the first block in the upper one.
             let last = length as u64 | (blocks as u64) << 32;
-            table.extend([address(&*slot.value), square, *slot.gradient.device_ptr(), last]);
+            table.extend([address(&*slot.value), square, mean, *slot.gradient.device_ptr(), last]);
             blocks += length.div_ceil(ELEMENTS_OF_BLOCK);
         }
         if blocks == 0 {
@@ -136,11 +145,17 @@ impl Update<f32> for Cuda {
             log: log.entries.address(),
             partial: partial.address(),
             ticket: ticket.address(),
-            clip_norm: settings.clip_norm,
-            count: slots.len() as u32,
-            learning_rate: settings.learning_rate as f32,
+            steps: steps.map_or(0, |steps| address(&*steps)),
+            clip_norm: settings.clip_norm.unwrap_or(f64::INFINITY),
+            learning_rate: settings.learning_rate,
             weight_decay: settings.weight_decay as f32,
-            rmsprop: u32::from(settings.rule == Rule::Rmsprop),
+            count: slots.len() as u32,
+            rule: match settings.rule {
+                Rule::Sgd => 0,
+                Rule::Rmsprop => 1,
+                Rule::AdamW => 2,
+            },
+            padding: 0,
         };
         let grid = Grid { blocks: [blocks as u32, 1, 1], threads: [256, 1, 1], shared: 0 };
         launched(launch("optimizer_norm", grid, arguments))?;
@@ -160,7 +175,7 @@ mod tests {
     #[test]
     fn the_table_has_the_layout_of_a_slot() {
         let offsets: Vec<_> = Slot::LAYOUT.iter().map(|&(_, offset, _)| offset).collect();
-        assert_eq!((offsets, size_of::<Slot>()), (vec![0, 8, 16, 24, 28], 32));
-        assert_eq!(size_of::<State>(), 16);
+        assert_eq!((offsets, size_of::<Slot>()), (vec![0, 8, 16, 24, 32, 36], 40));
+        assert_eq!(size_of::<State>(), 24);
     }
 }

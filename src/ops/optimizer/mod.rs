@@ -1,4 +1,4 @@
-//! Clipping by the global gradient norm, fused with the optimiser's update.
+//! The global gradient norm, clipping by it where that is asked for, and the optimiser's update.
 //!
 //! Invariant: the norm is summed in the order of the parameters, over fixed blocks, in `f64`; frozen parameters are
 //! neither counted nor touched; a step that meets a loss or a norm that is not finite changes nothing. What a step met is
@@ -18,13 +18,26 @@ mod tests;
 
 const OP: &str = "optimizer";
 
-/// How a parameter p follows its gradient g, which clipping has scaled already.
+/// How a parameter p follows its gradient g, which clipping has scaled already where there is any.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// g + wd p; p - lr g.
     Sgd,
     /// PyTorch's: g + wd p; v = 0.99 v + 0.01 g^2; p - lr g / (sqrt v + 1e-8), with v = 0 at first.
     Rmsprop,
+    /// PyTorch's, with its default betas and epsilon: (1 - lr wd) p; m = 0.9 m + 0.1 g; v = 0.999 v + 0.001 g^2;
+    /// p - lr m / (1 - 0.9^t) / (sqrt(v / (1 - 0.999^t)) + 1e-8) at step t = 1, 2, ..., with m = v = 0 at first.
+    AdamW,
+}
+
+/// Of [`Rule::AdamW`]: the shares of the old means of gradients and of their squares.
+const BETAS: [f64; 2] = [0.9, 0.999];
+
+/// What [`Rule::AdamW`] multiplies with at step `t`: the mean of gradients by the first, the root of the mean of squares by
+/// the second. Both correct for the zeros that the means began with.
+fn bias_corrections(learning_rate: f64, t: f64) -> [f64; 2] {
+    let [first, second] = BETAS.map(|beta| 1.0 - libm::pow(beta, t));
+    [learning_rate / first, 1.0 / libm::sqrt(second)]
 }
 
 /// Hyper-parameters of an optimiser.
@@ -34,18 +47,21 @@ pub struct Settings {
     pub rule: Rule,
     /// Learning rate.
     pub learning_rate: f64,
-    /// L2 weight decay, on every parameter.
+    /// Weight decay, on every parameter: L2, but decoupled from the gradient for [`Rule::AdamW`].
     pub weight_decay: f64,
-    /// Gradients are scaled by min(1, clip / (norm + 1e-6)), where norm is over all trainable parameters.
-    pub clip_norm: f64,
+    /// Gradients are scaled by min(1, clip / (norm + 1e-6)), where norm is over all trainable parameters. Without it they
+    /// stay as they are.
+    pub clip_norm: Option<f64>,
 }
 
 /// A parameter that is trained, in one step.
 pub struct Slot<'a, E: Real, D: Storage<E>> {
     /// Its value.
     pub value: &'a mut Tensor<(usize,), E, D>,
-    /// RMSprop's running mean of squared gradients.
+    /// RMSprop's and AdamW's running mean of squared gradients.
     pub square: Option<&'a mut Tensor<(usize,), E, D>>,
+    /// AdamW's running mean of gradients.
+    pub mean: Option<&'a mut Tensor<(usize,), E, D>>,
     /// Its gradient.
     pub gradient: Storage1<D, E>,
 }
@@ -70,7 +86,8 @@ pub trait Update<E: Real>: Storage<E> {
     /// If the device has no room.
     fn log(&self) -> Result<Self::Log, Self::Err>;
 
-    /// One step: clips and updates all parameters, unless the loss or the norm is not finite, and logs both.
+    /// One step: clips and updates all parameters and counts the step, unless the loss or the norm is not finite, and logs
+    /// both. `steps` is the number of steps before this one, where the rule needs it.
     ///
     /// # Errors
     /// If the device fails.
@@ -78,6 +95,7 @@ pub trait Update<E: Real>: Storage<E> {
         &self,
         settings: &Settings,
         slots: &mut [Slot<'_, E, Self>],
+        steps: Option<&mut Tensor<(usize,), E, Self>>,
         loss: &Tensor<Rank0, E, Self>,
         log: &mut Self::Log,
     ) -> Result<(), Self::Err>;
@@ -127,8 +145,23 @@ pub struct Optimizer<E: Real, D: Device<E> + Update<E>> {
     settings: Settings,
     device: D,
     log: D::Log,
-    /// RMSprop's running mean of squared gradients, per parameter; empty for SGD.
+    /// The running mean of squared gradients, per parameter; empty for SGD.
     squares: Vec<Tensor<(usize,), E, D>>,
+    /// AdamW's running mean of gradients, per parameter; empty for the others.
+    means: Vec<Tensor<(usize,), E, D>>,
+    /// AdamW's number of steps, one value: a number on the device, which may be ahead of the host. Exact below 2^24.
+    steps: Option<Tensor<(usize,), E, D>>,
+}
+
+/// What an optimiser must know to go on, in the order of its parameters.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State<E> {
+    /// RMSprop's and AdamW's running means of squared gradients; none for SGD.
+    pub squares: Vec<Vec<E>>,
+    /// AdamW's running means of gradients; none for the others.
+    pub means: Vec<Vec<E>>,
+    /// AdamW's number of steps.
+    pub steps: Option<E>,
 }
 
 impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
@@ -145,14 +178,20 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
         D: 'a,
     {
         let log = device.log().map_err(OpError::device(OP))?;
-        let squares = match settings.rule {
-            Rule::Sgd => Vec::new(),
-            Rule::Rmsprop => parameters
-                .into_iter()
-                .map(|parameter| zeros_like(&parameter.value).map_err(OpError::device(OP)))
-                .collect::<Result<_, _>>()?,
-        };
-        Ok(Optimizer { settings, device: device.clone(), log, squares })
+        let (mut squares, mut means, mut steps) = (Vec::new(), Vec::new(), None);
+        for parameter in parameters {
+            let zeros = || zeros_like(&parameter.value).map_err(OpError::device(OP));
+            if settings.rule != Rule::Sgd {
+                squares.push(zeros()?);
+            }
+            if settings.rule == Rule::AdamW {
+                means.push(zeros()?);
+            }
+        }
+        if settings.rule == Rule::AdamW {
+            steps = Some(device.try_zeros_like(&(1,)).map_err(OpError::device(OP))?);
+        }
+        Ok(Optimizer { settings, device: device.clone(), log, squares, means, steps })
     }
 
     /// The hyper-parameters.
@@ -172,18 +211,19 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
         loss: &Tensor<Rank0, E, D>,
     ) -> Result<(), OpError> {
         self.check(parameters)?;
-        let mut squares = self.squares.iter_mut();
+        let (mut squares, mut means) = (self.squares.iter_mut(), self.means.iter_mut());
         let mut slots = Vec::with_capacity(parameters.len());
         for parameter in parameters.iter_mut() {
-            let square = squares.next();
+            let (square, mean) = (squares.next(), means.next());
             if !parameter.needs_grad {
                 continue;
             }
             let gradient = gradients.get_or_alloc_mut(&parameter.value).map_err(OpError::device(OP))?;
             let gradient = device::take::<E, D>(&self.device, gradient).map_err(OpError::device(OP))?;
-            slots.push(Slot { value: &mut parameter.value, square, gradient });
+            slots.push(Slot { value: &mut parameter.value, square, mean, gradient });
         }
-        let updated = self.device.update(&self.settings, &mut slots, loss, &mut self.log);
+        let steps = self.steps.as_mut();
+        let updated = self.device.update(&self.settings, &mut slots, steps, loss, &mut self.log);
         let gradients_of: Vec<_> = slots.into_iter().map(|slot| slot.gradient).collect();
         let trained = parameters.iter().filter(|parameter| parameter.needs_grad);
         for (parameter, gradient) in trained.zip(gradients_of) {
@@ -205,24 +245,31 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
         &mut self.log
     }
 
-    /// The state of each parameter, in their order: nothing for SGD.
-    pub fn state(&self) -> Vec<Vec<E>> {
-        self.squares.iter().map(Tensor::as_vec).collect()
+    /// The state: nothing for SGD.
+    pub fn state(&self) -> State<E> {
+        State {
+            squares: self.squares.iter().map(Tensor::as_vec).collect(),
+            means: self.means.iter().map(Tensor::as_vec).collect(),
+            steps: self.steps.as_ref().and_then(|steps| steps.as_vec().first().copied()),
+        }
     }
 
     /// Continues from what [`Optimizer::state`] gave.
     ///
     /// # Errors
     /// When the state is not of these parameters.
-    pub fn restore(&mut self, state: &[Vec<E>]) -> Result<(), OpError> {
-        let lengths = |lens: &mut dyn Iterator<Item = usize>| lens.collect::<Vec<_>>();
-        let expected = lengths(&mut self.squares.iter().map(|square| square.shape().num_elements()));
-        let found = lengths(&mut state.iter().map(Vec::len));
+    pub fn restore(&mut self, state: &State<E>) -> Result<(), OpError> {
+        let steps = Vec::from_iter(state.steps);
+        let own = self.squares.iter_mut().chain(&mut self.means).chain(&mut self.steps);
+        let given = state.squares.iter().chain(&state.means).chain((!steps.is_empty()).then_some(&steps));
+        let (mut own, given): (Vec<_>, Vec<_>) = (own.collect(), given.collect());
+        let expected: Vec<usize> = own.iter().map(|tensor| tensor.shape().0).collect();
+        let found: Vec<usize> = given.iter().map(|values| values.len()).collect();
         if expected != found {
             return Err(OpError::shape(OP, format!("{expected:?}"), format!("{found:?}")));
         }
-        for (square, values) in self.squares.iter_mut().zip(state) {
-            square.copy_from(values);
+        for (tensor, values) in own.iter_mut().zip(given) {
+            tensor.copy_from(values);
         }
         Ok(())
     }

@@ -3,8 +3,10 @@
 // A parameter that is trained.
 struct Slot {
     float* value;
-    // RMSprop's running mean of squared gradients; null for SGD.
+    // RMSprop's and AdamW's running mean of squared gradients; null for SGD.
     float* square;
+    // AdamW's running mean of gradients; null for the others.
+    float* mean;
     const float* gradient;
     u32 length;
     // The first block that works on it.
@@ -21,6 +23,8 @@ struct State {
     float clip;
     // Entries of the log, which is a ring.
     u32 capacity;
+    // AdamW's corrections: of the learning rate, and of the root of the mean of squares.
+    float rate, root;
 };
 
 struct UpdateAll {
@@ -31,11 +35,14 @@ struct UpdateAll {
     float2* log;
     double* partial;
     u32* ticket;
-    double clip_norm;
+    // AdamW's number of steps; null for the others.
+    float* steps;
+    // Infinite where nothing is clipped.
+    double clip_norm, learning_rate;
+    float weight_decay;
     u32 count;
-    float learning_rate, weight_decay;
-    // 1: RMSprop.
-    u32 rmsprop;
+    // 0: SGD, 1: RMSprop, 2: AdamW.
+    u32 rule, padding;
 };
 
 constexpr u32 ELEMENTS_OF_BLOCK = 2048;
@@ -88,25 +95,41 @@ KERNEL_BOUNDS(optimizer_norm, UpdateAll, 256) {
     if (!isfinite(norm) || !isfinite(loss)) {
         state.failed = 1;
     }
+    if (a.steps && !state.failed) {
+        const double t = (double)*a.steps + 1.0;
+        *a.steps = (float)t;
+        state.rate = (float)(a.learning_rate / (1.0 - pow(0.9, t)));
+        state.root = (float)(1.0 / sqrt(1.0 - pow(0.999, t)));
+    }
 }
 
-// PyTorch's SGD and RMSprop.
+// PyTorch's SGD, RMSprop and AdamW.
 KERNEL_BOUNDS(optimizer_update, UpdateAll, 256) {
     if (a.state->failed) {
         return;
     }
-    const float clip = a.state->clip;
+    const float clip = a.state->clip, rate = (float)a.learning_rate;
     const Slot slot = a.slots[slot_of_block(a.slots, a.count, blockIdx.x)];
     const u32 begin = (blockIdx.x - slot.first_block) * ELEMENTS_OF_BLOCK;
     const u32 end = min(begin + ELEMENTS_OF_BLOCK, slot.length);
     for (u32 i = begin + threadIdx.x; i < end; i += blockDim.x) {
-        const float p = slot.value[i], g = fmaf(a.weight_decay, p, slot.gradient[i] * clip);
-        if (a.rmsprop) {
+        const float p = slot.value[i], clipped = slot.gradient[i] * clip;
+        if (a.rule == 2) {
+            const float m = fmaf(0.1f, clipped, 0.9f * slot.mean[i]);
+            const float v = fmaf(0.001f * clipped, clipped, 0.999f * slot.square[i]);
+            slot.mean[i] = m;
+            slot.square[i] = v;
+            const float kept = (float)(1.0 - a.learning_rate * (double)a.weight_decay) * p;
+            slot.value[i] = fmaf(-a.state->rate, m / fmaf(sqrtf(v), a.state->root, 1e-8f), kept);
+            continue;
+        }
+        const float g = fmaf(a.weight_decay, p, clipped);
+        if (a.rule == 1) {
             const float v = fmaf(0.01f * g, g, slot.square[i] * 0.99f);
             slot.square[i] = v;
-            slot.value[i] = fmaf(-a.learning_rate, g / (sqrtf(v) + 1e-8f), p);
+            slot.value[i] = fmaf(-rate, g / (sqrtf(v) + 1e-8f), p);
         } else {
-            slot.value[i] = fmaf(-a.learning_rate, g, p);
+            slot.value[i] = fmaf(-rate, g, p);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 
-use super::ProductOfExperts;
+use super::{Heads, HeadsLoss, ProductOfExperts};
 use crate::device::{self, Storage1};
 use crate::ops::Features;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
@@ -52,6 +52,71 @@ impl<E: Real> ProductOfExperts<E> for Cpu {
         }
         Ok(())
     }
+
+    fn heads_forward(
+        &self,
+        experts: &[&Features<E, Cpu>],
+        labels: &Arc<[u8]>,
+        heads: &Heads<E, Cpu>,
+        out: &mut Features<E, Cpu>,
+    ) -> Result<HeadsLoss<E, Cpu>, CpuError> {
+        let (_, examples) = *out.shape();
+        let experts: Vec<&[E]> = experts.iter().map(|logits| device::read(*logits)).collect();
+        let (weights, rows) = (device::read(&heads.weights), heads.classes * examples);
+        let (mut losses, mut totals) = (Vec::with_capacity(heads.count), Vec::with_capacity(heads.count));
+        for (head, out) in device::write(out).chunks_exact_mut(rows).enumerate() {
+            let experts: Vec<&[E]> = experts.iter().map(|logits| &logits[head * rows..][..rows]).collect();
+            E::dispatch(LogProbabilities { experts: &experts, examples, out: &mut *out });
+            let weight = |y: usize| weights[head * heads.classes + y].to_f64();
+            let classes = || labels.iter().map(|&label| class_of(label, head, heads.classes));
+            let loss: f64 =
+                classes().enumerate().map(|(n, y)| weight(y) * -out[y * examples + n].to_f64()).sum();
+            let total: f64 = classes().map(weight).sum();
+            losses.push(loss / total);
+            totals.push(E::of(total));
+        }
+        let loss = self.try_tensor(E::of(losses.iter().sum()))?;
+        Ok(HeadsLoss { loss, totals: self.try_tensor_from_vec(totals, (heads.count,))? })
+    }
+
+    fn heads_backward(
+        &self,
+        log_probabilities: &Features<E, Cpu>,
+        labels: &Arc<[u8]>,
+        (heads, totals): (&Heads<E, Cpu>, &Tensor<(usize,), E, Cpu>),
+        loss_gradient: &Storage1<Cpu, E>,
+        gradients: &mut [Storage1<Cpu, E>],
+    ) -> Result<(), CpuError> {
+        let (weights, totals) = (device::read(&heads.weights), device::read(totals));
+        let (log_probabilities, examples) = (device::read(log_probabilities), labels.len());
+        let rows = heads.classes * examples;
+        let mut gradient = vec![E::ZERO; log_probabilities.len()];
+        for (head, gradient) in gradient.chunks_exact_mut(rows).enumerate() {
+            let log_probabilities = &log_probabilities[head * rows..][..rows];
+            E::dispatch(Probabilities { log_probabilities, scale: <E as Real>::ONE, out: &mut *gradient });
+            for (n, &label) in labels.iter().enumerate() {
+                let y = class_of(label, head, heads.classes);
+                let weight = weights[head * heads.classes + y].to_f64();
+                let scale = E::of(loss_gradient[0].to_f64() * weight / totals[head].to_f64());
+                for k in 0..heads.classes {
+                    let place = &mut gradient[k * examples + n];
+                    *place *= scale;
+                    if k == y {
+                        *place -= scale;
+                    }
+                }
+            }
+        }
+        for total in gradients {
+            total.iter_mut().zip(&gradient).for_each(|(total, &gradient)| *total += gradient);
+        }
+        Ok(())
+    }
+}
+
+/// The class that a label gives to a head.
+fn class_of(label: u8, head: usize, classes: usize) -> usize {
+    (0..head).fold(usize::from(label), |rest, _| rest / classes) % classes
 }
 
 /// `out = log_softmax(sum_e (z_e - max z_e))` down each column; every slice is classes x examples.

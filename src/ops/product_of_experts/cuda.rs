@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cudarc::driver::{DevicePtr, DevicePtrMut};
 use dfdx::prelude::*;
 
-use super::ProductOfExperts;
+use super::{Heads, HeadsLoss, ProductOfExperts};
 use crate::device::Storage1;
 use crate::device::cuda::{
     Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx, uninitialised,
@@ -40,6 +40,36 @@ arguments! {
         classes: u32,
         examples: u32,
         padding: u32,
+    }
+}
+
+arguments! {
+    /// See `product_of_experts.cu`.
+    struct HeadsProduct {
+        experts: [Address; MOST],
+        labels: Address,
+        weights: Address,
+        out: Address,
+        loss: Address,
+        totals: Address,
+        count: u32,
+        heads: u32,
+        classes: u32,
+        examples: u32,
+    }
+
+    /// See `product_of_experts.cu`.
+    struct HeadsBackward {
+        gradients: [Address; MOST],
+        log_probabilities: Address,
+        labels: Address,
+        weights: Address,
+        totals: Address,
+        loss_gradient: Address,
+        count: u32,
+        heads: u32,
+        classes: u32,
+        examples: u32,
     }
 }
 
@@ -104,5 +134,55 @@ impl ProductOfExperts<f32> for Cuda {
             padding: 0,
         };
         launched(launch("product_backward", Grid::over(classes * examples), arguments))
+    }
+
+    fn heads_forward(
+        &self,
+        experts: &[&Features<f32, Cuda>],
+        labels: &Arc<Buffer<u8>>,
+        heads: &Heads<f32, Cuda>,
+        out: &mut Features<f32, Cuda>,
+    ) -> Result<HeadsLoss<f32, Cuda>, CudaError> {
+        let loss = uninitialised(|| self.try_zeros_like(&Rank0::default()))?;
+        let totals = uninitialised(|| self.try_zeros_like(&(heads.count,)))?;
+        let arguments = HeadsProduct {
+            experts: all(experts.iter().map(|expert| address(*expert)))?,
+            labels: labels.address(),
+            weights: address(&heads.weights),
+            out: address(&*out),
+            loss: address(&loss),
+            totals: address(&totals),
+            count: experts.len() as u32,
+            heads: heads.count as u32,
+            classes: heads.classes as u32,
+            examples: out.shape().1 as u32,
+        };
+        // One block, whatever the batch: each head's loss is one sum.
+        launched(launch("heads_forward", Grid::over(256), arguments))?;
+        Ok(HeadsLoss { loss, totals })
+    }
+
+    fn heads_backward(
+        &self,
+        log_probabilities: &Features<f32, Cuda>,
+        labels: &Arc<Buffer<u8>>,
+        (heads, totals): (&Heads<f32, Cuda>, &Tensor<(usize,), f32, Cuda>),
+        loss_gradient: &Storage1<Cuda, f32>,
+        gradients: &mut [Storage1<Cuda, f32>],
+    ) -> Result<(), CudaError> {
+        let &(rows, examples) = log_probabilities.shape();
+        let arguments = HeadsBackward {
+            gradients: all(gradients.iter_mut().map(|gradient| *gradient.device_ptr_mut()))?,
+            log_probabilities: address(log_probabilities),
+            labels: labels.address(),
+            weights: address(&heads.weights),
+            totals: address(totals),
+            loss_gradient: *loss_gradient.device_ptr(),
+            count: gradients.len() as u32,
+            heads: heads.count as u32,
+            classes: heads.classes as u32,
+            examples: examples as u32,
+        };
+        launched(launch("heads_backward", Grid::over(rows * examples), arguments))
     }
 }

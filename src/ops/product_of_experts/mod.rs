@@ -16,8 +16,11 @@ mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 pub mod evaluate;
+mod heads;
 #[cfg(test)]
 mod tests;
+
+pub use heads::{Heads, HeadsLoss, product_of_heads};
 
 const OP: &str = "product of experts";
 
@@ -51,6 +54,32 @@ pub trait ProductOfExperts<E: Real>: Storage<E> {
         &self,
         log_probabilities: &Features<E, Self>,
         labels: &Self::Labels,
+        loss_gradient: &Storage1<Self, E>,
+        gradients: &mut [Storage1<Self, E>],
+    ) -> Result<(), Self::Err>;
+
+    /// [`ProductOfExperts::product_forward`] for each head, whose weighted losses are added up. Every label is below
+    /// `classes^count`. Also gives the sum of the examples' weights of each head.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn heads_forward(
+        &self,
+        experts: &[&Features<E, Self>],
+        labels: &Self::Labels,
+        heads: &Heads<E, Self>,
+        log_probabilities: &mut Features<E, Self>,
+    ) -> Result<HeadsLoss<E, Self>, Self::Err>;
+
+    /// [`ProductOfExperts::product_backward`] for each head; beside them stand the sums of weights of [`ProductOfExperts::heads_forward`].
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn heads_backward(
+        &self,
+        log_probabilities: &Features<E, Self>,
+        labels: &Self::Labels,
+        heads: (&Heads<E, Self>, &Tensor<(usize,), E, Self>),
         loss_gradient: &Storage1<Self, E>,
         gradients: &mut [Storage1<Self, E>],
     ) -> Result<(), Self::Err>;
@@ -128,7 +157,7 @@ where
         tape = tape.merge(expert_tape);
         logits.push(values);
     }
-    check(&logits, labels)?;
+    check(&logits, labels, logits.first().map_or(0, |logits| logits.shape().0))?;
     let device = logits[0].device().clone();
     let mut log_probabilities = device.try_zeros_like(logits[0].shape()).map_err(OpError::device(OP))?;
     let loss = device
@@ -154,10 +183,11 @@ where
     Ok(Product { loss: loss.put_tape(tape), log_probabilities })
 }
 
-/// Whether the experts agree in shape and every example has a label below the number of classes.
+/// Whether the experts agree in shape and every example has a label below `below`.
 fn check<E: Real, D: Device<E> + ProductOfExperts<E>>(
     logits: &[Features<E, D>],
     labels: &Labels<E, D>,
+    below: usize,
 ) -> Result<(), OpError> {
     let Some(&(classes, examples)) = logits.first().map(Tensor::shape) else {
         return Err(OpError::shape(OP, "at least one expert", "none"));
@@ -170,8 +200,8 @@ fn check<E: Real, D: Device<E> + ProductOfExperts<E>>(
         let expected = format!("a label for each of {examples} (at least one) examples");
         return Err(OpError::shape(OP, expected, labels.count.to_string()));
     }
-    if labels.below > classes {
-        return Err(OpError::shape(OP, format!("labels below {classes}"), (labels.below - 1).to_string()));
+    if labels.below > below {
+        return Err(OpError::shape(OP, format!("labels below {below}"), (labels.below - 1).to_string()));
     }
     Ok(())
 }

@@ -68,3 +68,100 @@ KERNEL(product_backward, ProductBackward) {
         a.gradients[e][i] += gradient;
     }
 }
+
+struct HeadsProduct {
+    const float* experts[MOST_EXPERTS];
+    const u8* labels;
+    // Of each class, head by head.
+    const float* weights;
+    float* out;
+    float* loss;
+    // Of each head: the sum of the examples' weights.
+    float* totals;
+    u32 count, heads, classes, examples;
+};
+
+// The class of a head in a label: a digit in base `classes`.
+__device__ __forceinline__ u32 class_of(u32 label, u32 head, u32 classes) {
+    for (u32 h = 0; h < head; ++h) {
+        label /= classes;
+    }
+    return label % classes;
+}
+
+// Each head's product as above, and the sum of the heads' weighted losses. One block.
+KERNEL_BOUNDS(heads_forward, HeadsProduct, 256) {
+    double all = 0.0;
+    for (u32 head = 0; head < a.heads; ++head) {
+        const u32 first = head * a.classes * a.examples;
+        double total = 0.0, weights = 0.0;
+        for (u32 n = threadIdx.x; n < a.examples; n += blockDim.x) {
+            for (u32 e = 0; e < a.count; ++e) {
+                float largest = MINUS_INFINITY;
+                for (u32 k = 0; k < a.classes; ++k) {
+                    const float logit = a.experts[e][first + k * a.examples + n];
+                    largest = logit > largest ? logit : largest;
+                }
+                for (u32 k = 0; k < a.classes; ++k) {
+                    const u32 i = first + k * a.examples + n;
+                    const float relative = a.experts[e][i] - largest;
+                    a.out[i] = e == 0 ? relative : a.out[i] + relative;
+                }
+            }
+            float largest = MINUS_INFINITY;
+            for (u32 k = 0; k < a.classes; ++k) {
+                const float value = a.out[first + k * a.examples + n];
+                largest = value > largest ? value : largest;
+            }
+            float sum = 0.0f;
+            for (u32 k = 0; k < a.classes; ++k) {
+                sum += expf(a.out[first + k * a.examples + n] - largest);
+            }
+            const float log_sum = logf(sum);
+            for (u32 k = 0; k < a.classes; ++k) {
+                const u32 i = first + k * a.examples + n;
+                a.out[i] = a.out[i] - largest - log_sum;
+            }
+            const u32 y = class_of(a.labels[n], head, a.classes);
+            const double weight = (double)a.weights[head * a.classes + y];
+            total -= weight * (double)a.out[first + y * a.examples + n];
+            weights += weight;
+        }
+        const double2 sums = block_sum(total, weights);
+        if (threadIdx.x == 0) {
+            a.totals[head] = (float)sums.y;
+            all += sums.x / sums.y;
+        }
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) {
+        *a.loss = (float)all;
+    }
+}
+
+struct HeadsBackward {
+    float* gradients[MOST_EXPERTS];
+    const float* log_probabilities;
+    const u8* labels;
+    const float* weights;
+    const float* totals;
+    const float* loss_gradient;
+    u32 count, heads, classes, examples;
+};
+
+// Adds weight / total * (softmax(out) - onehot(class)), times the loss's gradient, to every expert's gradient.
+KERNEL(heads_backward, HeadsBackward) {
+    const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= a.heads * a.classes * a.examples) {
+        return;
+    }
+    const u32 n = i % a.examples, head = i / a.examples / a.classes, k = i / a.examples % a.classes;
+    const u32 y = class_of(a.labels[n], head, a.classes);
+    const double weight = (double)a.weights[head * a.classes + y] / (double)a.totals[head];
+    const float scale = (float)((double)*a.loss_gradient * weight);
+    const float probability = expf(a.log_probabilities[i]) * scale;
+    const float gradient = k == y ? probability - scale : probability;
+    for (u32 e = 0; e < a.count; ++e) {
+        a.gradients[e][i] += gradient;
+    }
+}

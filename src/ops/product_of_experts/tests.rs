@@ -117,3 +117,92 @@ fn same_bits_on_every_instruction_set() {
         (loss.to_bits(), bits(&log_probabilities), gradients)
     });
 }
+
+mod heads {
+    use dfdx::prelude::*;
+
+    use super::super::{Heads, Labels, product_of_experts, product_of_heads};
+    use crate::ops::testing::{check, numbers, of};
+    use crate::ops::{Features, OpError};
+
+    const WEIGHTS: [f64; 4] = [0.6, 2.5, 1.5, 0.4];
+
+    /// Loss and gradients of two experts with two heads of two classes.
+    fn evaluate(inputs: &[Vec<f64>], labels: &[u8]) -> (f64, Vec<Option<Vec<f64>>>) {
+        let dev = Cpu::default();
+        let experts: Vec<Features<f64, Cpu>> =
+            inputs.iter().map(|z| dev.tensor_from_vec(z.clone(), (4, labels.len()))).collect();
+        let heads = Heads::new(&dev, 2, 2, &WEIGHTS).unwrap();
+        let labels = Labels::new(&dev, labels).unwrap();
+        let traced = experts.iter().map(Tensor::leaky_trace).collect();
+        let loss = product_of_heads(traced, &labels, &heads).unwrap().loss;
+        let value = loss.array();
+        let gradients = loss.backward();
+        (value, experts.iter().map(|expert| Some(gradients.get(expert).as_vec())).collect())
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        for labels in [&[0u8, 1, 2, 3, 1][..], &[3], &[0, 0, 2, 2, 2, 0, 0, 0, 2, 0]] {
+            let inputs = [numbers("first", 4 * labels.len()), numbers("second", 4 * labels.len())];
+            check(&inputs, |inputs| evaluate(inputs, labels));
+        }
+    }
+
+    /// Each head is a product of experts of its own, weighted by the class of each example.
+    #[test]
+    fn the_loss_is_the_sum_of_the_heads_weighted_means() {
+        let labels = [0u8, 3, 2, 1, 1, 2];
+        let inputs = [numbers("first", 24), numbers("second", 24)];
+        let (found, _) = evaluate(&inputs, &labels);
+        let dev = Cpu::default();
+        let mut expected = 0.0;
+        for head in 0..2 {
+            let part = |z: &Vec<f64>| -> Features<f64, Cpu> {
+                dev.tensor_from_vec(z[head * 12..(head + 1) * 12].to_vec(), (2, 6))
+            };
+            let classes: Vec<u8> = labels.iter().map(|label| label >> head & 1).collect();
+            let product = product_of_experts(inputs.iter().map(part).collect(), &classes).unwrap();
+            let logs = product.log_probabilities.as_vec();
+            let (mut total, mut weights) = (0.0, 0.0);
+            for (n, &y) in classes.iter().enumerate() {
+                let weight = WEIGHTS[2 * head + usize::from(y)];
+                total -= weight * logs[usize::from(y) * 6 + n];
+                weights += weight;
+            }
+            expected += total / weights;
+        }
+        assert!((found - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_head_without_weights_is_the_plain_product_bit_for_bit() {
+        let dev = Cpu::default();
+        let labels = [2u8, 0, 1, 2, 2, 1, 0];
+        let experts = || -> Vec<Features<f32, Cpu>> {
+            ["first", "second"]
+                .map(|name| dev.tensor_from_vec(of(&numbers::<f64>(name, 21)), (3, 7)))
+                .to_vec()
+        };
+        let plain = product_of_experts(experts(), &labels).unwrap();
+        let heads = Heads::new(&dev, 1, 3, &[1.0; 3]).unwrap();
+        let found = product_of_heads(experts(), &Labels::new(&dev, &labels).unwrap(), &heads).unwrap();
+        assert_eq!(found.loss.array().to_bits(), plain.loss.array().to_bits());
+        assert_eq!(found.log_probabilities.as_vec(), plain.log_probabilities.as_vec());
+    }
+
+    #[test]
+    fn large_logits_stay_finite_and_what_does_not_fit_is_refused() {
+        let dev = Cpu::default();
+        let (loss, gradients) = evaluate(&[vec![1e4, -1e4, -1e4, 1e4], vec![-1e4, 1e4, 1e4, 1e4]], &[1]);
+        assert!(loss.is_finite() && gradients.into_iter().flatten().flatten().all(f64::is_finite));
+        for weights in [&[1.0; 3][..], &[1.0, 0.0, 1.0, 1.0], &[1.0, f64::NAN, 1.0, 1.0]] {
+            assert!(matches!(Heads::<f32, Cpu>::new(&dev, 2, 2, weights), Err(OpError::Shape { .. })));
+        }
+        assert!(matches!(Heads::<f32, Cpu>::new(&dev, 9, 2, &[1.0; 18]), Err(OpError::Shape { .. })));
+        let heads = Heads::new(&dev, 2, 2, &WEIGHTS).unwrap();
+        let logits: Features<f32, Cpu> = dev.zeros_like(&(6, 1));
+        let labels = Labels::new(&dev, &[0]).unwrap();
+        assert!(product_of_heads(vec![logits], &labels, &heads).is_err());
+    }
+}
