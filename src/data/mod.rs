@@ -8,15 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::Digest;
 use crate::protocol::Modality;
+use crate::random::Seeds;
 
 pub mod atomic;
 pub mod avmnist;
 mod error;
+pub mod fastmri;
 pub mod formats;
 mod gather;
 pub mod identity;
 pub mod mimic;
 mod open;
+mod shuffle;
 pub mod synthetic;
 
 pub use error::DataError;
@@ -38,7 +41,7 @@ pub enum Split {
 ///
 /// No `Debug`: samples may be credentialed.
 pub trait Dataset: Send + Sync {
-    /// Number of classes of the labels.
+    /// Number of values that a label has: of classes, and of combinations of classes where several things are predicted.
     fn classes(&self) -> usize;
 
     /// Number of examples in a split.
@@ -47,7 +50,8 @@ pub trait Dataset: Send + Sync {
     /// The labels of a split, each below [`Dataset::classes`].
     fn labels(&self, split: Split) -> &[u8];
 
-    /// Dimensions of one sample of a modality: `[channels, height, width]`, `[features]` or `[steps, channels]`.
+    /// Dimensions of one sample of a modality: `[channels, height, width]`, `[features]` or `[steps, channels]`; empty for a
+    /// modality that there is not.
     fn dims(&self, modality: Modality) -> &[usize];
 
     /// Writes the given rows of a split, batch innermost: `out[feature * rows.len() + i]` is feature `feature` of
@@ -64,10 +68,29 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// The same examples with noise of `percent` of each sample's peak, drawn from `seeds` and the example alone; `None`
+    /// where noise means nothing.
+    fn noisy(&self, _percent: f64, _seeds: &Seeds) -> Option<Box<dyn Dataset>> {
+        None
+    }
+
     /// Why rows could not be read any more, if that has happened; [`Dataset::gather`] then gave NaN.
     fn fault(&self) -> Option<&str> {
         None
     }
+}
+
+/// A folder of the shared real data, where there is any: beside the checkout, or where I2M2_SHARED_DATA says.
+#[cfg(test)]
+pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
+    let beside =
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|parent| parent.join("shared/data"));
+    let found = std::env::var_os("I2M2_SHARED_DATA").map(PathBuf::from).or_else(beside)?.join(folder);
+    let there = found.is_dir();
+    if !there {
+        eprintln!("skipped: no {}", found.display());
+    }
+    there.then_some(found)
 }
 
 /// The name of samples that were loaded into this process; no two loads share one.

@@ -1,19 +1,23 @@
 //! Datasets by name: where they are, what they are, and how they are opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::avmnist::{self, AvmnistDataset};
+use super::fastmri::{self, KneeDataset};
 use super::mimic::{self, Cohort};
+use super::synthetic::knee::KneeSettings;
 use super::{DataError, Dataset, Identity, Source, StatCache, synthetic};
-use crate::protocol::{DatasetName, Preparation, Task};
+use crate::protocol::{DatasetName, KneeFixture, Preparation, Space, Task};
 
-/// A dataset in memory, shared by the runs that read it. No `Debug`: samples may be credentialed.
+/// A dataset in memory or mapped, shared by the runs that read it. No `Debug`: samples may be credentialed.
 pub enum Prepared {
     /// AV-MNIST.
     Avmnist(Arc<AvmnistDataset>),
     /// MIMIC-III.
     Mimic(Arc<Cohort>),
+    /// fastMRI.
+    Fastmri(Arc<KneeDataset>),
 }
 
 impl Prepared {
@@ -23,20 +27,48 @@ impl Prepared {
             Prepared::Avmnist(dataset) if task == Task::Digits => Some(dataset.clone()),
             Prepared::Avmnist(_) => None,
             Prepared::Mimic(cohort) => Some(Arc::new(cohort.task(task)?)),
+            Prepared::Fastmri(slices) if task == Task::Knee => Some(slices.clone()),
+            Prepared::Fastmri(_) => None,
         }
     }
 }
 
 /// The folder of a dataset's files; a fixture that is not there yet is generated.
-fn folder(name: DatasetName, source: &Source) -> Result<std::path::PathBuf, DataError> {
+fn folder(name: DatasetName, source: &Source, preparation: Preparation) -> Result<PathBuf, DataError> {
     match source {
         Source::Folder(folder) => Ok(folder.clone()),
+        Source::Fixture(fixtures) if name == DatasetName::Fastmri => knee(fixtures, preparation.knee_fixture),
         Source::Fixture(fixtures) => {
             let folder = fixtures.join(name.to_string());
             synthetic::generate(name, &folder)?;
             Ok(folder)
         }
     }
+}
+
+/// The cache of a synthetic fastMRI: its raw files are made and built into one, where that has not been done.
+fn knee(fixtures: &Path, fixture: KneeFixture) -> Result<PathBuf, DataError> {
+    let settings = KneeSettings::embedded(fixture)?;
+    let folder = fixtures.join(match fixture {
+        KneeFixture::Additive => "fastmri",
+        KneeFixture::Interaction => "fastmri-interaction",
+    });
+    synthetic::knee::generate(&settings, synthetic::knee::pinned(fixture), &folder)?;
+    let options = fastmri::BuildOptions {
+        volumes: folder.join("volumes"),
+        annotations: folder.join("knee.csv"),
+        file_list: Some(folder.join("knee_file_list.csv")),
+        space: Space::Image,
+        geometry: settings.geometry,
+        out: folder.join("cache"),
+    };
+    fastmri::build(&options, &fastmri::Unheard)?;
+    Ok(options.out)
+}
+
+fn choices(preparation: Preparation) -> fastmri::Choices {
+    let Preparation { magnitude_norm, study_level, .. } = preparation;
+    fastmri::Choices { magnitude_norm, study_level }
 }
 
 /// Identity of a dataset: the digests of its files, through the stat cache.
@@ -49,10 +81,11 @@ pub fn identify(
     preparation: Preparation,
     cache: &StatCache,
 ) -> Result<Identity, DataError> {
-    let folder = folder(name, source)?;
+    let folder = folder(name, source, preparation)?;
     match name {
         DatasetName::Avmnist => avmnist::identity(&folder, cache),
         DatasetName::Mimic => mimic::identity(&folder, preparation.standardise_on, cache),
+        DatasetName::Fastmri => fastmri::identity(&folder, choices(preparation), cache),
     }
 }
 
@@ -61,10 +94,11 @@ pub fn identify(
 /// # Errors
 /// Everything that can be wrong with its files.
 pub fn open(name: DatasetName, source: &Source, preparation: Preparation) -> Result<Prepared, DataError> {
-    let folder = folder(name, source)?;
+    let folder = folder(name, source, preparation)?;
     Ok(match name {
         DatasetName::Avmnist => Prepared::Avmnist(Arc::new(avmnist::load(&folder)?)),
         DatasetName::Mimic => Prepared::Mimic(mimic::load(&folder, preparation.standardise_on)?),
+        DatasetName::Fastmri => Prepared::Fastmri(Arc::new(fastmri::load(&folder, choices(preparation))?)),
     })
 }
 
@@ -82,6 +116,7 @@ pub fn explain(name: DatasetName) -> &'static str {
     match name {
         DatasetName::Avmnist => avmnist::explain(),
         DatasetName::Mimic => mimic::explain(),
+        DatasetName::Fastmri => fastmri::explain(),
     }
 }
 

@@ -246,6 +246,7 @@ impl Dataset for AvmnistDataset {
         match modality {
             Modality::First => &self.image,
             Modality::Second => &self.audio,
+            Modality::Third => &[],
         }
     }
 
@@ -254,6 +255,7 @@ impl Dataset for AvmnistDataset {
         let samples = match modality {
             Modality::First => &part.image,
             Modality::Second => &part.audio,
+            Modality::Third => return,
         };
         if let Err(error) = samples.gather(rows.iter().map(|&row| first + row as usize), out) {
             // Nothing that could be taken for data: training stops at the first NaN and asks for the fault.

@@ -19,7 +19,6 @@ pub use explain::explain;
 
 mod explain;
 mod labels;
-mod shuffle;
 mod standardise;
 
 /// The file, below the dataset's folder.
@@ -88,7 +87,7 @@ pub fn load(root: &Path, on: StandardiseOn) -> Result<Arc<Cohort>, DataError> {
             found: rows.to_string(),
         });
     }
-    let order = shuffle::python_shuffle(SHUFFLE_SEED, rows as u32);
+    let order = super::shuffle::python_shuffle(SHUFFLE_SEED, rows as u32);
     let mut fitted = match on {
         StandardiseOn::All => order.clone(),
         StandardiseOn::Train => order[part(rows, Split::Train)].to_vec(),
@@ -135,7 +134,7 @@ impl Cohort {
     /// The cohort with the labels of a task; `None` for a task of another dataset.
     pub fn task(self: &Arc<Self>, task: Task) -> Option<MimicDataset> {
         match task {
-            Task::Digits => None,
+            Task::Digits | Task::Knee => None,
             Task::Mortality | Task::Neoplasms | Task::Respiratory => {
                 Some(MimicDataset { cohort: Arc::clone(self), task })
             }
@@ -156,7 +155,7 @@ impl Dataset for MimicDataset {
         let labels = match self.task {
             Task::Neoplasms => &self.cohort.neoplasms,
             Task::Respiratory => &self.cohort.respiratory,
-            Task::Mortality | Task::Digits => &self.cohort.mortality,
+            Task::Mortality | Task::Digits | Task::Knee => &self.cohort.mortality,
         };
         &labels[part(self.cohort.rows, split)]
     }
@@ -165,6 +164,7 @@ impl Dataset for MimicDataset {
         match modality {
             Modality::First => &STATIC,
             Modality::Second => &SERIES,
+            Modality::Third => &[],
         }
     }
 
@@ -172,6 +172,7 @@ impl Dataset for MimicDataset {
         let values = match modality {
             Modality::First => &self.cohort.statics,
             Modality::Second => &self.cohort.series,
+            Modality::Third => return,
         };
         let width: usize = self.dims(modality).iter().product();
         let part = part(self.cohort.rows, split);

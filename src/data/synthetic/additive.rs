@@ -31,6 +31,12 @@ pub struct Additive {
 }
 
 impl Additive {
+    /// Of two classes: how much more the pair of states speaks for the second.
+    pub fn margin(&self, a: usize, b: usize) -> f64 {
+        let difference = |scores: &[f64], state: usize| scores[2 * state + 1] - scores[2 * state];
+        difference(&self.first, a) + difference(&self.second, b)
+    }
+
     /// Share of right predictions; of equal scores the first label wins.
     pub fn accuracy(&self, table: &Table) -> f64 {
         let hit = |(pair, cells): (usize, &[f64])| {

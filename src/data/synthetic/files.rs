@@ -19,7 +19,7 @@ use crate::protocol::{DatasetName, Task};
 use crate::random::Seeds;
 
 /// `sha256sum` lines of the embedded fixtures' files, by `<dataset>/<path>`.
-const MANIFEST: &str = include_str!("../../../fixtures/MANIFEST.sha256");
+pub(super) const MANIFEST: &str = include_str!("../../../fixtures/MANIFEST.sha256");
 
 /// Columns of the arrays of labels.
 const MORTALITY_COLUMNS: usize = 6;
@@ -91,6 +91,7 @@ pub(super) fn folder(name: DatasetName) -> &'static str {
     match name {
         DatasetName::Avmnist => "avmnist",
         DatasetName::Mimic => "mimic",
+        DatasetName::Fastmri => "fastmri",
     }
 }
 

@@ -13,6 +13,7 @@ mod additive;
 mod clinical;
 mod files;
 mod joint;
+pub mod knee;
 mod picture;
 mod references;
 mod settings;

@@ -150,6 +150,14 @@ impl Settings {
         let text = match name {
             DatasetName::Avmnist => AVMNIST,
             DatasetName::Mimic => MIMIC,
+            // Its settings are of another kind: `KneeSettings`.
+            DatasetName::Fastmri => {
+                return Err(SettingsError::Value {
+                    place: "fixtures".to_owned(),
+                    expected: "avmnist or mimic".to_owned(),
+                    found: name.to_string(),
+                });
+            }
         };
         Settings::parse(name, text)
     }

@@ -1,0 +1,45 @@
+//! fastMRI knee: from raw single-coil volumes and the fastMRI+ annotations to slices with four findings each (spec 3.2 to
+//! 3.5).
+//!
+//! Invariant: what is read at training is a cache that [`build`] wrote whole; it holds no choice that the protocol can still
+//! make (how magnitudes are scaled, what annotations of whole studies count for, noise).
+
+mod build;
+mod cache;
+mod dataset;
+mod labels;
+mod split;
+#[cfg(test)]
+mod tests;
+mod transform;
+mod volume;
+
+pub use build::{BuildOptions, Built, Progress, Unheard, build};
+pub use cache::{Index, Record};
+pub use dataset::{Choices, KneeDataset, identity, load};
+pub use labels::{Annotations, Labels};
+pub use split::split;
+
+use serde::{Deserialize, Serialize};
+
+/// Sizes of k-space and of what is kept of the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Geometry {
+    /// Rows of every volume's k-space.
+    pub rows: usize,
+    /// Columns that narrower volumes are padded to; wider ones are dropped (deviation F16).
+    pub columns: usize,
+    /// Rows and columns of the image's centre.
+    pub side: usize,
+}
+
+impl Geometry {
+    /// That of fastMRI's knees.
+    pub const FASTMRI: Geometry = Geometry { rows: 640, columns: 400, side: 320 };
+}
+
+/// What fastMRI is, how to get it, where to put it, and what stays on this machine.
+pub fn explain() -> &'static str {
+    include_str!("explain.txt")
+}

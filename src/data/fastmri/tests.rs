@@ -1,0 +1,402 @@
+//! Builds of small volumes in the true format, and everything that can be wrong with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hdf5_pure::{CompoundTypeBuilder, FileBuilder};
+
+use super::*;
+use crate::data::formats::npy::Dim;
+use crate::data::{DataError, Dataset, Split, StatCache};
+use crate::protocol::{MagnitudeNorm, Modality, Space, StudyLevel};
+use crate::random::Seeds;
+
+const GEOMETRY: Geometry = Geometry { rows: 12, columns: 10, side: 6 };
+const HEAD: &str = "file,slice,study_level,x,y,width,height,label\n";
+
+/// Random k-space of a volume, and its RSS.
+fn values(seed: usize, slices: usize, columns: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut stream = Seeds::root(3).child(seed).stream();
+    let mut draw = |count: usize| (0..count).map(|_| stream.normal() as f32).collect();
+    (draw(slices * 12 * columns * 2), draw(slices * 36))
+}
+
+fn complex(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// A volume as fastMRI's are.
+fn volume(kspace: &[f32], rss: &[f32], columns: usize) -> Vec<u8> {
+    let slices = (kspace.len() / (24 * columns)) as u64;
+    let mut file = FileBuilder::new();
+    let kind = CompoundTypeBuilder::new().f32_field("r").f32_field("i").build().unwrap();
+    file.create_dataset("kspace")
+        .with_compound_data(kind, complex(kspace), (kspace.len() / 2) as u64)
+        .with_shape(&[slices, 12, columns as u64]);
+    file.create_dataset("reconstruction_rss").with_f32_data(rss).with_shape(&[slices, 6, 6]);
+    file.create_dataset("reconstruction_esc").with_f32_data(rss).with_shape(&[slices, 6, 6]);
+    file.finish().unwrap()
+}
+
+struct Sources(tempfile::TempDir);
+
+impl Sources {
+    /// Ten volumes of two or three slices, of widths 7 to 10, and one of 11.
+    fn new() -> Self {
+        let sources = Sources(tempfile::tempdir().unwrap());
+        fs::create_dir_all(sources.0.path().join("volumes")).unwrap();
+        for seed in 0..11 {
+            let (slices, columns) = (2 + seed % 2, if seed == 4 { 11 } else { 7 + seed % 4 });
+            let (kspace, rss) = values(seed, slices, columns);
+            sources.put(seed, &volume(&kspace, &rss, columns));
+        }
+        sources.annotate(
+            "v1,0,Yes,,,,,artifact\nv1,1,No,1,2,3,4,Meniscus Tear\nv3,1,No,1,2,3,4,Ligament - ACL High Grade Sprain\n",
+        );
+        sources
+    }
+
+    fn put(&self, seed: usize, bytes: &[u8]) {
+        fs::write(self.0.path().join(format!("volumes/v{seed}.h5")), bytes).unwrap();
+    }
+
+    fn annotate(&self, rows: &str) {
+        fs::write(self.0.path().join("knee.csv"), format!("{HEAD}{rows}")).unwrap();
+    }
+
+    fn options(&self) -> BuildOptions {
+        let path = |name: &str| self.0.path().join(name);
+        BuildOptions {
+            volumes: path("volumes"),
+            annotations: path("knee.csv"),
+            file_list: None,
+            space: Space::Image,
+            geometry: GEOMETRY,
+            out: path("cache"),
+        }
+    }
+
+    fn build(&self) -> Result<Built, DataError> {
+        build(&self.options(), &Unheard)
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.0.path().join("cache")
+    }
+
+    fn load(&self, magnitude_norm: MagnitudeNorm) -> KneeDataset {
+        load(&self.cache(), Choices { magnitude_norm, study_level: StudyLevel::Slice0 }).unwrap()
+    }
+}
+
+/// Every file of a folder, with its bytes.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| match path.is_dir() {
+            true => contents(&path),
+            false => vec![(path.display().to_string(), fs::read(&path).unwrap())],
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_build_gives_every_slice_its_split_and_findings() {
+    let sources = Sources::new();
+    let built = sources.build().unwrap();
+    assert_eq!((built.volumes, built.dropped, built.reused), (10, 1, 0));
+    assert_eq!(built.slices.iter().sum::<usize>(), 25);
+    assert_eq!(built.findings, [1, 1, 1, 0]);
+    let data = sources.load(MagnitudeNorm::None);
+    assert_eq!([Split::Train, Split::Valid, Split::Test].map(|split| data.len(split)), built.slices);
+    let all = [Split::Train, Split::Valid, Split::Test].map(|split| data.labels(split).to_vec()).concat();
+    let mut findings = all.into_iter().filter(|&label| label > 0).collect::<Vec<_>>();
+    findings.sort_unstable();
+    assert_eq!(findings, [0b1, 0b10, 0b100]);
+    let without = Choices { study_level: StudyLevel::Ignore, ..Choices::default() };
+    let without = load(&sources.cache(), without).unwrap();
+    let all = [Split::Train, Split::Valid, Split::Test].map(|split| without.labels(split).to_vec()).concat();
+    assert!(all.iter().all(|&label| label & 1 == 0), "annotations of whole studies count for nothing");
+    // The choices are part of the identity, and the cache is the same.
+    let digest = |choices| identity(&sources.cache(), choices, &StatCache::in_memory()).unwrap().digest;
+    assert_eq!(digest(Choices::default()), built.digest);
+    let other = Choices { magnitude_norm: MagnitudeNorm::None, ..Choices::default() };
+    assert_ne!(digest(other), built.digest);
+}
+
+/// scripts/golden_fastmri.py: slices of four widths by NumPy's FFT, padded and cropped as the spec says.
+#[test]
+fn slices_are_numpys() {
+    let mut golden = crate::data::formats::npz::Npz::open(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/fastmri.npz"),
+    )
+    .unwrap();
+    for width in [7usize, 8, 9, 10] {
+        let mut read =
+            |name: &str, dims: &[Dim]| golden.array(&format!("{name}{width}"), dims).unwrap().to_f32();
+        let kspace = read("kspace", &[Dim::Is(12), Dim::Is(width), Dim::Is(2)]);
+        let centre = [Dim::Is(6), Dim::Is(6)];
+        let slice =
+            transform::Transform::new(GEOMETRY, Space::Image).centre(kspace.as_chunks::<2>().0, width);
+        let (magnitude, phase) = (read("magnitude", &centre), read("phase", &centre));
+        let scale = magnitude.iter().copied().fold(0.0, f32::max);
+        for i in 0..36 {
+            let (re, im) = (slice.real[i], slice.imaginary[i]);
+            assert!((re.hypot(im) - magnitude[i]).abs() <= 1e-6 * scale, "{width} {i}");
+            let apart = (im.atan2(re) - phase[i]).abs();
+            assert!(apart.min(std::f32::consts::TAU - apart) < 1e-5, "{width} {i}: {apart}");
+        }
+        assert!((slice.peak - read("peak", &[Dim::Is(1)])[0]).abs() <= 1e-6 * slice.peak);
+    }
+}
+
+#[test]
+fn modalities_are_magnitude_phase_and_rss() {
+    let sources = Sources::new();
+    sources.build().unwrap();
+    let gather = |data: &dyn Dataset, modality| {
+        let rows: Vec<u32> = (0..data.len(Split::Train) as u32).collect();
+        let mut out = vec![f32::NAN; 36 * rows.len()];
+        data.gather(Split::Train, modality, &rows, &mut out);
+        assert!(out.iter().all(|value| value.is_finite()));
+        (out, rows.len())
+    };
+    let raw = sources.load(MagnitudeNorm::None);
+    let (magnitude, rows) = gather(&raw, Modality::First);
+    let (phase, _) = gather(&raw, Modality::Second);
+    assert!(magnitude.iter().all(|&value| value >= 0.0));
+    assert!(phase.iter().all(|&value| (-std::f32::consts::PI..=std::f32::consts::PI).contains(&value)));
+    let column =
+        |values: &[f32], n: usize| values.iter().skip(n).step_by(rows).copied().collect::<Vec<f32>>();
+    let (scaled, _) = gather(&sources.load(MagnitudeNorm::SliceMax), Modality::First);
+    let (by_volume, _) = gather(&sources.load(MagnitudeNorm::VolumeMax), Modality::First);
+    let (standard, _) = gather(&sources.load(MagnitudeNorm::SliceZscore), Modality::First);
+    let most = |values: &[f32]| values.iter().copied().fold(0.0, f32::max);
+    for n in 0..rows {
+        assert!((most(&column(&scaled, n)) - 1.0).abs() < 1e-6);
+        let standard = column(&standard, n);
+        let mean: f32 = standard.iter().sum::<f32>() / 36.0;
+        let variance: f32 = standard.iter().map(|v| v * v).sum::<f32>() / 36.0;
+        assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-4);
+        // A volume's first row of three or two: its largest magnitude is 1 in one of its slices, less in others.
+        assert!(most(&column(&by_volume, n)) <= 1.0 + 1e-6);
+    }
+    let (rss, _) = gather(&raw, Modality::Third);
+    assert_ne!(rss, magnitude);
+}
+
+#[test]
+fn noise_is_gaussian_in_both_parts_and_the_same_for_all_who_ask() {
+    let sources = Sources::new();
+    sources.build().unwrap();
+    let data = sources.load(MagnitudeNorm::None);
+    let seeds = Seeds::root(5);
+    let rows: Vec<u32> = (0..data.len(Split::Train) as u32).collect();
+    let gather = |data: &dyn Dataset, modality| {
+        let mut out = vec![0.0; 36 * rows.len()];
+        data.gather(Split::Train, modality, &rows, &mut out);
+        out
+    };
+    let complex = |data: &dyn Dataset| -> Vec<[f64; 2]> {
+        let (magnitude, phase) = (gather(data, Modality::First), gather(data, Modality::Second));
+        let part =
+            |(&m, &p): (&f32, &f32)| [f64::from(m) * f64::from(p).cos(), f64::from(m) * f64::from(p).sin()];
+        magnitude.iter().zip(&phase).map(part).collect()
+    };
+    let clean = complex(&data);
+    let under = |percent| complex(&*data.noisy(percent, &seeds).unwrap());
+    let (ten, twenty) = (under(10.0), under(20.0));
+    assert_eq!(ten, under(10.0));
+    let (mut squares, mut count) = (0.0, 0.0);
+    let place = |n: usize| data.peak_of(Split::Train, n % rows.len());
+    for (n, ((clean, ten), twenty)) in clean.iter().zip(&ten).zip(&twenty).enumerate() {
+        for part in 0..2 {
+            let (small, large) = (ten[part] - clean[part], twenty[part] - clean[part]);
+            assert!((2.0 * small - large).abs() < 1e-5, "the draws of every level are the same");
+            squares += (small / (0.1 * f64::from(place(n)))).powi(2);
+            count += 1.0;
+        }
+    }
+    // Variance 1 of the standardised draws; four standard errors of a variance.
+    assert!((squares / count - 1.0).abs() < 4.0 * (2.0 / count).sqrt(), "{}", squares / count);
+    let other = complex(&*data.noisy(10.0, &Seeds::root(6)).unwrap());
+    assert_ne!(ten, other);
+    assert!(data.loaded().is_some() && data.noisy(10.0, &seeds).unwrap().loaded().is_none());
+}
+
+#[test]
+fn a_build_goes_on_where_it_stopped() {
+    let (whole, broken) = (Sources::new(), Sources::new());
+    whole.build().unwrap();
+    broken.build().unwrap();
+    let strip = |sources: &Sources| -> Vec<(String, Vec<u8>)> {
+        let root = sources.cache().display().to_string();
+        contents(&sources.cache()).into_iter().map(|(name, bytes)| (name.replace(&root, ""), bytes)).collect()
+    };
+    let expected = strip(&whole);
+    assert_eq!(strip(&broken), expected);
+    let cache = broken.cache();
+    // Killed before the index; between slices and record; with a file cut off; with a byte altered.
+    fs::remove_file(cache.join("index.json")).unwrap();
+    fs::remove_file(cache.join("volumes/v0.json")).unwrap();
+    fs::write(cache.join("volumes/v1.npy"), b"cut").unwrap();
+    let mut altered = fs::read(cache.join("volumes/v2.npy")).unwrap();
+    *altered.last_mut().unwrap() ^= 1;
+    fs::write(cache.join("volumes/v2.npy"), altered).unwrap();
+    fs::write(cache.join("volumes/v3.json"), b"{").unwrap();
+    let built = broken.build().unwrap();
+    assert_eq!((built.volumes, built.reused), (10, 6));
+    assert_eq!(strip(&broken), expected);
+    assert_eq!(broken.build().unwrap().reused, 10);
+    // Another choice, or another raw file, is built anew.
+    let options = BuildOptions { space: Space::Kspace, ..broken.options() };
+    assert_eq!(build(&options, &Unheard).unwrap().reused, 0);
+    let (kspace, rss) = values(77, 2, 7);
+    whole.put(0, &volume(&kspace, &rss, 7));
+    assert_eq!(whole.build().unwrap().reused, 9);
+}
+
+#[test]
+fn a_cache_that_is_a_mixture_is_refused() {
+    let sources = Sources::new();
+    sources.build().unwrap();
+    let cache = sources.cache();
+    let identity = || identity(&cache, Choices::default(), &StatCache::in_memory());
+    identity().unwrap();
+    // Slices of another build under the same name.
+    let path = cache.join("volumes/v2.npy");
+    let kept = fs::read(&path).unwrap();
+    let mut other = kept.clone();
+    *other.last_mut().unwrap() ^= 1;
+    fs::write(&path, &other).unwrap();
+    let error = identity().unwrap_err().to_string();
+    assert!(error.contains("v2.npy") && error.contains("mixture"), "{error}");
+    fs::write(&path, &kept[..kept.len() - 4]).unwrap();
+    assert!(load(&cache, Choices::default()).err().unwrap().to_string().contains("v2.npy"));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(load(&cache, Choices::default()).err().unwrap(), DataError::Missing { .. }));
+    fs::write(&path, &kept).unwrap();
+    // An index that was edited, cut, or is of another version.
+    let index = cache.join("index.json");
+    let text = fs::read_to_string(&index).unwrap();
+    for (edited, word) in [
+        (text.replacen("\"split\":\"train\"", "\"split\":\"test\"", 1), "changed after"),
+        (text.replacen("\"version\":1", "\"version\":2", 1), "version 2"),
+        (text[..text.len() / 2].to_owned(), "index.json"),
+        (String::new(), "index.json"),
+    ] {
+        assert_ne!(edited, text);
+        fs::write(&index, edited).unwrap();
+        let error = load(&cache, Choices::default()).err().unwrap().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    fs::remove_file(&index).unwrap();
+    let error = load(&cache, Choices::default()).err().unwrap().to_string();
+    assert!(error.contains("data explain fastmri"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_volume_is_said() {
+    let (kspace, rss) = values(0, 2, 7);
+    let f32s = |file: &mut FileBuilder, name: &str, shape: &[u64]| {
+        let count = shape.iter().product::<u64>() as usize;
+        file.create_dataset(name).with_f32_data(&vec![0.5; count]).with_shape(shape);
+    };
+    let complexes = |file: &mut FileBuilder, shape: &[u64]| {
+        let count = shape.iter().product::<u64>();
+        let kind = CompoundTypeBuilder::new().f32_field("r").f32_field("i").build().unwrap();
+        let data = file.create_dataset("kspace");
+        data.with_compound_data(kind, vec![0; count as usize * 8], count).with_shape(shape);
+    };
+    let with = |fill: &dyn Fn(&mut FileBuilder)| {
+        let mut file = FileBuilder::new();
+        fill(&mut file);
+        file.finish().unwrap()
+    };
+    let good = volume(&kspace, &rss, 7);
+    let mut nan = kspace.clone();
+    nan[5] = f32::NAN;
+    let cases: [(&str, Vec<u8>, &str); 11] = [
+        ("no HDF5", b"not an HDF5 file at all".to_vec(), "HDF5"),
+        ("empty", Vec::new(), "HDF5"),
+        ("cut in the header", good[..100].to_vec(), "v0.h5"),
+        ("cut in the data", good[..good.len() / 2].to_vec(), "v0.h5"),
+        ("no k-space", with(&|file| f32s(file, "reconstruction_rss", &[2, 6, 6])), "`kspace`"),
+        ("no RSS", with(&|file| complexes(file, &[2, 12, 7])), "`reconstruction_rss`"),
+        (
+            "k-space of floats",
+            with(&|file| {
+                f32s(file, "kspace", &[2, 12, 7]);
+                f32s(file, "reconstruction_rss", &[2, 6, 6]);
+            }),
+            "complex64",
+        ),
+        (
+            "rank",
+            with(&|file| {
+                complexes(file, &[24, 7]);
+                f32s(file, "reconstruction_rss", &[2, 6, 6]);
+            }),
+            "[24, 7]",
+        ),
+        (
+            "rows",
+            with(&|file| {
+                complexes(file, &[2, 14, 7]);
+                f32s(file, "reconstruction_rss", &[2, 6, 6]);
+            }),
+            "(slices, 12, columns)",
+        ),
+        (
+            "slices",
+            with(&|file| {
+                complexes(file, &[2, 12, 7]);
+                f32s(file, "reconstruction_rss", &[3, 6, 6]);
+            }),
+            "[3, 6, 6]",
+        ),
+        ("NaN", volume(&nan, &rss, 7), "slice 0"),
+    ];
+    let sources = Sources::new();
+    for (case, bytes, word) in cases {
+        sources.put(0, &bytes);
+        let error = sources.build().unwrap_err().to_string();
+        assert!(error.contains("v0.h5") && error.contains(word), "{case}: {error}");
+        assert!(
+            !sources.cache().join("index.json").exists(),
+            "{case}: nothing half-built is taken for a cache"
+        );
+    }
+    // No slices at all: some writers cannot even make such a file.
+    sources.put(0, &good);
+    sources.build().unwrap();
+}
+
+#[test]
+fn annotations_and_lists_must_agree_with_the_volumes() {
+    let sources = Sources::new();
+    sources.annotate("v99,0,No,1,2,3,4,Meniscus Tear\n");
+    let error = sources.build().unwrap_err().to_string();
+    assert!(error.contains("v99") && error.contains("knee.csv"), "{error}");
+    sources.annotate("v1,9,No,1,2,3,4,Meniscus Tear\n");
+    let error = sources.build().unwrap_err().to_string();
+    assert!(error.contains("slice 9") && error.contains("v1"), "{error}");
+    sources.annotate("v1,1,No,1,2,3,4,Meniscus Tear\n");
+    let list = sources.0.path().join("list.csv");
+    let options = BuildOptions { file_list: Some(list.clone()), ..sources.options() };
+    fs::write(&list, "v1\nv2\nv3\nv4\nKnee data\n").unwrap();
+    let built = build(&options, &Unheard).unwrap();
+    assert_eq!((built.volumes, built.dropped, built.unlisted), (3, 1, 7));
+    fs::write(&list, "v1\nv77\n").unwrap();
+    let error = build(&options, &Unheard).unwrap_err().to_string();
+    assert!(error.contains("v77"), "{error}");
+    fs::write(&list, "../v1\n").unwrap();
+    assert!(build(&options, &Unheard).unwrap_err().to_string().contains("../v1"));
+    let nowhere = BuildOptions { volumes: sources.0.path().join("nowhere"), ..sources.options() };
+    assert!(build(&nowhere, &Unheard).unwrap_err().to_string().contains("nowhere"));
+    let empty = BuildOptions { volumes: sources.0.path().join("cache"), ..sources.options() };
+    assert!(build(&empty, &Unheard).unwrap_err().to_string().contains("--volumes"));
+}
