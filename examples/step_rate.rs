@@ -1,5 +1,5 @@
 //! Training steps per second of one whole model at full size and batch 40, with what a step costs beside time, as JSON;
-//! our side of `scripts/compare_pytorch.py`.
+//! our side of `scripts/compare_pytorch.py` and `compare_pytorch_knee.py`.
 //!
 //! ```text
 //! cargo run --release --example step_rate -- --model i2m2-lf --seconds 3 --threads 2
@@ -13,18 +13,32 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Parser;
 use common::Model;
+use i2m2::experiment::rehearsal::BATCH;
 use i2m2::ops::simd::isa;
 use i2m2::provenance::{page_faults, peak_memory};
 
 /// Measures training steps per second.
 #[derive(Parser)]
 struct Arguments {
-    /// image, audio, intra, lf, lrtf, i2m2-lf, i2m2-lrtf, static, series, mimic-intra, mimic-inter or mimic-i2m2.
+    /// image, audio, intra, lf, lrtf, i2m2-lf, i2m2-lrtf, static, series, mimic-intra, mimic-inter, mimic-i2m2; magnitude,
+    /// early-fusion, knee-intra, knee-i2m2, wide-magnitude or wide-early-fusion.
     #[arg(long)]
     model: String,
     /// How long to measure.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Examples in a batch.
+    #[arg(long, default_value_t = BATCH)]
+    batch: usize,
+    /// Side of the second modality, and of a knee's slices.
+    #[arg(long, default_value_t = 112)]
+    side: usize,
+    /// Measures evaluations of a batch instead.
+    #[arg(long)]
+    evaluate: bool,
+    /// Steps before the measurement.
+    #[arg(long, default_value_t = 5)]
+    warm_up: usize,
     /// Threads of the pool.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -34,9 +48,10 @@ struct Arguments {
 }
 
 fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
-    let mut model = Model::new(&arguments.model)?;
-    for _ in 0..5 {
-        model.step()?;
+    let mut model = Model::with(&arguments.model, arguments.batch, [28, arguments.side])?;
+    let mut step = || if arguments.evaluate { model.evaluate() } else { model.step().map(drop) };
+    for _ in 0..arguments.warm_up {
+        step()?;
     }
     if arguments.wait {
         println!("ready");
@@ -45,7 +60,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
     let faults = page_faults();
     let (mut steps, start) = (0u64, Instant::now());
     while start.elapsed().as_secs_f64() < arguments.seconds {
-        model.step()?;
+        step()?;
         steps += 1;
     }
     let seconds = start.elapsed().as_secs_f64();

@@ -98,6 +98,49 @@ class Inter(nn.Module):
         return self.head(fusion(first, second) if fusion else torch.cat([first, second], 1))
 
 
+class Block(nn.Module):
+    """a = ReLU(GN(x)); conv(ReLU(GN(conv(a)))) + (x, or a 1x1 convolution of a)."""
+
+    def __init__(self, inputs, outputs, stride, groups):
+        super().__init__()
+        self.norm0 = nn.GroupNorm(groups, inputs)
+        self.conv0 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.GroupNorm(groups, outputs)
+        self.conv1 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x):
+        active = F.relu(self.norm0(x))
+        shortcut = self.shortcut(active) if hasattr(self, "shortcut") else x
+        return self.conv1(F.relu(self.norm1(self.conv0(active)))) + shortcut
+
+
+class PreactResnet(nn.Module):
+    """fastMRI's network on the stacked modalities; heads are rows of one linear layer."""
+
+    def __init__(self, modalities, stem=64, widths=(64, 128, 256, 512), blocks=2, groups=32, pool=10, logits=8):
+        super().__init__()
+        self.modalities, self.pool = modalities, pool
+        self.stem = nn.Conv2d(len(modalities), stem, 3, 1, 1, bias=False)
+        inputs, self.count = stem, blocks * len(widths)
+        for index in range(self.count):
+            outputs = widths[index // blocks]
+            stride = 2 if index >= blocks and index % blocks == 0 else 1
+            self.add_module(f"block{index}", Block(inputs, outputs, stride, groups))
+            inputs = outputs
+        self.heads = nn.Linear(inputs * pool * pool, logits)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, inputs):
+        x = self.stem(torch.cat([inputs[m] for m in self.modalities], 1))
+        for index in range(self.count):
+            x = getattr(self, f"block{index}")(x)
+        return self.heads(F.adaptive_avg_pool2d(x, self.pool).flatten(1))
+
+
 class Experts(nn.ModuleDict):
     """The experts of a run: log-probabilities of their product."""
 

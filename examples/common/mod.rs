@@ -1,11 +1,12 @@
 //! The paper's models at full size on random inputs, for examples and benches.
 #![allow(dead_code, reason = "each program uses its share")]
 
-use dfdx::prelude::Cpu;
+use dfdx::prelude::{Cpu, NoneTape};
 use i2m2::experiment::Learner;
 use i2m2::experiment::rehearsal::BATCH;
 use i2m2::experiment::rehearsal::Subject;
 use i2m2::models::{Input, Inputs};
+use i2m2::ops::norm_relu_pool::Statistics;
 use i2m2::protocol::Modality;
 use i2m2::random::Seeds;
 
@@ -26,7 +27,7 @@ impl Model {
     pub fn with(name: &str, batch: usize, sides: [usize; 2]) -> anyhow::Result<Self> {
         let subject = Subject::new(name, batch, sides)?;
         let (device, seeds) = (Cpu::default(), Seeds::root(0));
-        let mut inputs = Inputs([None, None]);
+        let mut inputs = Inputs::default();
         for (m, modality) in [Modality::First, Modality::Second].into_iter().enumerate() {
             let mut stream = seeds.child("input").child(m).stream();
             let count = batch * subject.dims[m].iter().product::<usize>();
@@ -35,8 +36,14 @@ impl Model {
             inputs.0[m] = Some(input);
         }
         let mut stream = seeds.child("labels").stream();
-        let labels: Vec<u8> = (0..batch).map(|_| stream.below(subject.classes as u64) as u8).collect();
+        let labels: Vec<u8> = (0..batch).map(|_| stream.below(subject.task.labels() as u64) as u8).collect();
         Ok(Model { learner: subject.learner(&device)?, inputs, labels })
+    }
+
+    /// Logits of the batch, as in an evaluation.
+    pub fn evaluate(&mut self) -> anyhow::Result<()> {
+        self.learner.experts.logits::<NoneTape>(&self.inputs, Statistics::Running)?;
+        Ok(())
     }
 
     /// One training step; gives the loss.

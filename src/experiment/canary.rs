@@ -12,8 +12,8 @@ use super::{EpochReport, Job, Observer, Tensors, TrainError, train};
 use crate::device::Place;
 use crate::digest::{Digest, Hasher};
 use crate::protocol::{
-    Activation, Architecture, Combine, EvalNorm, Evaluation, ExpertSpec, Init, Modality, Optimizer, Recipe,
-    SelectBy, Task, Training,
+    Activation, Architecture, ClassWeights, Combine, EvalNorm, Evaluation, ExpertSpec, Init, Modality,
+    Optimizer, Recipe, SelectBy, Task, Training,
 };
 
 /// To be raised by hand when numbers change in a way that no canary sees.
@@ -93,6 +93,17 @@ fn tiny(architecture: &Architecture) -> (&'static str, Architecture) {
         Architecture::SeriesGru { .. } => {
             ("series-gru", Architecture::SeriesGru { gru: 9, projection: 5, hidden: 11, activation })
         }
+        Architecture::PreactResnet { .. } => (
+            "preact-resnet",
+            Architecture::PreactResnet {
+                modalities: vec![Modality::First, Modality::Second],
+                stem: 4,
+                widths: vec![6, 10],
+                blocks: 1,
+                groups: 2,
+                pool: 2,
+            },
+        ),
         Architecture::ClinicalLateFusion { .. } => (
             "clinical-late-fusion",
             Architecture::ClinicalLateFusion { encoder: 10, gru: 9, hidden: 11, activation },
@@ -102,20 +113,24 @@ fn tiny(architecture: &Architecture) -> (&'static str, Architecture) {
 
 /// Trains the product of two of them, and takes the digest of all that comes out.
 fn measure(place: Place, architecture: &Architecture) -> Result<Digest, TrainError> {
-    use Architecture::{ClinicalLateFusion, Lenet, LenetLateFusion, LenetLowRank, SeriesGru, StaticMlp};
+    use Architecture::{
+        ClinicalLateFusion, Lenet, LenetLateFusion, LenetLowRank, PreactResnet, SeriesGru, StaticMlp,
+    };
     let (task, optimizer, learning_rate, dims) = match architecture {
         Lenet { .. } | LenetLateFusion { .. } | LenetLowRank { .. } => {
-            (Task::Digits, Optimizer::Sgd, 0.05, [vec![1, 9, 11], vec![1, 10, 9]])
+            (Task::Digits, Optimizer::Sgd, 0.05, [vec![1, 9, 11], vec![1, 10, 9], vec![]])
         }
         StaticMlp { .. } | SeriesGru { .. } | ClinicalLateFusion { .. } => {
-            (Task::Mortality, Optimizer::Rmsprop, 1e-3, [vec![5], vec![7, 6]])
+            (Task::Mortality, Optimizer::Rmsprop, 1e-3, [vec![5], vec![7, 6], vec![]])
         }
+        PreactResnet { .. } => (Task::Knee, Optimizer::AdamW, 1e-2, [vec![1, 9, 11], vec![1, 9, 11], vec![]]),
     };
     let spec = |name: &str| ExpertSpec {
         name: name.to_owned(),
         architecture: architecture.clone(),
         init: Init::Scratch,
     };
+    let several = !task.heads().is_empty();
     let mut recipe = Recipe {
         task,
         experts: vec![spec("first"), spec("second")],
@@ -123,18 +138,24 @@ fn measure(place: Place, architecture: &Architecture) -> Result<Digest, TrainErr
             optimizer,
             learning_rate,
             weight_decay: 1e-4,
-            clip_norm: 0.5,
+            clip_norm: Some(0.5),
             batch_size: BATCH,
             epochs: EPOCHS,
             patience: None,
-            select_by: SelectBy::Accuracy,
+            select_by: if several { SelectBy::Auroc } else { SelectBy::Accuracy },
+            class_weights: several.then_some(ClassWeights::Balanced),
         },
-        evaluation: Evaluation { norm: EvalNorm::Running, combine: Combine::Product },
+        evaluation: Evaluation {
+            norm: EvalNorm::Running,
+            combine: Combine::Product,
+            ranking: None,
+            noise: None,
+        },
     };
-    let data = Noise::new(dims, task.classes());
+    let data = Noise::new(dims, task.labels());
     let mut states = States(Hasher::new("i2m2 canary"));
     for (norm, combine) in [(EvalNorm::Running, Combine::Product), (EvalNorm::Batch, Combine::Mean)] {
-        recipe.evaluation = Evaluation { norm, combine };
+        recipe.evaluation = Evaluation { norm, combine, ..recipe.evaluation };
         let job = Job { recipe: &recipe, data: &data, seed: 0, upstream: Vec::new() };
         let outcome = train(place, &job, None, &mut states)?;
         states.0.field(outcome.weights.digest().bytes());

@@ -44,11 +44,21 @@ pub enum TrainError {
         /// Epochs trained.
         epochs: usize,
     },
-    /// The recipe asks for AUPRC where it is not defined.
-    #[error("the recipe selects by AUPRC, which needs two classes; the task has {classes}")]
-    Auprc {
-        /// The task's classes.
-        classes: usize,
+    /// The recipe selects by a metric that the task does not have.
+    #[error("the recipe selects by {metric}, which needs {needs}")]
+    Select {
+        /// The metric.
+        metric: &'static str,
+        /// What it is defined for.
+        needs: &'static str,
+    },
+    /// The metric that is selected by is not defined for these labels.
+    #[error("{metric} of the validation split is undefined: {why}; choose another split, or more examples")]
+    Undefined {
+        /// The metric.
+        metric: &'static str,
+        /// Why.
+        why: &'static str,
     },
     /// The recipe cannot be trained.
     #[error("the recipe cannot be trained: {0}")]
@@ -61,6 +71,9 @@ pub enum TrainError {
         "the data can no longer be read: {0}; the run is void, run the same command again once the files are back"
     )]
     Unreadable(String),
+    /// The data has no noisy form.
+    #[error("the recipe evaluates under noise, but the data has no peak to scale it by")]
+    Noise,
     /// An upstream run is missing.
     #[error("expert `{expert}` starts from upstream run {run}, which was not given")]
     Upstream {

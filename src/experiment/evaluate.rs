@@ -13,21 +13,30 @@ use crate::data::{Dataset, Split};
 use crate::models::{Experts, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::product_of_experts::evaluate::{log_probabilities, mean_probabilities};
-use crate::protocol::{Combine, EvalNorm};
+use crate::protocol::{Combine, EvalNorm, Modality};
 
-/// Examples that are evaluated at a time.
-pub fn batch_size<D: Feed>(norm: EvalNorm, training_batch: usize) -> usize {
+/// Numbers of one modality that are evaluated at a time, at most: 20 slices of 320 x 320.
+const NUMBERS: usize = 1 << 21;
+
+/// Examples that are evaluated at a time; fewer where they are large.
+pub fn batch_size<D: Feed>(
+    norm: EvalNorm,
+    training_batch: usize,
+    data: &dyn Dataset,
+    modalities: &[Modality],
+) -> usize {
+    let largest = modalities.iter().map(|&modality| data.dims(modality).iter().product::<usize>()).max();
     match norm {
-        EvalNorm::Running => D::EVALUATION_BATCH,
+        EvalNorm::Running => D::EVALUATION_BATCH.min(NUMBERS / largest.unwrap_or(1).max(1)).max(1),
         EvalNorm::Batch => training_batch,
     }
 }
 
-/// Logits of each expert over a split, in the order of the rows; row-major, examples x classes.
+/// Logits of each expert over a split, in the order of the rows; row-major, examples x logits of an example.
 pub fn logits<D: Feed>(
     experts: &mut Experts<f32, D>,
     held: &mut D::Held<'_>,
-    (data, split): (&dyn Dataset, Split),
+    split: Split,
     norm: EvalNorm,
     batch_size: usize,
 ) -> Result<Vec<Vec<f32>>, ModelError> {
@@ -35,8 +44,7 @@ pub fn logits<D: Feed>(
         EvalNorm::Running => Statistics::Running,
         EvalNorm::Batch => Statistics::Batch,
     };
-    let room = data.len(split) * data.classes();
-    let mut all = vec![Vec::with_capacity(room); experts.names().count()];
+    let mut all = vec![Vec::new(); experts.names().count()];
     D::evaluate(held, split, batch_size, &mut |inputs| {
         let found = experts.logits::<NoneTape>(inputs, statistics)?;
         for (all, logits) in all.iter_mut().zip(found) {

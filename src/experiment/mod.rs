@@ -6,14 +6,20 @@
 use std::collections::BTreeMap;
 
 use crate::data::Dataset;
+use crate::models;
 use crate::protocol::Recipe;
 
+mod appraisal;
 mod canary;
 mod checkpoint;
 mod error;
 mod evaluate;
 pub mod feed;
+mod heads;
+#[cfg(test)]
+mod knee_tests;
 mod learner;
+mod measure;
 mod metrics;
 mod noise;
 pub mod ranking;
@@ -40,8 +46,33 @@ pub struct Job<'a> {
     pub data: &'a dyn Dataset,
     /// Root of the run's seed tree.
     pub seed: u64,
-    /// Weights of the upstream runs, in the order that `Init::Upstream` counts.
-    pub upstream: Vec<Tensors>,
+    /// The upstream runs, in the order that `Init::Upstream` counts.
+    pub upstream: Vec<Upstream>,
+}
+
+/// What a run takes from one that it stands on; empty where it does not need it ([`reads_logits`]).
+#[derive(Default)]
+pub struct Upstream {
+    /// Weights and buffers of its best epoch.
+    pub weights: Tensors,
+    /// Test logits of its experts.
+    pub logits: Vec<ExpertLogits>,
+}
+
+/// Whether a run of this recipe evaluates stored logits: nothing is trained, and the test samples are as they were.
+pub fn reads_logits(recipe: &Recipe) -> bool {
+    recipe.training.epochs == 0 && recipe.evaluation.noise.is_none()
+}
+
+/// Bytes that a run of this recipe needs for a training step on samples of these dimensions, of the networks large enough
+/// to ask; 0 for a run that trains nothing.
+pub fn step_bytes(recipe: &Recipe, dims: [&[usize]; 3]) -> u64 {
+    if recipe.training.epochs == 0 {
+        return 0;
+    }
+    let (logits, batch) = (recipe.task.logits(), recipe.training.batch_size);
+    let experts = recipe.experts.iter();
+    experts.filter_map(|spec| models::step_bytes(&spec.architecture, dims, logits, batch)).sum()
 }
 
 /// What one epoch did.
@@ -51,7 +82,8 @@ pub struct EpochReport {
     pub epoch: usize,
     /// Mean training loss.
     pub train_loss: f64,
-    /// Validation metrics by name: `accuracy`, `loss`, and `auprc` for two classes.
+    /// Validation metrics by name: `accuracy`, `loss`, and `auprc` for two classes; with several heads `loss`, `auroc` and
+    /// `auroc.<head>`.
     pub valid: BTreeMap<String, f64>,
     /// Whether this epoch's weights became the best.
     pub improved: bool,
@@ -61,7 +93,7 @@ pub struct EpochReport {
 pub struct ExpertLogits {
     /// The expert's name.
     pub name: String,
-    /// Row-major, examples x classes.
+    /// Row-major, examples x classes; examples x heads x classes where there are several heads.
     pub logits: Vec<f32>,
 }
 
@@ -72,7 +104,9 @@ pub struct Outcome {
     /// Test logits of every expert, at the best epoch.
     pub logits: Vec<ExpertLogits>,
     /// Scalars of the best epoch by name: `test_accuracy` and `valid_accuracy` (percent), `test_loss`, `best_epoch`,
-    /// `label_entropy`, `entropy.<expert>` (nats, mean over test examples), `test_auprc` for two classes.
+    /// `label_entropy`, `entropy.<expert>` (nats, mean over test examples), `test_auprc` for two classes. With several
+    /// heads, in percent: `test_auroc`, `test_auroc.<head>`, `test_balanced_accuracy.<head>`, and `threshold.<head>`; a
+    /// head with one class only has none of them.
     pub metrics: BTreeMap<String, f64>,
     /// One report per epoch.
     pub epochs: Vec<EpochReport>,

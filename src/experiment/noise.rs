@@ -15,12 +15,12 @@ const HELD_OUT: usize = 19;
 
 /// Noise around one pattern per class.
 pub(super) struct Noise {
-    dims: [Vec<usize>; 2],
+    dims: [Vec<usize>; 3],
     classes: usize,
     train: usize,
     held_out: usize,
     labels: Vec<u8>,
-    pub(super) samples: [Vec<f32>; 2],
+    pub(super) samples: [Vec<f32>; 3],
     /// The row of the test split from which on nothing can be read.
     pub(super) lost: Option<u32>,
     fault: OnceLock<String>,
@@ -28,16 +28,19 @@ pub(super) struct Noise {
 
 impl Noise {
     /// The data of a canary.
-    pub(super) fn new(dims: [Vec<usize>; 2], classes: usize) -> Self {
+    pub(super) fn new(dims: [Vec<usize>; 3], classes: usize) -> Self {
         Noise::with_rows(dims, classes, TRAIN, HELD_OUT)
     }
 
     /// `train` training examples, and `held_out` each to validate and to test.
-    pub(super) fn with_rows(dims: [Vec<usize>; 2], classes: usize, train: usize, held_out: usize) -> Self {
+    pub(super) fn with_rows(dims: [Vec<usize>; 3], classes: usize, train: usize, held_out: usize) -> Self {
         let seeds = Seeds::root(0).child("canary");
         let mut stream = seeds.child("labels").stream();
         let labels: Vec<u8> = (0..train + 2 * held_out).map(|_| stream.below(classes as u64) as u8).collect();
-        let samples = [0, 1].map(|m| {
+        let samples = [0, 1, 2].map(|m| {
+            if dims[m].is_empty() {
+                return Vec::new();
+            }
             let len: usize = dims[m].iter().product();
             let mut stream = seeds.child("samples").child(m).stream();
             let patterns: Vec<f64> = (0..classes * len).map(|_| stream.uniform()).collect();

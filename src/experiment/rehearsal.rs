@@ -8,15 +8,16 @@ use super::learner::{LearnError, Learner};
 use super::noise::Noise;
 use super::{Tensors, weights};
 use crate::models::{Experts, ModelError, Scope};
+use crate::ops::Backend;
+use crate::ops::product_of_experts::Heads;
 use crate::ops::simd::Real;
-use crate::ops::{Backend, OpError};
 use crate::protocol::{Architecture, ProtocolError, ProtocolName, Settings, Task, Tier, Training, resolve};
 use crate::random::Seeds;
 
 /// The batch of AV-MNIST and MIMIC-III.
 pub const BATCH: usize = 40;
-/// Rows that steps learn from, over and over.
-const ROWS: usize = 10 * BATCH;
+/// Batches that steps learn from, over and over.
+const BATCHES: usize = 10;
 
 /// Every model of Tables 1 and 2, with its experts.
 pub const MODELS: [(&str, &[&str]); 12] = [
@@ -34,11 +35,26 @@ pub const MODELS: [(&str, &[&str]); 12] = [
     ("mimic-i2m2", &["static", "series", "clinical"]),
 ];
 
+/// Models of Figures 2 and 4. Their slices have the side that is given for the second modality; the paper's is 320, and the
+/// batch 16.
+pub const KNEE_MODELS: [(&str, &[&str]); 6] = [
+    ("magnitude", &["magnitude"]),
+    ("early-fusion", &["early-fusion"]),
+    ("knee-intra", &["magnitude", "phase"]),
+    ("knee-i2m2", &["magnitude", "phase", "early-fusion"]),
+    ("wide-magnitude", &["wide-magnitude"]),
+    ("wide-early-fusion", &["wide-early-fusion"]),
+];
+
+fn models() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    MODELS.into_iter().chain(KNEE_MODELS)
+}
+
 /// Why a model cannot rehearse.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
     /// No such model.
-    #[error("no model `{0}`; there are {models}", models = MODELS.map(|(name, _)| name).join(", "))]
+    #[error("no model `{0}`; there are {models}", models = models().map(|(name, _)| name).collect::<Vec<_>>().join(", "))]
     Unknown(String),
     /// The protocol cannot be resolved: a bug.
     #[error(transparent)]
@@ -55,9 +71,9 @@ pub enum RehearsalError {
 pub struct Subject {
     experts: Vec<(&'static str, Architecture)>,
     /// Dimensions of a sample of each modality.
-    pub dims: [Vec<usize>; 2],
-    /// Classes.
-    pub classes: usize,
+    pub dims: [Vec<usize>; 3],
+    /// What it learns.
+    pub task: Task,
     /// Hyper-parameters.
     pub training: Training,
 }
@@ -65,6 +81,7 @@ pub struct Subject {
 /// An expert's network, as the protocol has it.
 fn architecture(settings: &Settings, expert: &str) -> Architecture {
     let (avmnist, mimic) = (&settings.avmnist.experts, &settings.mimic.experts);
+    let knee = &settings.fastmri.experts;
     match expert {
         "image" => &avmnist.image,
         "audio" => &avmnist.audio,
@@ -72,29 +89,40 @@ fn architecture(settings: &Settings, expert: &str) -> Architecture {
         "lrtf" => &avmnist.low_rank,
         "static" => &mimic.static_,
         "series" => &mimic.series,
+        "magnitude" => &knee.magnitude,
+        "phase" => &knee.phase,
+        "early-fusion" => &knee.inter,
+        "wide-magnitude" => &knee.wide_magnitude,
+        "wide-early-fusion" => &knee.wide_inter,
         _ => &mimic.inter,
     }
     .clone()
 }
 
 impl Subject {
-    /// A model of [`MODELS`], with this batch and these sides of the images (the paper's: 40, and 28 and 112).
+    /// A model of [`MODELS`] or [`KNEE_MODELS`], with this batch and these sides of the images (the paper's: 40, and 28 and 112).
     ///
     /// # Errors
     /// If there is no such model.
     pub fn new(name: &str, batch: usize, sides: [usize; 2]) -> Result<Self, RehearsalError> {
         let unknown = || RehearsalError::Unknown(name.to_owned());
-        let (_, experts) = MODELS.iter().find(|(model, _)| *model == name).ok_or_else(unknown)?;
+        let (_, experts) = models().find(|(model, _)| *model == name).ok_or_else(unknown)?;
         let mimic = experts.iter().any(|expert| ["static", "series", "clinical"].contains(expert));
         let settings = resolve(ProtocolName::Paper, Tier::Paper)?.settings;
-        let (task, runs, dims) = if mimic {
-            (Task::Mortality, &settings.mimic.runs.unimodal, [vec![5], vec![24, 12]])
+        let knee = KNEE_MODELS.iter().any(|(model, _)| *model == name);
+        let [first, second] = sides.map(|side| vec![1, side, side]);
+        let (task, training, dims) = if mimic {
+            let task = Task::Mortality;
+            (task, settings.mimic.runs.unimodal.training(task), [vec![5], vec![24, 12], vec![]])
+        } else if knee {
+            (Task::Knee, settings.fastmri.runs.magnitude.training(), [second.clone(), second, vec![]])
         } else {
-            (Task::Digits, &settings.avmnist.runs.unimodal, sides.map(|side| vec![1, side, side]))
+            let task = Task::Digits;
+            (task, settings.avmnist.runs.unimodal.training(task), [first, second, vec![]])
         };
-        let training = Training { batch_size: batch, ..runs.training(task) };
+        let training = Training { batch_size: batch, ..training };
         let experts = experts.iter().map(|name| (*name, architecture(&settings, name))).collect();
-        Ok(Subject { experts, dims, classes: task.classes(), training })
+        Ok(Subject { experts, dims, task, training })
     }
 
     /// Its networks with fresh weights, and their optimiser.
@@ -105,15 +133,22 @@ impl Subject {
         let experts = Experts::new(
             &Scope::new(device.clone(), Seeds::root(0).child("init")),
             self.experts.iter().map(|(name, architecture)| (*name, architecture)),
-            [&self.dims[0], &self.dims[1]],
-            self.classes,
+            [&self.dims[0], &self.dims[1], &self.dims[2]],
+            self.task.logits(),
         )?;
-        Ok(Learner::new(device, experts, &self.training).map_err(|error: OpError| error)?)
+        let mut learner = Learner::new(device, experts, &self.training)?;
+        let heads = self.task.heads().len();
+        if heads > 0 {
+            // As where a fifth of the slices has each finding.
+            let weights = [0.625, 2.5].repeat(heads);
+            learner.ask(Heads::new(device, heads, self.task.classes(), &weights)?);
+        }
+        Ok(learner)
     }
 
     /// The noise it learns from.
     pub fn noise(&self) -> impl crate::data::Dataset + use<> {
-        Noise::with_rows(self.dims.clone(), self.classes, ROWS, 1)
+        Noise::with_rows(self.dims.clone(), self.task.labels(), BATCHES * self.training.batch_size, 1)
     }
 }
 
@@ -160,7 +195,8 @@ impl<'a, D: Feed> Rehearsal<'a, D> {
     /// If one fails.
     pub fn steps(&mut self, count: usize) -> Result<Vec<f64>, RehearsalError> {
         let first = self.done * self.batch;
-        let order: Vec<u32> = (first..first + count * self.batch).map(|row| (row % ROWS) as u32).collect();
+        let rows = BATCHES * self.batch;
+        let order: Vec<u32> = (first..first + count * self.batch).map(|row| (row % rows) as u32).collect();
         self.done += count;
         let mut losses = Vec::with_capacity(count);
         let mut told = |met: crate::ops::optimizer::Met, _| losses.push(met.loss);

@@ -74,22 +74,28 @@ fn recipe(task: Task, experts: &[(&str, Architecture)]) -> Recipe {
             optimizer: if digits { Optimizer::Sgd } else { Optimizer::Rmsprop },
             learning_rate: if digits { 0.05 } else { 5e-3 },
             weight_decay: 1e-4,
-            clip_norm: 8.0,
+            clip_norm: Some(8.0),
             batch_size: 10,
             epochs: 4,
             patience: None,
             select_by: SelectBy::Accuracy,
+            class_weights: None,
         },
-        evaluation: Evaluation { norm: EvalNorm::Running, combine: Combine::Product },
+        evaluation: Evaluation {
+            norm: EvalNorm::Running,
+            combine: Combine::Product,
+            ranking: None,
+            noise: None,
+        },
     }
 }
 
 fn digits() -> Noise {
-    Noise::new([vec![1, 9, 8], vec![1, 8, 11]], 10)
+    Noise::new([vec![1, 9, 8], vec![1, 8, 11], vec![]], 10)
 }
 
 fn patients(classes: usize) -> Noise {
-    Noise::new([vec![5], vec![6, 4]], classes)
+    Noise::new([vec![5], vec![6, 4], vec![]], classes)
 }
 
 fn run(recipe: &Recipe, data: &Noise) -> (Outcome, Recorder) {
@@ -158,7 +164,7 @@ fn nearest_mean(data: &Noise) -> f64 {
 
 #[test]
 fn learns_and_reports_what_it_did() {
-    let data = Noise::with_rows([vec![1, 9, 8], vec![1, 8, 11]], 10, 1004, 400);
+    let data = Noise::with_rows([vec![1, 9, 8], vec![1, 8, 11], vec![]], 10, 1004, 400);
     let mut recipe = recipe(Task::Digits, &[("image", image()), ("inter", low_rank())]);
     recipe.training.epochs = 10;
     let (outcome, recorder) = run(&recipe, &data);
@@ -251,7 +257,8 @@ fn upstream_weights_are_where_an_expert_starts() {
     recipe.training.learning_rate = 0.0;
     recipe.training.epochs = 1;
     let with = |upstream: Vec<Tensors>| {
-        let job = Job { upstream, ..job(&recipe, &data) };
+        let weights = |weights| Upstream { weights, ..Upstream::default() };
+        let job = Job { upstream: upstream.into_iter().map(weights).collect(), ..job(&recipe, &data) };
         train(Place::Cpu, &job, None, &mut Recorder::default())
     };
     let started = with(vec![Tensors::default(), upstream.weights.clone()]).unwrap();
@@ -384,8 +391,8 @@ fn what_does_not_fit_is_refused_before_training() {
     assert!(matches!(fails(&|r| r.experts[0].architecture = series(), &data), TrainError::Model(_)));
     assert!(matches!(fails(&|r| r.experts[0].name = "a.b".to_owned(), &data), TrainError::Model(_)));
     assert!(matches!(fails(&|r| r.experts.clear(), &data), TrainError::Model(_)));
-    assert!(matches!(fails(&|r| r.training.select_by = SelectBy::Auprc, &data), TrainError::Auprc { .. }));
-    let small = Noise::new([vec![1, 3, 9], vec![1, 8, 11]], 10);
+    assert!(matches!(fails(&|r| r.training.select_by = SelectBy::Auprc, &data), TrainError::Select { .. }));
+    let small = Noise::new([vec![1, 3, 9], vec![1, 8, 11], vec![]], 10);
     let error = fails(&|_| (), &small).to_string();
     assert!(error.contains("[1, 3, 9]") && error.contains("4 or more"), "{error}");
 }

@@ -7,18 +7,22 @@ use std::collections::BTreeMap;
 
 use dfdx::prelude::Cpu;
 
+use super::appraisal::appraise;
 use super::checkpoint::{State, identity};
 use super::error::TrainError;
 use super::feed::{Feed, StepFailed, shuffled};
+use super::heads::class_weights;
 use super::learner::Learner;
 use super::selection::Selection;
-use super::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, evaluate, metrics, weights};
+use super::{
+    EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, evaluate, measure, reads_logits, weights,
+};
 use crate::data::{Dataset, Split};
 use crate::device::Place;
 use crate::digest::Digest;
 use crate::models::{Experts, Scope};
 use crate::ops::optimizer::{Met, StepError};
-use crate::ops::product_of_experts::evaluate::entropy;
+use crate::ops::product_of_experts::Heads;
 use crate::protocol::{Combine, Init, Modality, SelectBy};
 use crate::random::Seeds;
 
@@ -52,6 +56,10 @@ fn train_on<D: Feed>(
     resume: Option<&[u8]>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
+    check(job)?;
+    if job.recipe.training.epochs == 0 {
+        return appraise(device, job);
+    }
     let mut run = Run::new(device, job, resume)?;
     let training = &job.recipe.training;
     let steps = job.data.len(Split::Train).div_ceil(training.batch_size);
@@ -79,15 +87,14 @@ struct Run<'a, D: Feed> {
 
 impl<'a, D: Feed> Run<'a, D> {
     fn new(device: &D, job: &'a Job<'a>, resume: Option<&[u8]>) -> Result<Self, TrainError> {
-        check(job)?;
         let identity = identity(job)?;
         let seeds = Seeds::root(job.seed);
         let specs = || job.recipe.experts.iter();
         let mut experts = Experts::new(
             &Scope::new(device.clone(), seeds.child("init")),
             specs().map(|spec| (spec.name.as_str(), &spec.architecture)),
-            [job.data.dims(Modality::First), job.data.dims(Modality::Second)],
-            job.recipe.task.classes(),
+            [Modality::First, Modality::Second, Modality::Third].map(|modality| job.data.dims(modality)),
+            job.recipe.task.logits(),
         )?;
         let saved = resume.map(|bytes| State::from_bytes(bytes, identity)).transpose()?;
         match &saved {
@@ -99,6 +106,11 @@ impl<'a, D: Feed> Run<'a, D> {
         }
         let held = device.hold(job.data, experts.modalities())?;
         let mut learner = Learner::new(device, experts, &job.recipe.training)?;
+        if let Some(scheme) = job.recipe.training.class_weights {
+            let (heads, labels) = (job.recipe.task.heads().len(), job.data.labels(Split::Train));
+            let weights = class_weights(labels, heads, scheme);
+            learner.ask(Heads::new(device, heads, job.recipe.task.classes(), &weights)?);
+        }
         if let Some(state) = &saved {
             learner.restore_optimizer(&state.optimizer)?;
         }
@@ -124,15 +136,17 @@ impl<'a, D: Feed> Run<'a, D> {
             .map_err(|StepFailed { step, source }| TrainError::step(self.job, epoch, step, source));
         readable(*data)?;
         trained?;
-        let valid = self.evaluate(Split::Valid, Combine::Product)?.1;
+        let valid = measure::split(self.job, Split::Valid, Combine::Product, &self.evaluate(Split::Valid)?);
         if let Some(loss) = valid.get("loss").copied().filter(|loss| !loss.is_finite()) {
             return Err(TrainError::step(self.job, epoch, steps, StepError::Loss(loss).into()));
         }
         let chosen_by = match recipe.training.select_by {
             SelectBy::Accuracy => "accuracy",
             SelectBy::Auprc => "auprc",
+            SelectBy::Auroc => "auroc",
         };
-        let metric = *valid.get(chosen_by).ok_or(TrainError::Auprc { classes: recipe.task.classes() })?;
+        let why = "every label of it is the same";
+        let metric = *valid.get(chosen_by).ok_or(TrainError::Undefined { metric: chosen_by, why })?;
         let improved = self.selection.observe(epoch, metric);
         if improved {
             self.best = weights::export(&mut self.learner.experts);
@@ -154,57 +168,47 @@ impl<'a, D: Feed> Run<'a, D> {
         Ok(state.to_bytes(self.identity)?)
     }
 
-    /// Logits of every expert over a split, and the metrics of their combination.
-    fn evaluate(&mut self, split: Split, combine: Combine) -> Result<Evaluated, TrainError> {
+    /// Logits of every expert over a split.
+    fn evaluate(&mut self, split: Split) -> Result<Vec<Vec<f32>>, TrainError> {
         let Job { recipe, data, .. } = self.job;
         let (experts, norm) = (&mut self.learner.experts, recipe.evaluation.norm);
-        let batch_size = evaluate::batch_size::<D>(norm, recipe.training.batch_size);
-        let logits = evaluate::logits(experts, &mut self.held, (*data, split), norm, batch_size);
+        let batch_size =
+            evaluate::batch_size::<D>(norm, recipe.training.batch_size, *data, experts.modalities());
+        let logits = evaluate::logits(experts, &mut self.held, split, norm, batch_size);
         readable(*data)?;
         let logits = logits.map_err(|source| TrainError::evaluation(self.job, split, batch_size, source))?;
-        let metrics = evaluate::summarise(&logits, recipe.task.classes(), data.labels(split), combine);
-        Ok((logits, metrics))
+        Ok(logits)
     }
 
     /// Evaluates the best epoch's weights on the test split.
     fn finish(mut self) -> Result<Outcome, TrainError> {
-        let Job { recipe, data, .. } = self.job;
         if self.selection.epoch == 0 {
             return Err(TrainError::NeverImproved { epochs: self.reports.len() });
         }
         weights::import(&mut self.learner.experts, |_| Some(&self.best))?;
-        let (logits, found) = self.evaluate(Split::Test, recipe.evaluation.combine)?;
-        let (labels, classes) = (data.labels(Split::Test), recipe.task.classes());
+        let recipe = self.job.recipe;
+        let logits = self.evaluate(Split::Test)?;
+        // Only several heads have thresholds to choose.
+        let valid = if recipe.task.heads().is_empty() { None } else { Some(self.evaluate(Split::Valid)?) };
         let best = self.reports.get(self.selection.epoch - 1);
-        let mut metrics = BTreeMap::from([
-            ("best_epoch".to_owned(), self.selection.epoch as f64),
-            ("label_entropy".to_owned(), metrics::label_entropy(labels, classes)),
-        ]);
-        metrics.extend(found.into_iter().map(|(name, value)| (format!("test_{name}"), value)));
+        let mut metrics = measure::test(self.job, &logits, valid.as_deref());
+        metrics.insert("best_epoch".to_owned(), self.selection.epoch as f64);
         if let Some(accuracy) = best.and_then(|report| report.valid.get("accuracy")) {
             metrics.insert("valid_accuracy".to_owned(), *accuracy);
         }
         let names = recipe.experts.iter().map(|spec| spec.name.clone());
-        let logits: Vec<ExpertLogits> =
-            names.zip(logits).map(|(name, logits)| ExpertLogits { name, logits }).collect();
-        for expert in &logits {
-            let mean = entropy(&expert.logits, classes).iter().sum::<f64>() / labels.len() as f64;
-            metrics.insert(format!("entropy.{}", expert.name), mean);
-        }
+        let logits = names.zip(logits).map(|(name, logits)| ExpertLogits { name, logits }).collect();
         Ok(Outcome { weights: self.best, logits, metrics, epochs: self.reports })
     }
 }
 
-/// Logits of each expert, and metrics by name.
-type Evaluated = (Vec<Vec<f32>>, BTreeMap<String, f64>);
-
 /// The tensors that each expert with an upstream starts from, by its name.
-fn upstream_of<'j>(job: &'j Job<'_>) -> Result<BTreeMap<&'j str, &'j Tensors>, TrainError> {
+pub(super) fn upstream_of<'j>(job: &'j Job<'_>) -> Result<BTreeMap<&'j str, &'j Tensors>, TrainError> {
     let mut found = BTreeMap::new();
     for spec in &job.recipe.experts {
         if let Init::Upstream { run } = spec.init {
             let missing = || TrainError::Upstream { expert: spec.name.clone(), run };
-            found.insert(spec.name.as_str(), job.upstream.get(run).ok_or_else(missing)?);
+            found.insert(spec.name.as_str(), &job.upstream.get(run).ok_or_else(missing)?.weights);
         }
     }
     Ok(found)
@@ -217,21 +221,40 @@ fn readable(data: &dyn Dataset) -> Result<(), TrainError> {
 
 /// Refuses what could not be trained, before anything is computed.
 fn check(job: &Job<'_>) -> Result<(), TrainError> {
-    let (training, classes) = (&job.recipe.training, job.recipe.task.classes());
-    if training.batch_size == 0 || training.epochs == 0 {
+    let (task, training, classes) = (job.recipe.task, &job.recipe.training, job.recipe.task.labels());
+    if training.batch_size == 0 {
+        return Err(TrainError::Recipe("batch size 0: it must be at least 1".to_owned()));
+    }
+    let experts = &job.recipe.experts;
+    if let Some(spec) = experts.iter().find(|spec| matches!(spec.init, Init::Member { .. }))
+        && !reads_logits(job.recipe)
+    {
+        let name = &spec.name;
         return Err(TrainError::Recipe(format!(
-            "batch size {} and {} epochs: both must be at least 1",
-            training.batch_size, training.epochs
+            "`{name}` is a member of an ensemble, which has logits alone"
         )));
+    }
+    if training.epochs == 0 && experts.iter().any(|spec| spec.init == Init::Scratch) {
+        return Err(TrainError::Recipe("0 epochs, but an expert that starts from nothing".to_owned()));
+    }
+    let several = !task.heads().is_empty();
+    if training.epochs > 0 && several != training.class_weights.is_some() {
+        return Err(TrainError::Recipe("class weights belong to tasks with several heads".to_owned()));
     }
     if job.data.classes() != classes {
         return Err(TrainError::Data(format!(
-            "labels of {} classes, but the task has {classes}",
+            "labels of {} values, but the task's have {classes}",
             job.data.classes()
         )));
     }
-    if training.select_by == SelectBy::Auprc && classes != 2 {
-        return Err(TrainError::Auprc { classes });
+    let (metric, possible, needs) = match training.select_by {
+        _ if training.epochs == 0 => ("nothing", true, "nothing"),
+        SelectBy::Accuracy => ("accuracy", !several, "a task of one head"),
+        SelectBy::Auprc => ("AUPRC", !several && task.classes() == 2, "a task of one head with two classes"),
+        SelectBy::Auroc => ("AUROC", several, "a task of several heads"),
+    };
+    if !possible {
+        return Err(TrainError::Select { metric, needs });
     }
     for split in [Split::Train, Split::Valid, Split::Test] {
         let labels = job.data.labels(split);

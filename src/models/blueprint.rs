@@ -1,7 +1,9 @@
 //! What every [`Architecture`] is made of.
 //!
-//! Invariant: an architecture is taken apart here and nowhere else; the rest only knows encoders, fusion and head.
+//! Invariant: an architecture is taken apart here and nowhere else; the rest only knows encoders, fusion and head, or
+//! the sizes of a residual network.
 
+use super::preact_resnet::Sizes;
 use crate::protocol::{Activation, Architecture, Modality};
 
 /// From a modality to a vector of features.
@@ -24,12 +26,35 @@ pub(super) enum FusionPlan {
     LowRank { rank: usize, output: usize, trainable: bool },
 }
 
+/// What an expert is.
+pub(super) enum Blueprint {
+    /// An encoder per modality, a fusion, and an MLP head.
+    Encoders(EncodersPlan),
+    /// One network on the stacked modalities.
+    Resnet {
+        /// In the order of the channels.
+        modalities: Vec<Modality>,
+        /// As for one channel per modality.
+        sizes: Sizes,
+    },
+}
+
 /// Encoders, fusion, and head of an expert.
-pub(super) struct Blueprint {
+pub(super) struct EncodersPlan {
     pub encoders: Vec<(Modality, EncoderPlan)>,
     pub fusion: FusionPlan,
     pub hidden: usize,
     pub activation: Activation,
+}
+
+impl Blueprint {
+    /// What the expert looks at.
+    pub(super) fn modalities(&self) -> Vec<Modality> {
+        match self {
+            Blueprint::Encoders(plan) => plan.encoders.iter().map(|(modality, _)| *modality).collect(),
+            Blueprint::Resnet { modalities, .. } => modalities.clone(),
+        }
+    }
 }
 
 impl From<&Architecture> for Blueprint {
@@ -42,6 +67,11 @@ impl From<&Architecture> for Blueprint {
             ]
         };
         let (encoders, fusion, hidden, activation) = match *architecture {
+            Architecture::PreactResnet { ref modalities, stem, ref widths, blocks, groups, pool } => {
+                let widths = widths.clone();
+                let sizes = Sizes { inputs: modalities.len(), stem, widths, blocks, groups, pool };
+                return Blueprint::Resnet { modalities: modalities.clone(), sizes };
+            }
             Architecture::Lenet { modality, channels, stages, hidden } => (
                 vec![(modality, EncoderPlan::Lenet { channels, stages })],
                 FusionPlan::Concatenate,
@@ -79,6 +109,6 @@ impl From<&Architecture> for Blueprint {
                 activation,
             ),
         };
-        Blueprint { encoders, fusion, hidden, activation }
+        Blueprint::Encoders(EncodersPlan { encoders, fusion, hidden, activation })
     }
 }

@@ -5,7 +5,7 @@
 use dfdx::prelude::Tape;
 
 use super::expert::modalities;
-use super::input::Inputs;
+use super::input::{Dims, Inputs};
 use super::module::{Module, Scope, Slots};
 use super::{Expert, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
@@ -20,17 +20,16 @@ pub struct Experts<E: Real, D: Backend<E>> {
 }
 
 impl<E: Real, D: Backend<E>> Experts<E, D> {
-    /// Builds experts with fresh weights for data of these dimensions (first and second modality). An expert's initial
-    /// weights depend on the scope's seed and its own name alone, not on its neighbours.
+    /// Builds experts with fresh weights for data of these dimensions, with so many logits. An expert's initial weights depend on the scope's seed and its own name alone, not on its neighbours.
     pub fn new<'a>(
         scope: &Scope<D>,
         experts: impl IntoIterator<Item = (&'a str, &'a Architecture)>,
-        dims: [&[usize]; 2],
-        classes: usize,
+        dims: Dims<'_>,
+        logits: usize,
     ) -> Result<Self, ModelError> {
         let (mut built, mut looked_at) = (Vec::new(), Vec::new());
         for (name, architecture) in experts {
-            let expert = Expert::new(&scope.within(name), architecture, dims, classes)?;
+            let expert = Expert::new(&scope.within(name), architecture, dims, logits)?;
             built.push((name.to_owned(), expert));
             looked_at.extend(modalities(architecture));
         }

@@ -20,7 +20,16 @@ pub enum Input<E: Real, D: Backend<E>> {
 }
 
 /// A batch: whichever modalities are needed.
-pub struct Inputs<E: Real, D: Backend<E>>(pub [Option<Input<E, D>>; 2]);
+pub struct Inputs<E: Real, D: Backend<E>>(pub [Option<Input<E, D>>; 3]);
+
+/// Dimensions of one sample of each modality; empty for one that the data does not have.
+pub type Dims<'a> = [&'a [usize]; 3];
+
+impl<E: Real, D: Backend<E>> Default for Inputs<E, D> {
+    fn default() -> Self {
+        Inputs([None, None, None])
+    }
+}
 
 impl<E: Real, D: Backend<E>> Input<E, D> {
     /// A batch of `batch` samples of dimensions `dims` (one: vector, two: series, three: map), all zero.

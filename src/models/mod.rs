@@ -1,4 +1,4 @@
-//! The networks: encoders and heads, experts built from them, and the experts of a run side by side.
+//! The networks: encoders and heads, residual networks, experts built from them, and the experts of a run side by side.
 //!
 //! Invariant: everything a network learns or keeps is reached through one door ([`Module`]) under a stable dotted
 //! name, so initialisation, optimiser, checkpoints and counting treat all networks alike.
@@ -11,17 +11,19 @@ mod lenet;
 mod low_rank;
 mod mlp;
 mod module;
+mod preact_resnet;
 mod series;
 #[cfg(test)]
 mod tests;
 
-pub use expert::{Expert, modalities};
+pub use expert::{Expert, modalities, step_bytes};
 pub use experts::Experts;
-pub use input::{Input, Inputs};
+pub use input::{Dims, Input, Inputs};
 pub use lenet::Lenet;
 pub use low_rank::LowRank;
 pub use mlp::{Linear, Mlp};
 pub use module::{Buffer, Draw, Module, Scope, Slots};
+pub use preact_resnet::PreactResnet;
 pub use series::Series;
 
 use crate::ops::OpError;

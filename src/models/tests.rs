@@ -3,11 +3,12 @@
 use dfdx::prelude::Cpu;
 
 use super::*;
-use crate::protocol::{Activation, Architecture, Modality};
+use crate::protocol::{Activation, Architecture, Modality, ProtocolName, Tier, resolve};
 use crate::random::Seeds;
 
-const DIGITS: [&[usize]; 2] = [&[1, 28, 28], &[1, 112, 112]];
-const PATIENTS: [&[usize]; 2] = [&[5], &[24, 12]];
+const DIGITS: Dims<'static> = [&[1, 28, 28], &[1, 112, 112], &[]];
+const PATIENTS: Dims<'static> = [&[5], &[24, 12], &[]];
+const KNEES: Dims<'static> = [&[1, 320, 320]; 3];
 
 fn experts(names: &[&str], classes: usize) -> Experts<f32, Cpu> {
     with_fusion(names, classes, true)
@@ -169,5 +170,76 @@ fn names_are_unique_and_stable() {
     assert_eq!(unique.len(), names.len());
     for expected in ["image.encoder.conv0.weight", "lrtf.encoder1.norm5.running_var", "lrtf.fusion.factor1"] {
         assert!(names.iter().any(|name| name == expected), "{expected}");
+    }
+}
+
+/// Spec 3.11: as the protocol has them.
+#[test]
+fn parameter_counts_of_fastmri_are_the_specs() {
+    let settings = resolve(ProtocolName::Paper, Tier::Paper).unwrap().settings.fastmri.experts;
+    let (magnitude, phase, inter) = (&settings.magnitude, &settings.phase, &settings.inter);
+    let expected: [(&[&Architecture], usize); 9] = [
+        (&[&settings.rss], 11_574_472),
+        (&[magnitude], 11_574_472),
+        (&[phase], 11_574_472),
+        (&[inter], 11_575_048),
+        (&[magnitude, phase], 23_148_944),
+        (&[magnitude, phase, inter], 34_723_992),
+        (&[magnitude, magnitude, magnitude], 34_723_416),
+        (&[&settings.wide_magnitude], 39_275_464),
+        (&[&settings.wide_inter], 39_276_040),
+    ];
+    for (architectures, parameters) in expected {
+        let names = ["a", "b", "c"].into_iter().zip(architectures.iter().copied());
+        let scope = Scope::new(Cpu::default(), Seeds::root(1));
+        let mut experts: Experts<f32, Cpu> = Experts::new(&scope, names, KNEES, 8).unwrap();
+        assert_eq!(experts.parameter_count(), parameters, "{architectures:?}");
+        // What is estimated of a network is six times its weights, and more with every example.
+        let bytes = |batch| -> u64 {
+            architectures.iter().map(|architecture| step_bytes(architecture, KNEES, 8, batch).unwrap()).sum()
+        };
+        assert_eq!(bytes(0), 4 * 6 * parameters as u64);
+        assert!(bytes(2) - bytes(1) > 400 << 20, "{architectures:?}");
+    }
+    // The alternatives of the spec: (a) the literal WideResNet, (c) and (d) wider PreactResNet-18.
+    let wide = |widths: &[usize], stem, blocks, groups| Architecture::PreactResnet {
+        modalities: vec![Modality::First],
+        stem,
+        widths: widths.to_vec(),
+        blocks,
+        groups,
+        pool: 10,
+    };
+    for (architecture, parameters) in
+        [(wide(&[48, 96, 192], 16, 3, 16), 2_572_792), (wide(&[112, 224, 448, 896], 112, 2, 16), 34_899_544)]
+    {
+        let scope = Scope::new(Cpu::default(), Seeds::root(1));
+        let mut experts: Experts<f32, Cpu> = Experts::new(&scope, [("a", &architecture)], KNEES, 8).unwrap();
+        assert_eq!(experts.parameter_count(), parameters, "{architecture:?}");
+    }
+}
+
+#[test]
+fn slices_that_are_too_small_or_of_another_kind_are_refused() {
+    let architecture = Architecture::PreactResnet {
+        modalities: vec![Modality::First, Modality::Second],
+        stem: 4,
+        widths: vec![4, 8, 8],
+        blocks: 1,
+        groups: 2,
+        pool: 3,
+    };
+    let scope = Scope::new(Cpu::default(), Seeds::root(1));
+    let with = |first: &'static [usize], second: &'static [usize]| {
+        Experts::<f32, Cpu>::new(&scope, [("a", &architecture)], [first, second, &[]], 8).map(drop)
+    };
+    with(&[1, 9, 11], &[1, 9, 11]).unwrap();
+    for (first, second) in [
+        (&[1, 8, 11][..], &[1, 9, 11][..]),
+        (&[1, 9, 11], &[2, 9, 11]),
+        (&[1, 9, 11], &[]),
+        (&[5], &[1, 9, 11]),
+    ] {
+        assert!(matches!(with(first, second), Err(ModelError::Dims { .. })), "{first:?} {second:?}");
     }
 }

@@ -15,7 +15,7 @@ use crate::protocol::Modality;
 /// Samples of one batch in host memory, batch innermost.
 #[derive(Default)]
 struct Batch {
-    values: [Vec<f32>; 2],
+    values: [Vec<f32>; 3],
     labels: Vec<u8>,
 }
 
@@ -96,7 +96,7 @@ fn load<'t>(
         *tensors = None;
     }
     if tensors.is_none() {
-        let mut inputs = Inputs([None, None]);
+        let mut inputs = Inputs::default();
         for &modality in source.modalities {
             let zeros = Input::zeros(device, modality, source.data.dims(modality), size)?;
             inputs.0[modality as usize] = Some(zeros);

@@ -135,7 +135,7 @@ impl Held<'_> {
         if self.batches.contains_key(&size) {
             return Ok(());
         }
-        let mut inputs = Inputs([None, None]);
+        let mut inputs = Inputs::default();
         for &modality in &self.modalities {
             let zeros = Input::zeros(&self.device, modality, self.data.dims(modality), size)?;
             inputs.0[modality as usize] = Some(zeros);
