@@ -21,6 +21,7 @@ fn context(name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> 
 }
 
 const BOTH: &[DatasetName] = &[DatasetName::Avmnist, DatasetName::Mimic];
+const ALL: &[DatasetName] = &[DatasetName::Avmnist, DatasetName::Mimic, DatasetName::Fastmri];
 
 fn plan(ids: &[&str], name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> Plan {
     let context = context(name, tier, seeds, data);
@@ -47,9 +48,26 @@ fn a_run_that_several_cells_need_stands_in_the_plan_once() {
     assert_eq!(paper(&["table-c7"]).runs.len(), 20);
 }
 
+/// The figures of fastMRI share the runs of Figure 2; ensembles and evaluations under noise train nothing.
+#[test]
+fn the_figures_of_fastmri_share_their_runs() {
+    let planned = |ids: &[&str]| plan(ids, ProtocolName::Paper, Tier::Paper, 5, ALL);
+    let trained =
+        |ids: &[&str]| planned(ids).runs.iter().filter(|run| run.recipe.training.epochs > 0).count();
+    assert_eq!(trained(&["figure2"]), 6 * 5);
+    assert_eq!(trained(&["figure2", "figure3", "figure-b7"]), 6 * 5);
+    assert_eq!(trained(&["figure2", "figure4"]), (6 + 3) * 5);
+    assert_eq!(trained(&["figure2", "table5"]), (6 + 1) * 5);
+    assert_eq!(planned(&["figure2", "figure3"]).runs.len(), 30 + 4 * 10);
+    assert_eq!(planned(&["figure2", "figure-b7"]).runs.len(), 30 + 2 * 7 * 5);
+    let [figure3, table_b6] = ["figure3", "table-b6"].map(|id| planned(&[id]));
+    assert_eq!(figure3.cells.iter().map(|cell| cell.runs.len()).collect::<Vec<_>>()[..4], [10; 4]);
+    assert!(table_b6.runs.is_empty() && table_b6.cells.iter().all(|cell| cell.configured.is_some()));
+}
+
 #[test]
 fn every_cell_of_a_layout_is_planned_once_whatever_is_here() {
-    for data in [BOTH, &[DatasetName::Mimic], &[]] {
+    for data in [ALL, BOTH, &[DatasetName::Mimic], &[]] {
         for benchmark in all() {
             let plan = plan(&[benchmark.id], ProtocolName::Paper, Tier::Paper, 5, data);
             let mut planned: Vec<String> = plan.cells.iter().map(|cell| cell.id.to_string()).collect();
@@ -61,7 +79,8 @@ fn every_cell_of_a_layout_is_planned_once_whatever_is_here() {
             expected.sort();
             assert_eq!(planned, expected, "{}", benchmark.id);
             for cell in &plan.cells {
-                assert_eq!(cell.runs.is_empty(), cell.unmeasured.is_some(), "{}", cell.id);
+                let nothing = cell.unmeasured.is_some() || cell.configured.is_some();
+                assert_eq!(cell.runs.is_empty(), nothing, "{}", cell.id);
             }
         }
     }
@@ -125,6 +144,12 @@ fn the_plans_are_as_reviewed() {
                 outline(&plan(&[id], ProtocolName::Paper, Tier::Paper, 2, BOTH))
             );
         }
+        for id in ["figure2", "figure3", "figure4", "figure-b7", "table5", "table-b6"] {
+            insta::assert_snapshot!(
+                format!("{id}.paper"),
+                outline(&plan(&[id], ProtocolName::Paper, Tier::Paper, 3, ALL))
+            );
+        }
         let released = plan(&["table1"], ProtocolName::Released, Tier::Paper, 1, BOTH);
         insta::assert_snapshot!("table1.released", outline(&released));
     });
@@ -151,7 +176,8 @@ fn outline(plan: &Plan) -> String {
     text.push_str("\ncells\n");
     for cell in &plan.cells {
         let runs: Vec<String> = cell.runs.iter().map(|run| format!("#{}", run.0)).collect();
-        let what = cell.unmeasured.clone().unwrap_or_else(|| runs.join(" "));
+        let setting = cell.configured.map(|setting| format!("{setting:e}, a setting"));
+        let what = cell.unmeasured.clone().or(setting).unwrap_or_else(|| runs.join(" "));
         let _ = writeln!(text, "{} = {}: {what}", cell.id, cell.metric);
     }
     text

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::protocol::{Change, DatasetName, ProtocolName, Tier};
+use crate::protocol::{Change, DatasetName, ProtocolName, Space, Tier};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -319,6 +319,37 @@ pub enum BuildCommand {
   i2m2 data build avmnist --mnist mnist --fsdd fsdd --out data/avmnist
   i2m2 data build avmnist --mnist mnist --fsdd fsdd --esc esc10 --noise-power 3 --misalignment 1 --out data/avmnist")]
     Avmnist(BuildAvmnist),
+    /// fastMRI knee: slices from the raw single-coil volumes and the fastMRI+ annotations.
+    #[command(after_help = "Examples:
+  i2m2 data build fastmri --volumes singlecoil --annotations knee.csv --file-list knee_file_list.csv --out data/fastmri
+
+It can be interrupted: the same command goes on where it stopped.")]
+    Fastmri(BuildFastmri),
+}
+
+/// What the slices of fastMRI are made from.
+#[derive(Debug, Args)]
+pub struct BuildFastmri {
+    /// Folder with the volumes (*.h5) of singlecoil_train and singlecoil_val.
+    #[arg(long, value_name = "DIR")]
+    pub volumes: PathBuf,
+    /// fastMRI+'s knee.csv.
+    #[arg(long, value_name = "FILE")]
+    pub annotations: PathBuf,
+    /// fastMRI+'s knee_file_list.csv: the volumes that are split; without it, those of the folder.
+    #[arg(long, value_name = "FILE")]
+    pub file_list: Option<PathBuf>,
+    /// Whose magnitude and phase the modalities are: image or kspace (F2).
+    #[arg(long, value_name = "SPACE", default_value = "image", value_parser = space)]
+    pub space: Space,
+}
+
+fn space(text: &str) -> Result<Space, String> {
+    match text {
+        "image" => Ok(Space::Image),
+        "kspace" => Ok(Space::Kspace),
+        other => Err(format!("expected image or kspace, found `{other}`")),
+    }
 }
 
 /// What AV-MNIST is rebuilt from.
@@ -383,7 +414,7 @@ pub enum StoreCommand {
         /// Leaves weights and logits out.
         #[arg(long, conflicts_with = "credentialed")]
         without_weights: bool,
-        /// Includes weights and logits of runs on credentialed data (MIMIC-III), which otherwise stay here.
+        /// Includes weights and logits of runs on credentialed data (MIMIC-III, fastMRI), which otherwise stay here.
         #[arg(long)]
         credentialed: bool,
     },

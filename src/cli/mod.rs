@@ -9,6 +9,7 @@ mod datasets;
 mod device;
 pub mod exit;
 pub mod failure;
+mod memory;
 pub mod output;
 pub mod pattern;
 mod progress;

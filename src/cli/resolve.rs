@@ -187,7 +187,7 @@ impl Resolved {
                 self.benchmarks.first().map_or("all", |benchmark| benchmark.id)
             )));
         }
-        if plan.cells.iter().all(|cell| cell.runs.is_empty()) {
+        if plan.cells.iter().all(|cell| cell.runs.is_empty() && cell.configured.is_none()) {
             let mut why: Vec<String> = self.missing.values().cloned().collect();
             if why.is_empty() {
                 why.extend(plan.cells.iter().filter_map(|cell| cell.unmeasured.clone()));

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::benchmarks::Benchmark;
+use crate::benchmarks::{Benchmark, Needs};
 use crate::cli::device;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::{self, Resolved};
+use crate::data::synthetic::knee::{self, KneeReferences, KneeSettings};
 use crate::data::synthetic::{self, References};
 use crate::data::{self, Source, atomic};
 use crate::digest::Digest;
 use crate::engine::store::{Depth, Store};
-use crate::protocol::{Task, Tier};
+use crate::protocol::{DatasetName, Preparation, Task, Tier};
 use crate::report::{self, Observed, Reference, Report, figure};
 
 /// 300 dots per inch at the width of a page.
@@ -44,7 +45,11 @@ impl Results {
                 value: &|key, metric| metrics.get(&key)?.get(metric).copied(),
                 calibrated_data,
                 determinism: device::spelled(resolved.determinism).to_owned(),
-                references: if resolved.tier == Tier::Smoke { references(benchmark)? } else { Vec::new() },
+                references: if resolved.tier == Tier::Smoke {
+                    references(benchmark, resolved.protocol.preparation())?
+                } else {
+                    Vec::new()
+                },
             };
             reports.push(Report::assemble(benchmark, &plan, &observed)?);
         }
@@ -83,7 +88,10 @@ impl Results {
 }
 
 /// Known optima of the synthetic data behind a benchmark's columns.
-fn references(benchmark: &Benchmark) -> Result<Vec<Reference>, Failure> {
+fn references(benchmark: &Benchmark, preparation: Preparation) -> Result<Vec<Reference>, Failure> {
+    if benchmark.needs.contains(&Needs::Dataset(DatasetName::Fastmri)) {
+        return knee_references(benchmark, preparation);
+    }
     let columns: &[(&str, Task)] = match benchmark.id {
         "table1" => &[("accuracy", Task::Digits)],
         "table2" => &[
@@ -107,5 +115,25 @@ fn references(benchmark: &Benchmark) -> Result<Vec<Reference>, Failure> {
         line("best from x alone", |r| r.first_only),
         line("best from x' alone", |r| r.second_only),
         line("majority class", |r| r.majority),
+    ])
+}
+
+/// The same of fastMRI: AUROC of each finding.
+fn knee_references(benchmark: &Benchmark, preparation: Preparation) -> Result<Vec<Reference>, Failure> {
+    let settings = KneeSettings::embedded(preparation.knee_fixture).map_err(Failure::internal)?;
+    let known = knee::references(&settings);
+    let columns = |known: &KneeReferences| {
+        let name = known.finding.name();
+        benchmark.layout.columns.iter().any(|column| column.id == name).then(|| name.to_owned())
+    };
+    let line = |label: &str, value: fn(&KneeReferences) -> f64| Reference {
+        label: label.to_owned(),
+        values: known.iter().filter_map(|known| Some((columns(known)?, value(known)))).collect(),
+    };
+    Ok(vec![
+        line("Bayes (Eq. 2)", |r| r.bayes),
+        line("best log-additive f(x, y) + g(x', y)", |r| r.log_additive),
+        line("best from x alone", |r| r.first_only),
+        line("best from x' alone", |r| r.second_only),
     ])
 }

@@ -14,6 +14,7 @@ use super::manifest::Manifest;
 use super::plan::{Plan, Run};
 use super::scheduler::{Next, Scheduler};
 use crate::digest::Digest;
+use crate::experiment::reads_logits;
 use crate::protocol::{DatasetName, Recipe, Tier};
 
 const REFERENCE: &str = include_str!("reference_steps.csv");
@@ -70,6 +71,10 @@ impl Measured {
     /// Seconds of a run and what they stand on. `rows`: size of its training split, if known.
     fn seconds(&self, run: &Run, tier: Tier, rows: Option<usize>) -> Option<(f64, Basis)> {
         let training = &run.recipe.training;
+        // What is stored is combined in no time worth naming.
+        if reads_logits(&run.recipe) {
+            return Some((0.0, Basis::Measured));
+        }
         let steps = match self.runs.get(&whole(&run.recipe, run.data)) {
             Some(&(steps, runs)) => steps as f64 / runs as f64,
             None => (rows?.div_ceil(training.batch_size.max(1)) * training.epochs) as f64,

@@ -170,7 +170,8 @@ impl Manifest {
 
     /// Whether the weights and logits come from data that must not be passed on (design rule 9).
     pub fn credentialed(&self) -> bool {
-        self.tier != Tier::Smoke && self.dataset.name == DatasetName::Mimic
+        let credentialed = matches!(self.dataset.name, DatasetName::Mimic | DatasetName::Fastmri);
+        self.tier != Tier::Smoke && credentialed
     }
 
     /// As sealed, pretty JSON.

@@ -79,6 +79,9 @@ pub struct Cell {
     pub runs: Vec<RunIndex>,
     /// Why there are no runs.
     pub unmeasured: Option<String>,
+    /// The value of a cell that is configuration, not measurement (Table B.6); it has no runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configured: Option<f64>,
 }
 
 /// A graph of runs and cells.
@@ -178,6 +181,11 @@ impl<'a> Planner<'a> {
             self.plan.runs.push(Run { key, name: name.to_owned(), recipe, data, numerics, seed, upstream });
         }
         Some(index)
+    }
+
+    /// The recipe of a run that was added.
+    pub fn recipe(&self, run: RunIndex) -> Option<&Recipe> {
+        self.plan.runs.get(run.0).map(|run| &run.recipe)
     }
 
     /// Adds a cell.
@@ -389,7 +397,8 @@ mod tests {
         // A selection keeps what its cells need, under new numbers.
         let mut selected = plan.clone();
         let id = CellId { benchmark: "b".into(), column: "c".into(), row: "r".into() };
-        let cell = |runs| Cell { id: id.clone(), metric: "m".into(), runs, unmeasured: None };
+        let cell =
+            |runs| Cell { id: id.clone(), metric: "m".into(), runs, unmeasured: None, configured: None };
         selected.cells = vec![cell(vec![seed]), cell(vec![joint])];
         selected.retain_cells(|cell| cell.runs == [joint]);
         let keys: Vec<Digest> = selected.runs.iter().map(|run| run.key).collect();

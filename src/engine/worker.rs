@@ -15,7 +15,7 @@ use super::progress::{Event, Progress};
 use super::store::{Depth, State, Store, StoreError};
 use crate::data::{Dataset, Identity};
 use crate::digest::Digest;
-use crate::experiment::{EpochReport, Job, Observer, Outcome, Tensors};
+use crate::experiment::{EpochReport, Job, Observer, Outcome, Upstream, reads_logits};
 use crate::protocol::{DatasetName, Task};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -184,17 +184,22 @@ impl Worker<'_> {
         Ok((record, self.datasets.open(run.recipe.task).map_err(RunError::Data)?))
     }
 
-    fn upstream(&self, run: &Run) -> Result<Vec<Tensors>, RunError> {
-        let weights = |key: Digest| -> Result<Tensors, StoreError> {
+    fn upstream(&self, run: &Run) -> Result<Vec<Upstream>, RunError> {
+        let read = |key: Digest| -> Result<Upstream, StoreError> {
             let entry = self.store.find(key, Depth::Manifest)?;
             let lost = || StoreError::Corrupt {
                 path: self.store.entry_path(key),
                 expected: "a stored upstream run".to_owned(),
                 found: "nothing".to_owned(),
             };
-            self.store.weights(&entry.ok_or_else(lost)?.manifest)
+            let manifest = entry.ok_or_else(lost)?.manifest;
+            Ok(if reads_logits(&run.recipe) {
+                Upstream { logits: self.store.logits(&manifest)?, ..Upstream::default() }
+            } else {
+                Upstream { weights: self.store.weights(&manifest)?, ..Upstream::default() }
+            })
         };
-        Ok(run.upstream.iter().map(|&i| weights(self.plan.runs[i.0].key)).collect::<Result<_, _>>()?)
+        Ok(run.upstream.iter().map(|&i| read(self.plan.runs[i.0].key)).collect::<Result<_, _>>()?)
     }
 
     /// The state to continue from, if there is a usable one.

@@ -19,6 +19,8 @@ pub struct Measured<'a> {
     pub missing: Option<&'a str>,
     /// Its verdict against the paper.
     pub judgement: &'a Judgement,
+    /// Whether it is a setting, which has no range: it agrees with the paper's or it does not.
+    pub setting: bool,
 }
 
 /// What the gate found, from best to worst.
@@ -76,6 +78,10 @@ fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
     let Some(mean) = cell.mean else {
         return finding(Outcome::NotMeasured, cell.missing.unwrap_or("not in the store").to_owned());
     };
+    if cell.setting {
+        let outcome = if verdict == Verdict::Agrees { Outcome::Pass } else { Outcome::Failed };
+        return finding(outcome, format!("{mean:e} is set in the protocol"));
+    }
     let Some(range) = range else {
         return finding(
             Outcome::NotMeasured,
@@ -137,7 +143,14 @@ mod tests {
 
     fn outcome(mean: Option<f64>, now: Verdict, accepted: Option<Verdict>) -> Outcome {
         let judgement = judgement(now);
-        let cell = Measured { cell: "t:c:r".into(), mean, seeds: 3, missing: None, judgement: &judgement };
+        let cell = Measured {
+            cell: "t:c:r".into(),
+            mean,
+            seeds: 3,
+            missing: None,
+            judgement: &judgement,
+            setting: false,
+        };
         worst(&check(&[cell], accepted.map(expected).as_ref()))
     }
 
@@ -152,6 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_passes_only_if_it_agrees() {
+        let found = |verdict| {
+            let (judgement, cell) = (judgement(verdict), "t:c:r".into());
+            let measured = Measured {
+                cell,
+                mean: Some(1e-5),
+                seeds: 0,
+                missing: None,
+                judgement: &judgement,
+                setting: true,
+            };
+            worst(&check(&[measured], None))
+        };
+        assert_eq!((found(Verdict::Agrees), found(Verdict::Different)), (Outcome::Pass, Outcome::Failed));
+    }
+
+    #[test]
     fn fewer_seeds_than_the_range_is_for_decide_nothing() {
         let judgement = judgement(Verdict::Reproduced);
         let found = |mean: f64, seeds: usize| {
@@ -161,6 +191,7 @@ mod tests {
                 seeds,
                 missing: None,
                 judgement: &judgement,
+                setting: false,
             };
             worst(&check(&[cell], Some(&expected(Verdict::Reproduced))))
         };

@@ -26,6 +26,8 @@ pub enum Verdict {
     NotMeasured,
     /// The published value was used to build the data, so agreement says nothing.
     Calibrated,
+    /// Configuration, not a result, and as the paper prints it.
+    Agrees,
     /// Measured at a tier that stands for less than the paper, or with a changed protocol.
     NotComparable(Tier),
 }
@@ -38,6 +40,7 @@ impl std::fmt::Display for Verdict {
             Verdict::Inconclusive => "inconclusive",
             Verdict::NotMeasured => "not measured",
             Verdict::Calibrated => "calibrated",
+            Verdict::Agrees => "agrees",
             Verdict::NotComparable(_) => "not comparable",
         })
     }
@@ -80,6 +83,18 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Of a setting of the paper tier's protocol, at whatever tier: it is the printed one or it is not.
+    pub fn of_a_setting(ours: f64, published: Option<&Published>) -> Self {
+        let difference = published.map(|published| ours - published.mean);
+        let verdict = match difference {
+            Some(0.0) => Verdict::Agrees,
+            Some(_) => Verdict::Different,
+            None => Verdict::Inconclusive,
+        };
+        let reason = "a setting of the paper tier's protocol, not a result".to_owned();
+        Judgement { verdict, reason, difference, readings: Vec::new() }
+    }
+
     /// What can be said of values that were made with a protocol changed on the command line: how far they lie from the
     /// published one, and nothing else.
     pub fn of_a_changed_protocol(ours: &[f64], published: Option<&Published>, tier: Tier) -> Self {
@@ -197,6 +212,14 @@ mod tests {
         assert_eq!(verdict(&[70.0, 74.5, 72.0], 72.3, 0.5), Verdict::Inconclusive);
         // Close enough to pass the margin, though surely not equal.
         assert_eq!(verdict(OURS, 71.8, 0.1), Verdict::Reproduced);
+    }
+
+    #[test]
+    fn a_setting_is_the_printed_one_or_not() {
+        let printed = Published { std: None, n: None, ..published(1e-5, 0.0) };
+        assert_eq!(Judgement::of_a_setting(1e-5, Some(&printed)).verdict, Verdict::Agrees);
+        assert_eq!(Judgement::of_a_setting(1.1e-5, Some(&printed)).verdict, Verdict::Different);
+        assert_eq!(Judgement::of_a_setting(1e-5, None).verdict, Verdict::Inconclusive);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub fn summary_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
     let mut columns = addresses(&cells);
     let n: Vec<u32> = cells.iter().map(|(_, cell)| cell.values.len() as u32).collect();
     columns.push(Column::new("n".into(), n));
-    let mean: Vec<Option<f64>> = summaries.iter().map(|summary| summary.map(|s| s.mean)).collect();
+    let mean: Vec<Option<f64>> = cells.iter().map(|(_, cell)| cell.mean()).collect();
     columns.push(Column::new("mean".into(), mean));
     let std: Vec<Option<f64>> = summaries.iter().map(|summary| summary.and_then(|s| s.std)).collect();
     columns.push(Column::new("std".into(), std));

@@ -127,7 +127,7 @@ fn superscript(cell: &CellResult) -> &'static str {
         Verdict::Different => "^{\\neq}",
         Verdict::Inconclusive => "^{?}",
         Verdict::Calibrated => "^{c}",
-        Verdict::Reproduced => "^{=}",
+        Verdict::Reproduced | Verdict::Agrees => "^{=}",
         Verdict::NotMeasured | Verdict::NotComparable(_) => "",
     }
 }

@@ -49,6 +49,8 @@ pub struct CellResult {
     pub dataset: Option<Digest>,
     /// One value per seed that is stored.
     pub values: Vec<SeedValue>,
+    /// The value of a setting, which has no seeds.
+    pub configured: Option<f64>,
     /// What the paper prints.
     pub published: Option<Published>,
     /// The verdict.
@@ -176,7 +178,9 @@ impl CellResult {
         let calibrated =
             observed.calibrated_data && published.as_ref().is_some_and(|p| p.calibrated.is_some());
         let margin = margin_of(&cell.id)?.map(|margin| margin.margin);
-        let judgement = if plan.changes.is_empty() || ours.is_empty() {
+        let judgement = if let Some(setting) = cell.configured {
+            Judgement::of_a_setting(setting, published.as_ref())
+        } else if plan.changes.is_empty() || ours.is_empty() {
             decide(&ours, published.as_ref(), plan.tier, calibrated, margin)
         } else {
             Judgement::of_a_changed_protocol(&ours, published.as_ref(), plan.tier)
@@ -184,13 +188,19 @@ impl CellResult {
         Ok(CellResult {
             id: cell.id.clone(),
             metric: cell.metric.clone(),
-            unit: published.as_ref().map_or_else(|| "none".to_owned(), |published| published.unit.clone()),
+            unit: published.as_ref().map_or_else(|| unit(&cell.metric).to_owned(), |p| p.unit.clone()),
             dataset: runs.clone().next().map(|run| run.data),
             judgement,
             values,
+            configured: cell.configured,
             published,
             missing,
         })
+    }
+
+    /// Our value: the mean over the seeds, or the setting.
+    pub fn mean(&self) -> Option<f64> {
+        self.configured.or_else(|| self.summary().map(|summary| summary.mean))
     }
 
     /// Size, mean and deviation of our values; `None` without any.
@@ -198,4 +208,10 @@ impl CellResult {
         let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
         Summary::of(&values)
     }
+}
+
+/// The unit of a metric that the paper plots without printing it.
+fn unit(metric: &str) -> &'static str {
+    let percent = ["accuracy", "auroc"].iter().any(|name| metric.contains(name));
+    if percent { "percent" } else { "none" }
 }

@@ -32,6 +32,9 @@ pub(super) fn circumstances(report: &Report) -> String {
 
 fn seeds(report: &Report) -> String {
     let counts = report.cells.iter().map(|cell| cell.values.len()).filter(|&count| count > 0);
+    if !report.cells.is_empty() && report.cells.iter().all(|cell| cell.configured.is_some()) {
+        return "settings, nothing measured".to_owned();
+    }
     match (counts.clone().min(), counts.max()) {
         (Some(1), Some(1)) => "1 seed".to_owned(),
         (Some(low), Some(high)) if low == high => format!("{low} seeds"),
@@ -40,8 +43,11 @@ fn seeds(report: &Report) -> String {
     }
 }
 
-/// Our mean and deviation with the digits of the paper; no deviation for a single seed.
+/// Our mean and deviation with the digits of the paper; no deviation for a single seed. A setting is written as it is set.
 pub(super) fn ours(cell: &CellResult) -> Option<(String, Option<String>)> {
+    if let Some(setting) = cell.configured {
+        return Some((format!("{setting:e}"), None));
+    }
     let summary = cell.summary()?;
     let decimals = decimals(cell);
     let number = |value: f64| format!("{value:.decimals$}");

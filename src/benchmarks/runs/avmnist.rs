@@ -2,7 +2,7 @@
 //!
 //! Invariant: experts stand in the order image, audio, inter; a joint model starts from the same seed's runs.
 
-use super::{Part, alone, joint, start};
+use super::{How, Part, alone, joint, start};
 use crate::engine::plan::{Planner, RunIndex};
 use crate::protocol::{Architecture, Protocol, RunSettings, Task};
 
@@ -27,11 +27,11 @@ pub enum Model {
 
 /// The run of a model with one seed, with every run it starts from. `None` when AV-MNIST is not here.
 pub fn run(planner: &mut Planner<'_>, protocol: &Protocol, model: Model, seed: u64) -> Option<RunIndex> {
-    let settings = settings(protocol, model);
+    let how = How::of(settings(protocol, model), Task::Digits);
     let name = format!("avmnist/{}", name(model));
     let parts: &[Model] = match model {
         Model::Image | Model::Audio | Model::InterLf | Model::InterLrtf => {
-            return alone(planner, &name, Task::Digits, settings, expert(protocol, model)?, seed);
+            return alone(planner, &name, Task::Digits, &how, expert(protocol, model)?, seed);
         }
         Model::Intra => &[Model::Image, Model::Audio],
         Model::I2m2Lf => &[Model::Image, Model::Audio, Model::InterLf],
@@ -41,11 +41,11 @@ pub fn run(planner: &mut Planner<'_>, protocol: &Protocol, model: Model, seed: u
         .iter()
         .map(|&part| {
             let (expert, architecture) = expert(protocol, part)?;
-            let upstream = start(settings, || run(planner, protocol, part, seed))?;
+            let upstream = start(how.start, || run(planner, protocol, part, seed))?;
             Some(Part { expert, architecture: architecture.clone(), upstream })
         })
         .collect::<Option<Vec<_>>>()?;
-    joint(planner, &name, Task::Digits, settings, parts, seed)
+    joint(planner, &name, Task::Digits, &how, parts, seed)
 }
 
 /// The expert of a model that has one alone.

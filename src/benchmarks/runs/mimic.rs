@@ -2,7 +2,7 @@
 //!
 //! Invariant: experts stand in the order static, series, inter; a joint model starts from the same seed's runs.
 
-use super::{Part, alone, joint, start};
+use super::{How, Part, alone, joint, start};
 use crate::engine::plan::{Planner, RunIndex};
 use crate::protocol::{Architecture, Protocol, RunSettings, Task};
 
@@ -29,11 +29,11 @@ pub fn run(
     model: Model,
     seed: u64,
 ) -> Option<RunIndex> {
-    let settings = settings(protocol, model);
+    let how = How::of(settings(protocol, model), task);
     let name = format!("mimic/{task}/{}", name(model));
     let parts: &[Model] = match model {
         Model::Static | Model::Series | Model::Inter => {
-            return alone(planner, &name, task, settings, expert(protocol, model)?, seed);
+            return alone(planner, &name, task, &how, expert(protocol, model)?, seed);
         }
         Model::Intra => &[Model::Static, Model::Series],
         Model::I2m2 => &[Model::Static, Model::Series, Model::Inter],
@@ -42,11 +42,11 @@ pub fn run(
         .iter()
         .map(|&part| {
             let (expert, architecture) = expert(protocol, part)?;
-            let upstream = start(settings, || run(planner, protocol, task, part, seed))?;
+            let upstream = start(how.start, || run(planner, protocol, task, part, seed))?;
             Some(Part { expert, architecture: architecture.clone(), upstream })
         })
         .collect::<Option<Vec<_>>>()?;
-    joint(planner, &name, task, settings, parts, seed)
+    joint(planner, &name, task, &how, parts, seed)
 }
 
 /// The expert of a model that has one alone.

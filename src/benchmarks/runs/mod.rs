@@ -3,10 +3,26 @@
 //! Invariant: a model's recipe is built in one place, so that two cells that need the same run ask for the same key.
 
 pub(super) mod avmnist;
+pub(super) mod knee;
 pub(super) mod mimic;
 
 use crate::engine::plan::{Planner, RunIndex};
-use crate::protocol::{Architecture, ExpertSpec, Init, Recipe, RunSettings, Start, Task};
+use crate::protocol::{
+    Architecture, Evaluation, ExpertSpec, Init, Recipe, RunSettings, Start, Task, Training,
+};
+
+/// How a model is trained and evaluated.
+struct How {
+    training: Training,
+    evaluation: Evaluation,
+    start: Start,
+}
+
+impl How {
+    fn of(settings: &RunSettings, task: Task) -> Self {
+        How { training: settings.training(task), evaluation: settings.evaluation(), start: settings.start }
+    }
+}
 
 /// One expert of a joint model, and the run that trains it alone.
 struct Part {
@@ -20,13 +36,13 @@ fn alone(
     planner: &mut Planner<'_>,
     name: &str,
     task: Task,
-    settings: &RunSettings,
+    how: &How,
     (expert, architecture): (&str, &Architecture),
     seed: u64,
 ) -> Option<RunIndex> {
     let experts =
         vec![ExpertSpec { name: expert.to_owned(), architecture: architecture.clone(), init: Init::Scratch }];
-    planner.run(name, recipe(task, experts, settings), seed, Vec::new())
+    planner.run(name, recipe(task, experts, how), seed, Vec::new())
 }
 
 /// The product of several experts, each from its own run where the settings say so.
@@ -34,7 +50,7 @@ fn joint(
     planner: &mut Planner<'_>,
     name: &str,
     task: Task,
-    settings: &RunSettings,
+    how: &How,
     parts: Vec<Part>,
     seed: u64,
 ) -> Option<RunIndex> {
@@ -50,16 +66,16 @@ fn joint(
         };
         experts.push(ExpertSpec { name: part.expert.to_owned(), architecture: part.architecture, init });
     }
-    planner.run(name, recipe(task, experts, settings), seed, upstream)
+    planner.run(name, recipe(task, experts, how), seed, upstream)
 }
 
-fn recipe(task: Task, experts: Vec<ExpertSpec>, settings: &RunSettings) -> Recipe {
-    Recipe { task, experts, training: settings.training(task), evaluation: settings.evaluation() }
+fn recipe(task: Task, experts: Vec<ExpertSpec>, how: &How) -> Recipe {
+    Recipe { task, experts, training: how.training, evaluation: how.evaluation }
 }
 
 /// The run that an expert starts from: `Some(None)` where it starts fresh, `None` where its data is not here.
-fn start(settings: &RunSettings, run: impl FnOnce() -> Option<RunIndex>) -> Option<Option<RunIndex>> {
-    match settings.start {
+fn start(start: Start, run: impl FnOnce() -> Option<RunIndex>) -> Option<Option<RunIndex>> {
+    match start {
         Start::Pretrained => run().map(Some),
         Start::Scratch => Some(None),
     }

@@ -130,13 +130,14 @@ fn path(folder: &Path, report: &Report) -> std::path::PathBuf {
 }
 
 fn measured(cell: &CellResult) -> Measured<'_> {
-    let mean = if cell.missing.is_some() { None } else { cell.summary().map(|summary| summary.mean) };
+    let mean = if cell.missing.is_some() { None } else { cell.mean() };
     Measured {
         cell: cell.id.to_string(),
         mean,
         seeds: cell.values.len(),
         missing: cell.missing.as_deref(),
         judgement: &cell.judgement,
+        setting: cell.configured.is_some(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cli::args::Selection;
 use crate::cli::datasets::Opened;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::memory;
 use crate::cli::output;
 use crate::cli::resolve::Resolved;
 use crate::data::Split;
@@ -29,6 +30,8 @@ struct Printed<'a> {
     estimated_seconds: f64,
     /// What the estimate stands on: steps measured here, or on another machine.
     estimate_basis: Option<Basis>,
+    /// Memory that the largest missing runs keep at once, in bytes; 0 where all are small.
+    estimated_bytes: u64,
     /// Missing runs that nothing is known about; not in the estimate.
     not_estimated: usize,
     runs: Vec<PrintedRun<'a>>,
@@ -92,6 +95,11 @@ pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -
         missing,
         estimated_seconds: estimated.seconds,
         estimate_basis: estimated.basis,
+        estimated_bytes: memory::needed(
+            plan.runs.iter().zip(&train).filter(|(_, train)| **train).map(|(run, _)| run),
+            &opened,
+            jobs,
+        ),
         not_estimated: estimated.unknown,
         runs: plan
             .runs
@@ -133,9 +141,10 @@ fn text(printed: &Printed<'_>, jobs: usize) -> String {
     text += "\ncells\n";
     for cell in printed.cells {
         let runs: Vec<String> = cell.runs.iter().map(|run| format!("#{}", run.0)).collect();
-        let from = match &cell.unmeasured {
-            Some(why) => format!("not measured: {why}"),
-            None => format!("{} of {}", cell.metric, runs.join(" ")),
+        let from = match (&cell.unmeasured, cell.configured) {
+            (Some(why), _) => format!("not measured: {why}"),
+            (None, Some(setting)) => format!("{setting:e}, a setting"),
+            (None, None) => format!("{} of {}", cell.metric, runs.join(" ")),
         };
         text += &format!("  {:<34} {from}\n", cell.id.to_string());
     }
@@ -150,6 +159,9 @@ fn text(printed: &Printed<'_>, jobs: usize) -> String {
     }
     if printed.not_estimated > 0 {
         text += &format!("; nothing is known yet about the time of {}", printed.not_estimated);
+    }
+    if printed.estimated_bytes > 0 {
+        text += &format!("; memory: about {:.1} GB at once", printed.estimated_bytes as f64 / 1e9);
     }
     text += "\n";
     text

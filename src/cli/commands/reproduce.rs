@@ -8,11 +8,13 @@ use crate::cli::args::Selection;
 use crate::cli::datasets::Opened;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::memory;
 use crate::cli::output;
 use crate::cli::progress::Bars;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::Results;
 use crate::device::Place;
+use crate::engine::store::Depth;
 use crate::engine::{self, Options, Store, TrainFailure, Trainer};
 use crate::experiment::{self, Job, Observer, Outcome, TrainError};
 use crate::report::{Format, Report};
@@ -49,10 +51,13 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
         determinism: resolved.determinism,
         ..defaults
     };
+    let (store, opened) = (Store::open(out), Opened::new(&resolved));
+    let absent = plan.runs.iter().filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
+    memory::warn(memory::needed(absent, &opened, options.jobs), options.jobs);
     let summary = engine::execute(
         &plan,
-        &Store::open(out),
-        &Opened::new(&resolved),
+        &store,
+        &opened,
         &RealTrainer(resolved.place),
         &options,
         &Bars::new(execution.quiet),
@@ -146,7 +151,7 @@ impl Table {
                 unit: cell.unit.clone(),
                 values: cell.values.iter().map(|seed| seed.value).collect(),
                 keys: cell.values.iter().map(|seed| seed.key.to_string()).collect(),
-                mean: summary.as_ref().map(|summary| summary.mean),
+                mean: cell.mean(),
                 std: summary.as_ref().and_then(|summary| summary.std),
                 published_mean: cell.published.as_ref().map(|published| published.mean),
                 published_std: cell.published.as_ref().and_then(|published| published.std),

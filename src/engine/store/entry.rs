@@ -160,7 +160,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Outcome`] when a number is not finite or shapes do not fit; otherwise when the disk refuses.
     pub fn put(&self, mut manifest: Manifest, outcome: &Outcome) -> Result<Manifest, StoreError> {
-        let classes = manifest.recipe.task.classes();
+        let classes = manifest.recipe.task.logits();
         check(outcome, classes).map_err(StoreError::Outcome)?;
         let key = manifest.key;
         let encode = |file: &str, problem: String| StoreError::Encode { path: PathBuf::from(file), problem };
@@ -318,7 +318,7 @@ fn same(path: &Path, expected: Digest, found: Digest) -> Result<(), StoreError> 
 }
 
 /// That every number is finite and every shape fits. A NaN never gets into the store.
-fn check(outcome: &Outcome, classes: usize) -> Result<(), String> {
+fn check(outcome: &Outcome, columns: usize) -> Result<(), String> {
     if let Some((name, value)) = outcome.metrics.iter().find(|(_, value)| !value.is_finite()) {
         return Err(format!("metric `{name}` is {value}"));
     }
@@ -349,11 +349,11 @@ fn check(outcome: &Outcome, classes: usize) -> Result<(), String> {
         if expert.logits.iter().any(|value| !value.is_finite()) {
             return Err(format!("logits of `{}` hold a value that is not finite", expert.name));
         }
-        let fits = expert.logits.len().is_multiple_of(classes)
+        let fits = expert.logits.len().is_multiple_of(columns)
             && expert.logits.len() == outcome.logits[0].logits.len();
         if !fits {
             return Err(format!(
-                "`{}` has {} logits for {classes} classes",
+                "`{}` has {} logits, not {columns} for each example",
                 expert.name,
                 expert.logits.len()
             ));

@@ -1,7 +1,7 @@
 //! Test logits of every expert, as Parquet.
 //!
 //! Schema version 1, wide by class: `index` (u32, position in the test split), `expert` (string), `logit_0` ...
-//! `logit_{K-1}` (f32). Rows stand expert by expert, in the run's order of experts. Invariant: the digest is over names
+//! `logit_{K-1}` (f32), head by head where there are several. Rows stand expert by expert, in the run's order of experts. Invariant: the digest is over names
 //! and values, not over a file's bytes, so it does not depend on the version of the Parquet writer.
 
 use std::io::Cursor;

@@ -236,8 +236,8 @@ impl Trainer for MockTrainer {
             None => {
                 let mut hasher = crate::digest::Hasher::new("mock");
                 hasher.field(&job.seed.to_le_bytes());
-                job.upstream.iter().for_each(|weights| {
-                    hasher.field(weights.digest().bytes());
+                job.upstream.iter().for_each(|upstream| {
+                    hasher.field(upstream.weights.digest().bytes());
                 });
                 (0, u64::from_le_bytes(hasher.finish().bytes()[..8].try_into().unwrap()))
             }

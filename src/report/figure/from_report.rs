@@ -168,6 +168,7 @@ mod tests {
                     .collect();
                 let ours: Vec<f64> = values.iter().map(|value| value.value).collect();
                 cells.push(CellResult {
+                    configured: None,
                     id: benchmark.cell_id(column.id, row.id),
                     metric: "auroc".to_owned(),
                     unit: "percent".to_owned(),
