@@ -19,6 +19,7 @@ pub use cache::{Index, Record};
 pub use dataset::{Choices, KneeDataset, identity, load};
 pub use labels::{Annotations, Labels};
 pub use split::split;
+pub use volume::Volume;
 
 use serde::{Deserialize, Serialize};
 

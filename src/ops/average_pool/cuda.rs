@@ -23,9 +23,9 @@ arguments! {
     }
 }
 
-type Shape = (usize, usize, usize, usize);
+type MapShape = (usize, usize, usize, usize);
 
-fn sizes((channels, height, width, batch): Shape, side: usize) -> AveragePool {
+fn sizes((channels, height, width, batch): MapShape, side: usize) -> AveragePool {
     AveragePool {
         channels: channels as u32,
         height: height as u32,
@@ -48,7 +48,7 @@ impl super::AveragePool<f32> for Cuda {
 
     fn average_pool_backward(
         &self,
-        shape: Shape,
+        shape: MapShape,
         side: usize,
         gradient: &Storage1<Self, f32>,
         into: &mut Storage1<Self, f32>,

@@ -75,7 +75,8 @@ KERNEL(group_norm_relu, GroupNorm) {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (i < (long long)a.channels * a.map * a.batch) {
         const float value = normed(a, i).value;
-        a.out[i] = value > 0.0f ? value : 0.0f;
+        // Written so that a NaN stays one.
+        a.out[i] = value < 0.0f ? 0.0f : value;
     }
 }
 
