@@ -79,7 +79,7 @@ fn an_empty_selection_is_not_a_success() {
         assert!(ran.stderr.contains("no-such-cell"), "{}", ran.stderr);
     }
     // Known, but not yet registered: nothing can be measured.
-    let ran = bench.expect(3, &["reproduce", "figure2"]);
+    let ran = bench.expect(3, &["reproduce", "figure5"]);
     assert!(ran.stderr.contains("not registered"), "{}", ran.stderr);
 }
 

@@ -86,11 +86,7 @@ pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
     let beside =
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|parent| parent.join("shared/data"));
     let found = std::env::var_os("I2M2_SHARED_DATA").map(PathBuf::from).or_else(beside)?.join(folder);
-    let there = found.is_dir();
-    if !there {
-        eprintln!("skipped: no {}", found.display());
-    }
-    there.then_some(found)
+    found.is_dir().then_some(found)
 }
 
 /// The name of samples that were loaded into this process; no two loads share one.
