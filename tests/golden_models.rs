@@ -3,33 +3,18 @@
 //! that both sides have.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
-use std::collections::BTreeMap;
+#[path = "common/golden.rs"]
+mod golden;
 
 use dfdx::prelude::Cpu;
+use golden::{golden, signed, uniforms};
 use i2m2::experiment::Learner;
 use i2m2::models::{Experts, Input, Inputs, Scope};
 use i2m2::protocol::{Activation, Architecture, Modality, Optimizer, SelectBy, Training};
 use i2m2::random::Seeds;
-use safetensors::SafeTensors;
 
 const STEPS: usize = 20;
 const BATCH: usize = 4;
-
-/// Numbers in [0, 1) that depend on the name alone.
-fn uniforms(name: &str, count: usize) -> Vec<f64> {
-    let mut state =
-        name.bytes().fold(1u64, |state, byte| state.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
-        })
-        .collect()
-}
-
-fn signed(name: &str, count: usize, scale: f64, offset: f64) -> Vec<f64> {
-    uniforms(name, count).into_iter().map(|u| offset + scale * (2.0 * u - 1.0)).collect()
-}
 
 fn initial(name: &str, dims: &[usize]) -> Vec<f64> {
     let (scale, offset) =
@@ -109,19 +94,6 @@ fn clinical() -> (&'static str, Architecture) {
     ("inter", Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation: LEAKY })
 }
 
-fn golden() -> BTreeMap<String, Vec<f64>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/golden/models.safetensors");
-    let bytes = std::fs::read(path).unwrap();
-    let values = |view: &safetensors::tensor::TensorView<'_>| {
-        view.data().as_chunks::<8>().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
-    };
-    SafeTensors::deserialize(&bytes)
-        .unwrap()
-        .iter()
-        .map(|(name, view)| (name.to_owned(), values(&view)))
-        .collect()
-}
-
 fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
     let device = Cpu::default();
     let scope = Scope::new(device.clone(), Seeds::root(0));
@@ -147,7 +119,7 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
         select_by: SelectBy::Accuracy,
         class_weights: None,
     };
-    let golden = golden();
+    let golden = golden("models");
     let near = |name: &str, found: &[f64]| {
         let expected = &golden[&format!("{case}/{name}")];
         assert_eq!(found.len(), expected.len(), "{case}/{name}");

@@ -2,9 +2,11 @@
 //! the weighted loss of four heads. `scripts/golden_preact_resnet.py` made the golden file.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
+#[path = "common/golden.rs"]
+mod golden;
 
 use dfdx::prelude::{Backward, Cpu, HasShape, NoneTape, OwnedTape, Tensor};
+use golden::{golden, signed, uniforms};
 use i2m2::experiment::Learner;
 use i2m2::models::{Experts, Input, Inputs, Scope};
 use i2m2::ops::norm_relu_pool::Statistics;
@@ -12,26 +14,9 @@ use i2m2::ops::product_of_experts::{Heads, Labels, product_of_heads};
 use i2m2::ops::simd::Real;
 use i2m2::protocol::{Architecture, Modality, Optimizer, ProtocolName, SelectBy, Tier, Training, resolve};
 use i2m2::random::Seeds;
-use safetensors::SafeTensors;
 
 const WEIGHTS: [f64; 8] = [0.6, 2.5, 0.55, 4.0, 0.5, 3.0, 0.7, 1.5];
 const STEPS: usize = 20;
-
-/// Numbers in [0, 1) that depend on the name alone.
-fn uniforms(name: &str, count: usize) -> Vec<f64> {
-    let mut state =
-        name.bytes().fold(1u64, |state, byte| state.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
-        })
-        .collect()
-}
-
-fn signed(name: &str, count: usize, scale: f64, offset: f64) -> Vec<f64> {
-    uniforms(name, count).into_iter().map(|u| offset + scale * (2.0 * u - 1.0)).collect()
-}
 
 fn initial(name: &str, dims: &[usize]) -> Vec<f64> {
     let count = dims.iter().product();
@@ -43,16 +28,6 @@ fn initial(name: &str, dims: &[usize]) -> Vec<f64> {
         let fan_in: usize = dims[1..].iter().product();
         signed(name, count, (3.0 / fan_in as f64).sqrt(), 0.0)
     }
-}
-
-fn golden() -> BTreeMap<String, Vec<f64>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/golden/preact_resnet.safetensors");
-    let bytes = std::fs::read(path).unwrap();
-    let values = |view: &safetensors::tensor::TensorView<'_>| {
-        view.data().as_chunks::<8>().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
-    };
-    let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    tensors.iter().map(|(name, view)| (name.to_owned(), values(&view))).collect()
 }
 
 /// Every value within `tolerance` of the expected one, relative to the largest.
@@ -106,7 +81,7 @@ where
 {
     let settings = resolve(ProtocolName::Paper, Tier::Paper).unwrap().settings;
     let mut experts = experts::<E>(&[("inter", settings.fastmri.experts.inter)], 80, 80);
-    let golden = golden();
+    let golden = golden("preact_resnet");
     let (inputs, labels) = batch::<E>("full", [2, 80, 80]);
     let logits = experts.logits::<OwnedTape<E, Cpu>>(&inputs, Statistics::Running).unwrap();
     let values = logits[0].retaped::<NoneTape>().as_vec();
@@ -180,7 +155,7 @@ fn a_tiny_i2m2_follows_pytorch_through_adamw() {
             learner.step(&inputs, &labels).unwrap()
         })
         .collect();
-    let golden = golden();
+    let golden = golden("preact_resnet");
     near("losses", &losses, &golden["small/losses"], 1e-8);
     for (name, parameter) in learner.experts.slots().parameters {
         near(&name, &parameter.value.as_vec(), &golden[&format!("small/{name}")], 1e-8);

@@ -2,8 +2,8 @@
 //!
 //! Invariant: an ensemble is an evaluation of runs that Figure 2 has trained, never trained itself.
 
-use super::runs::knee::{Model, ensemble, run};
-use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Status};
+use super::runs::knee::{FINDINGS, Model, auroc, ensemble, run};
+use super::{Benchmark, Chart, Kind, Layout, Needs, Row, Status};
 use crate::engine::plan::Planner;
 use crate::protocol::{DatasetName, Protocol};
 use crate::random::Seeds;
@@ -21,12 +21,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     kind: Kind::Figure,
     layout: Layout {
         checks: &[],
-        columns: &[
-            Column::new("acl", "ACL"),
-            Column::new("meniscus", "Meniscus"),
-            Column::new("cartilage", "Cartilage"),
-            Column::new("others", "Others"),
-        ],
+        columns: &FINDINGS,
         rows: &[
             Row::new("magnitude", "3 × magnitude"),
             Row::new("phase", "3 × phase"),
@@ -52,22 +47,13 @@ fn plan(figure: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
     for (row, models) in ENSEMBLES {
         let teams = teams(row, models, &seeds);
         let numbers: Vec<u64> = (0..teams.len() as u64).collect();
-        for column in figure.layout.columns {
-            let metric = format!("test_auroc.{}", column.id);
-            let cell = figure.measured((column.id, row), &metric, &numbers, |number| {
-                let members: Vec<(Model, u64)> =
-                    models.iter().copied().zip(teams[number as usize].iter().copied()).collect();
-                ensemble(planner, protocol, &format!("ensemble/{row}"), &members, number)
-            });
-            planner.cell(cell);
-        }
+        auroc(figure, planner, row, &numbers, |planner, number| {
+            let members: Vec<(Model, u64)> =
+                models.iter().copied().zip(teams[number as usize].iter().copied()).collect();
+            ensemble(planner, protocol, &format!("ensemble/{row}"), &members, number)
+        });
     }
-    for column in figure.layout.columns {
-        let metric = format!("test_auroc.{}", column.id);
-        let cell = figure
-            .measured((column.id, "i2m2"), &metric, &seeds, |seed| run(planner, protocol, Model::I2m2, seed));
-        planner.cell(cell);
-    }
+    auroc(figure, planner, "i2m2", &seeds, |planner, seed| run(planner, protocol, Model::I2m2, seed));
 }
 
 /// The seeds of each ensemble's members. Of one model: every choice of different seeds, in order. Of several: every choice

@@ -2,8 +2,8 @@
 //!
 //! Invariant: the last row is the I2M2 of Figure 2, with narrow experts.
 
-use super::runs::knee::{Model, run};
-use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Status};
+use super::runs::knee::{FINDINGS, Model, auroc, run};
+use super::{Benchmark, Chart, Kind, Layout, Needs, Row, Status};
 use crate::engine::plan::Planner;
 use crate::protocol::{DatasetName, Protocol};
 
@@ -17,12 +17,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     kind: Kind::Figure,
     layout: Layout {
         checks: &[],
-        columns: &[
-            Column::new("acl", "ACL"),
-            Column::new("meniscus", "Meniscus"),
-            Column::new("cartilage", "Cartilage"),
-            Column::new("others", "Others"),
-        ],
+        columns: &FINDINGS,
         rows: &[
             Row::new("magnitude", "Magnitude (wide)"),
             Row::new("phase", "Phase (wide)"),
@@ -45,11 +40,6 @@ const MODELS: [(&str, Model); 4] = [
 fn plan(figure: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
     let seeds = figure.seeds(planner, protocol);
     for (row, model) in MODELS {
-        for column in figure.layout.columns {
-            let metric = format!("test_auroc.{}", column.id);
-            let cell = figure
-                .measured((column.id, row), &metric, &seeds, |seed| run(planner, protocol, model, seed));
-            planner.cell(cell);
-        }
+        auroc(figure, planner, row, &seeds, |planner, seed| run(planner, protocol, model, seed));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Invariant: models are those of Figure 2, trained without noise; both see the same draws of it.
 
-use super::runs::knee::{Model, under_noise};
-use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Status};
+use super::runs::knee::{FINDINGS, Model, auroc, under_noise};
+use super::{Benchmark, Chart, Kind, Layout, Needs, Row, Status};
 use crate::engine::plan::Planner;
 use crate::protocol::{DatasetName, Protocol};
 
@@ -20,12 +20,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     kind: Kind::Figure,
     layout: Layout {
         checks: &[],
-        columns: &[
-            Column::new("acl", "ACL"),
-            Column::new("meniscus", "Meniscus"),
-            Column::new("cartilage", "Cartilage"),
-            Column::new("others", "Others"),
-        ],
+        columns: &FINDINGS,
         rows: &[
             Row::new("inter@0", "0 %").under(INTER),
             Row::new("inter@2", "2 %").under(INTER),
@@ -53,14 +48,10 @@ pub static BENCHMARK: Benchmark = Benchmark {
 fn plan(figure: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
     let seeds = figure.seeds(planner, protocol);
     for row in figure.layout.rows {
-        for column in figure.layout.columns {
-            let metric = format!("test_auroc.{}", column.id);
-            let Some((model, percent)) = model_and_percent(row.id) else { continue };
-            let cell = figure.measured((column.id, row.id), &metric, &seeds, |seed| {
-                under_noise(planner, protocol, model, percent, seed)
-            });
-            planner.cell(cell);
-        }
+        let Some((model, percent)) = model_and_percent(row.id) else { continue };
+        auroc(figure, planner, row.id, &seeds, |planner, seed| {
+            under_noise(planner, protocol, model, percent, seed)
+        });
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Invariant: the second row is the I2M2 of Figure 2; the first differs from it in where its experts start alone.
 
-use super::runs::knee::{Model, run};
-use super::{Benchmark, CheckHead, Column, Kind, Layout, Needs, PaperFile, Row, Status};
+use super::runs::knee::{FINDINGS, Model, auroc, run};
+use super::{Benchmark, CheckHead, Kind, Layout, Needs, PaperFile, Row, Status};
 use crate::engine::plan::Planner;
 use crate::protocol::{DatasetName, Protocol};
 
@@ -17,12 +17,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     kind: Kind::Table,
     layout: Layout {
         checks: &[CheckHead { group: "Pre-training", head: "" }],
-        columns: &[
-            Column::new("acl", "ACL"),
-            Column::new("meniscus", "Meniscus"),
-            Column::new("cartilage", "Cartilage"),
-            Column::new("others", "Others"),
-        ],
+        columns: &FINDINGS,
         rows: &[Row::checked("scratch", &[false]), Row::checked("pretrained", &[true])],
     },
     chart: None,
@@ -33,11 +28,6 @@ pub static BENCHMARK: Benchmark = Benchmark {
 fn plan(table: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
     let seeds = table.seeds(planner, protocol);
     for (row, model) in [("scratch", Model::I2m2Scratch), ("pretrained", Model::I2m2)] {
-        for column in table.layout.columns {
-            let metric = format!("test_auroc.{}", column.id);
-            let cell =
-                table.measured((column.id, row), &metric, &seeds, |seed| run(planner, protocol, model, seed));
-            planner.cell(cell);
-        }
+        auroc(table, planner, row, &seeds, |planner, seed| run(planner, protocol, model, seed));
     }
 }

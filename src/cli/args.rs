@@ -339,17 +339,9 @@ pub struct BuildFastmri {
     /// fastMRI+'s knee_file_list.csv: the volumes that are split; without it, those of the folder.
     #[arg(long, value_name = "FILE")]
     pub file_list: Option<PathBuf>,
-    /// Whose magnitude and phase the modalities are: image or kspace (F2).
-    #[arg(long, value_name = "SPACE", default_value = "image", value_parser = space)]
+    /// Whose magnitude and phase the modalities are (F2).
+    #[arg(long, value_name = "SPACE", default_value = "image")]
     pub space: Space,
-}
-
-fn space(text: &str) -> Result<Space, String> {
-    match text {
-        "image" => Ok(Space::Image),
-        "kspace" => Ok(Space::Kspace),
-        other => Err(format!("expected image or kspace, found `{other}`")),
-    }
 }
 
 /// What AV-MNIST is rebuilt from.

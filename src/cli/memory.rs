@@ -5,18 +5,16 @@
 use crate::cli::output;
 use crate::engine::Datasets;
 use crate::engine::plan::Run;
-use crate::experiment::step_bytes;
-use crate::protocol::Modality;
+use crate::experiment::{is_large, step_bytes};
 use crate::provenance::Provenance;
 
 /// Bytes of the largest `jobs` of these runs together; 0 where all of them are small.
 pub fn needed<'a>(runs: impl Iterator<Item = &'a Run>, datasets: &dyn Datasets, jobs: usize) -> u64 {
     let mut bytes: Vec<u64> = runs
+        .filter(|run| is_large(&run.recipe))
         .filter_map(|run| {
             let data = datasets.open(run.recipe.task).ok()?;
-            let dims =
-                [Modality::First, Modality::Second, Modality::Third].map(|modality| data.dims(modality));
-            Some(step_bytes(&run.recipe, dims))
+            Some(step_bytes(&run.recipe, data.all_dims()))
         })
         .collect();
     bytes.sort_unstable_by(|a, b| b.cmp(a));

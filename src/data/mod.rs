@@ -27,7 +27,8 @@ pub use identity::StatCache;
 pub use open::{Prepared, explain, identify, is_calibrated, open, verify};
 
 /// A part of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// Trained on, shuffled every epoch.
     Train,
@@ -87,6 +88,13 @@ pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|parent| parent.join("shared/data"));
     let found = std::env::var_os("I2M2_SHARED_DATA").map(PathBuf::from).or_else(beside)?.join(folder);
     found.is_dir().then_some(found)
+}
+
+impl dyn Dataset + '_ {
+    /// [`Dataset::dims`] of every modality, in their order.
+    pub fn all_dims(&self) -> [&[usize]; 3] {
+        [Modality::First, Modality::Second, Modality::Third].map(|modality| self.dims(modality))
+    }
 }
 
 /// The name of samples that were loaded into this process; no two loads share one.

@@ -33,27 +33,38 @@ impl Prepared {
     }
 }
 
-/// The folder of a dataset's files; a fixture that is not there yet is generated.
-fn folder(name: DatasetName, source: &Source, preparation: Preparation) -> Result<PathBuf, DataError> {
+/// The folder of a dataset's files.
+fn folder(name: DatasetName, source: &Source, preparation: Preparation) -> PathBuf {
     match source {
-        Source::Folder(folder) => Ok(folder.clone()),
-        Source::Fixture(fixtures) if name == DatasetName::Fastmri => knee(fixtures, preparation.knee_fixture),
-        Source::Fixture(fixtures) => {
-            let folder = fixtures.join(name.to_string());
-            synthetic::generate(name, &folder)?;
-            Ok(folder)
+        Source::Folder(folder) => folder.clone(),
+        Source::Fixture(fixtures) if name == DatasetName::Fastmri => {
+            fixtures.join(synthetic::knee::name(preparation.knee_fixture)).join("cache")
         }
+        Source::Fixture(fixtures) => fixtures.join(name.to_string()),
     }
 }
 
-/// The cache of a synthetic fastMRI: its raw files are made and built into one, where that has not been done.
-fn knee(fixtures: &Path, fixture: KneeFixture) -> Result<PathBuf, DataError> {
+/// Makes a fixture that is not there yet.
+fn prepare(
+    name: DatasetName,
+    source: &Source,
+    preparation: Preparation,
+    stats: &StatCache,
+) -> Result<(), DataError> {
+    match source {
+        Source::Folder(_) => Ok(()),
+        Source::Fixture(fixtures) if name == DatasetName::Fastmri => {
+            knee(fixtures, preparation.knee_fixture, stats)
+        }
+        Source::Fixture(_) => synthetic::generate(name, &folder(name, source, preparation)),
+    }
+}
+
+/// The raw files of a synthetic fastMRI, and the cache that is built from them.
+fn knee(fixtures: &Path, fixture: KneeFixture, stats: &StatCache) -> Result<(), DataError> {
     let settings = KneeSettings::embedded(fixture)?;
-    let folder = fixtures.join(match fixture {
-        KneeFixture::Additive => "fastmri",
-        KneeFixture::Interaction => "fastmri-interaction",
-    });
-    synthetic::knee::generate(&settings, synthetic::knee::pinned(fixture), &folder)?;
+    let folder = fixtures.join(synthetic::knee::name(fixture));
+    synthetic::knee::generate(&settings, synthetic::knee::pinned(fixture), &folder, stats)?;
     let options = fastmri::BuildOptions {
         volumes: folder.join("volumes"),
         annotations: folder.join("knee.csv"),
@@ -62,8 +73,7 @@ fn knee(fixtures: &Path, fixture: KneeFixture) -> Result<PathBuf, DataError> {
         geometry: settings.geometry,
         out: folder.join("cache"),
     };
-    fastmri::build(&options, &fastmri::Unheard)?;
-    Ok(options.out)
+    fastmri::build(&options, &fastmri::Unheard, stats).map(drop)
 }
 
 fn choices(preparation: Preparation) -> fastmri::Choices {
@@ -71,7 +81,7 @@ fn choices(preparation: Preparation) -> fastmri::Choices {
     fastmri::Choices { magnitude_norm, study_level }
 }
 
-/// Identity of a dataset: the digests of its files, through the stat cache.
+/// Identity of a dataset: the digests of its files, through the stat cache. A fixture that is not there yet is made.
 ///
 /// # Errors
 /// Missing or unreadable files.
@@ -81,7 +91,8 @@ pub fn identify(
     preparation: Preparation,
     cache: &StatCache,
 ) -> Result<Identity, DataError> {
-    let folder = folder(name, source, preparation)?;
+    prepare(name, source, preparation, cache)?;
+    let folder = folder(name, source, preparation);
     match name {
         DatasetName::Avmnist => avmnist::identity(&folder, cache),
         DatasetName::Mimic => mimic::identity(&folder, preparation.standardise_on, cache),
@@ -89,12 +100,12 @@ pub fn identify(
     }
 }
 
-/// Opens a dataset.
+/// Opens a dataset, of which [`identify`] has been asked before.
 ///
 /// # Errors
 /// Everything that can be wrong with its files.
 pub fn open(name: DatasetName, source: &Source, preparation: Preparation) -> Result<Prepared, DataError> {
-    let folder = folder(name, source, preparation)?;
+    let folder = folder(name, source, preparation);
     Ok(match name {
         DatasetName::Avmnist => Prepared::Avmnist(Arc::new(avmnist::load(&folder)?)),
         DatasetName::Mimic => Prepared::Mimic(mimic::load(&folder, preparation.standardise_on)?),

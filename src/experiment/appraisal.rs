@@ -4,10 +4,10 @@
 
 use super::error::TrainError;
 use super::feed::Feed;
-use super::{ExpertLogits, Job, Outcome, Tensors, evaluate, measure, weights};
+use super::train::{experts_of, logits_of, start};
+use super::{ExpertLogits, Job, Outcome, Tensors, measure};
 use crate::data::{Dataset, Split};
-use crate::models::{Experts, Scope};
-use crate::protocol::{ExpertSpec, Init, Modality};
+use crate::protocol::{ExpertSpec, Init};
 use crate::random::Seeds;
 
 /// Evaluates a job of no epochs on the test split.
@@ -58,18 +58,8 @@ fn only(logits: &[ExpertLogits]) -> Option<&ExpertLogits> {
 
 /// Logits of every expert, with its upstream weights, on other test samples.
 fn under<D: Feed>(device: &D, job: &Job<'_>, data: &dyn Dataset) -> Result<Vec<Vec<f32>>, TrainError> {
-    let recipe = job.recipe;
-    let specs = recipe.experts.iter().map(|spec| (spec.name.as_str(), &spec.architecture));
-    let dims = [Modality::First, Modality::Second, Modality::Third].map(|modality| data.dims(modality));
-    let scope = Scope::new(device.clone(), Seeds::root(job.seed).child("init"));
-    let mut experts = Experts::new(&scope, specs, dims, recipe.task.logits())?;
-    let upstream = super::train::upstream_of(job)?;
-    weights::import(&mut experts, |expert| upstream.get(expert).copied())?;
+    let mut experts = experts_of(device, job)?;
+    start(&mut experts, job)?;
     let mut held = device.hold(data, experts.modalities())?;
-    let batch = evaluate::batch_size::<D>(recipe.evaluation.norm, 1, data, experts.modalities());
-    let logits = evaluate::logits(&mut experts, &mut held, Split::Test, recipe.evaluation.norm, batch);
-    if let Some(fault) = data.fault() {
-        return Err(TrainError::Unreadable(fault.to_owned()));
-    }
-    logits.map_err(|source| TrainError::evaluation(job, Split::Test, batch, source))
+    logits_of(job, &mut experts, &mut held, (data, Split::Test))
 }

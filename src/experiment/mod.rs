@@ -61,13 +61,18 @@ pub struct Upstream {
 
 /// Whether a run of this recipe evaluates stored logits: nothing is trained, and the test samples are as they were.
 pub fn reads_logits(recipe: &Recipe) -> bool {
-    recipe.training.epochs == 0 && recipe.evaluation.noise.is_none()
+    !recipe.trains() && recipe.evaluation.noise.is_none()
+}
+
+/// Whether a run of this recipe trains networks that need memory worth asking about.
+pub fn is_large(recipe: &Recipe) -> bool {
+    recipe.trains() && recipe.experts.iter().any(|spec| models::is_large(&spec.architecture))
 }
 
 /// Bytes that a run of this recipe needs for a training step on samples of these dimensions, of the networks large enough
 /// to ask; 0 for a run that trains nothing.
 pub fn step_bytes(recipe: &Recipe, dims: [&[usize]; 3]) -> u64 {
-    if recipe.training.epochs == 0 {
+    if !recipe.trains() {
         return 0;
     }
     let (logits, batch) = (recipe.task.logits(), recipe.training.batch_size);

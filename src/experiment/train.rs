@@ -23,7 +23,7 @@ use crate::digest::Digest;
 use crate::models::{Experts, Scope};
 use crate::ops::optimizer::{Met, StepError};
 use crate::ops::product_of_experts::Heads;
-use crate::protocol::{Combine, Init, Modality, SelectBy};
+use crate::protocol::{Combine, Init, SelectBy};
 use crate::random::Seeds;
 
 /// Trains the job's experts, from `resume` if given (the last state that the observer was handed), and evaluates the
@@ -57,7 +57,7 @@ fn train_on<D: Feed>(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     check(job)?;
-    if job.recipe.training.epochs == 0 {
+    if !job.recipe.trains() {
         return appraise(device, job);
     }
     let mut run = Run::new(device, job, resume)?;
@@ -89,20 +89,11 @@ impl<'a, D: Feed> Run<'a, D> {
     fn new(device: &D, job: &'a Job<'a>, resume: Option<&[u8]>) -> Result<Self, TrainError> {
         let identity = identity(job)?;
         let seeds = Seeds::root(job.seed);
-        let specs = || job.recipe.experts.iter();
-        let mut experts = Experts::new(
-            &Scope::new(device.clone(), seeds.child("init")),
-            specs().map(|spec| (spec.name.as_str(), &spec.architecture)),
-            [Modality::First, Modality::Second, Modality::Third].map(|modality| job.data.dims(modality)),
-            job.recipe.task.logits(),
-        )?;
+        let mut experts = experts_of(device, job)?;
         let saved = resume.map(|bytes| State::from_bytes(bytes, identity)).transpose()?;
         match &saved {
             Some(state) => weights::import(&mut experts, |_| Some(&state.model))?,
-            None => {
-                let upstream = upstream_of(job)?;
-                weights::import(&mut experts, |expert| upstream.get(expert).copied())?;
-            }
+            None => start(&mut experts, job)?,
         }
         let held = device.hold(job.data, experts.modalities())?;
         let mut learner = Learner::new(device, experts, &job.recipe.training)?;
@@ -170,14 +161,7 @@ impl<'a, D: Feed> Run<'a, D> {
 
     /// Logits of every expert over a split.
     fn evaluate(&mut self, split: Split) -> Result<Vec<Vec<f32>>, TrainError> {
-        let Job { recipe, data, .. } = self.job;
-        let (experts, norm) = (&mut self.learner.experts, recipe.evaluation.norm);
-        let batch_size =
-            evaluate::batch_size::<D>(norm, recipe.training.batch_size, *data, experts.modalities());
-        let logits = evaluate::logits(experts, &mut self.held, split, norm, batch_size);
-        readable(*data)?;
-        let logits = logits.map_err(|source| TrainError::evaluation(self.job, split, batch_size, source))?;
-        Ok(logits)
+        logits_of(self.job, &mut self.learner.experts, &mut self.held, (self.job.data, split))
     }
 
     /// Evaluates the best epoch's weights on the test split.
@@ -202,8 +186,15 @@ impl<'a, D: Feed> Run<'a, D> {
     }
 }
 
-/// The tensors that each expert with an upstream starts from, by its name.
-pub(super) fn upstream_of<'j>(job: &'j Job<'_>) -> Result<BTreeMap<&'j str, &'j Tensors>, TrainError> {
+/// The experts of a job, as its seed draws them.
+pub(super) fn experts_of<D: Feed>(device: &D, job: &Job<'_>) -> Result<Experts<f32, D>, TrainError> {
+    let scope = Scope::new(device.clone(), Seeds::root(job.seed).child("init"));
+    let specs = job.recipe.experts.iter().map(|spec| (spec.name.as_str(), &spec.architecture));
+    Ok(Experts::new(&scope, specs, job.data.all_dims(), job.recipe.task.logits())?)
+}
+
+/// Gives every expert that has an upstream the weights it starts from.
+pub(super) fn start<D: Feed>(experts: &mut Experts<f32, D>, job: &Job<'_>) -> Result<(), TrainError> {
     let mut found = BTreeMap::new();
     for spec in &job.recipe.experts {
         if let Init::Upstream { run } = spec.init {
@@ -211,7 +202,21 @@ pub(super) fn upstream_of<'j>(job: &'j Job<'_>) -> Result<BTreeMap<&'j str, &'j 
             found.insert(spec.name.as_str(), &job.upstream.get(run).ok_or_else(missing)?.weights);
         }
     }
-    Ok(found)
+    Ok(weights::import(experts, |expert| found.get(expert).copied())?)
+}
+
+/// Logits of every expert over a split of `data`, which is the job's, or a noisy form of it.
+pub(super) fn logits_of<D: Feed>(
+    job: &Job<'_>,
+    experts: &mut Experts<f32, D>,
+    held: &mut D::Held<'_>,
+    (data, split): (&dyn Dataset, Split),
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let (norm, training_batch) = (job.recipe.evaluation.norm, job.recipe.training.batch_size);
+    let batch = evaluate::batch_size::<D>(norm, training_batch, data, experts.modalities());
+    let logits = evaluate::logits(experts, held, split, norm, batch);
+    readable(data)?;
+    logits.map_err(|source| TrainError::evaluation(job, split, batch, source))
 }
 
 /// That every row could be read so far: what cannot is NaN, whose cause is worth more than its consequences.
@@ -234,11 +239,11 @@ fn check(job: &Job<'_>) -> Result<(), TrainError> {
             "`{name}` is a member of an ensemble, which has logits alone"
         )));
     }
-    if training.epochs == 0 && experts.iter().any(|spec| spec.init == Init::Scratch) {
+    if !job.recipe.trains() && experts.iter().any(|spec| spec.init == Init::Scratch) {
         return Err(TrainError::Recipe("0 epochs, but an expert that starts from nothing".to_owned()));
     }
     let several = !task.heads().is_empty();
-    if training.epochs > 0 && several != training.class_weights.is_some() {
+    if job.recipe.trains() && several != training.class_weights.is_some() {
         return Err(TrainError::Recipe("class weights belong to tasks with several heads".to_owned()));
     }
     if job.data.classes() != classes {
@@ -248,7 +253,7 @@ fn check(job: &Job<'_>) -> Result<(), TrainError> {
         )));
     }
     let (metric, possible, needs) = match training.select_by {
-        _ if training.epochs == 0 => ("nothing", true, "nothing"),
+        _ if !job.recipe.trains() => ("nothing", true, "nothing"),
         SelectBy::Accuracy => ("accuracy", !several, "a task of one head"),
         SelectBy::Auprc => ("AUPRC", !several && task.classes() == 2, "a task of one head with two classes"),
         SelectBy::Auroc => ("AUROC", several, "a task of several heads"),

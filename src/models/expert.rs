@@ -46,6 +46,11 @@ pub fn modalities(architecture: &Architecture) -> Vec<Modality> {
     Blueprint::from(architecture).modalities()
 }
 
+/// Whether a training step of an architecture needs memory worth asking about.
+pub fn is_large(architecture: &Architecture) -> bool {
+    matches!(Blueprint::from(architecture), Blueprint::Resnet { .. })
+}
+
 /// Bytes that a training step of an architecture keeps in single precision; `None` for networks too small to ask about.
 pub fn step_bytes(architecture: &Architecture, dims: Dims<'_>, logits: usize, batch: usize) -> Option<u64> {
     let Blueprint::Resnet { modalities, sizes } = Blueprint::from(architecture) else { return None };

@@ -16,7 +16,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-pub use expert::{Expert, modalities, step_bytes};
+pub use expert::{Expert, is_large, modalities, step_bytes};
 pub use experts::Experts;
 pub use input::{Dims, Input, Inputs};
 pub use lenet::Lenet;

@@ -60,7 +60,7 @@ pub enum StudyLevel {
 }
 
 /// Whose magnitude and phase are the two modalities (deviation F2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Space {
     /// Of the complex image: the inverse Fourier transform of k-space.

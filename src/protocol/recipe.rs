@@ -367,3 +367,10 @@ pub struct Recipe {
     /// How it is evaluated.
     pub evaluation: Evaluation,
 }
+
+impl Recipe {
+    /// Whether anything is trained; otherwise what the run starts from is evaluated.
+    pub fn trains(&self) -> bool {
+        self.training.epochs > 0
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Invariant: experts stand in the order image, audio, inter; a joint model starts from the same seed's runs.
 
-use super::{How, Part, alone, joint, start};
+use super::{How, alone, joint};
 use crate::engine::plan::{Planner, RunIndex};
 use crate::protocol::{Architecture, Protocol, RunSettings, Task};
 
@@ -37,15 +37,8 @@ pub fn run(planner: &mut Planner<'_>, protocol: &Protocol, model: Model, seed: u
         Model::I2m2Lf => &[Model::Image, Model::Audio, Model::InterLf],
         Model::I2m2Lrtf => &[Model::Image, Model::Audio, Model::InterLrtf],
     };
-    let parts = parts
-        .iter()
-        .map(|&part| {
-            let (expert, architecture) = expert(protocol, part)?;
-            let upstream = start(how.start, || run(planner, protocol, part, seed))?;
-            Some(Part { expert, architecture: architecture.clone(), upstream })
-        })
-        .collect::<Option<Vec<_>>>()?;
-    joint(planner, &name, Task::Digits, &how, parts, seed)
+    let parts = (parts, |part| expert(protocol, part));
+    joint(planner, &name, Task::Digits, &how, parts, seed, |planner, part| run(planner, protocol, part, seed))
 }
 
 /// The expert of a model that has one alone.

@@ -3,9 +3,33 @@
 //! Invariant: experts stand in the order magnitude, phase, inter; a joint model starts from the same seed's runs; an ensemble
 //! and an evaluation under noise train nothing.
 
-use super::{How, Part, alone, joint, start};
+use super::{How, alone, joint};
+use crate::benchmarks::{Benchmark, Column};
 use crate::engine::plan::{Planner, RunIndex};
 use crate::protocol::{Architecture, Combine, ExpertSpec, Init, KneeRun, Protocol, Recipe, Task, Training};
+
+/// Columns of the findings, in the paper's order.
+pub const FINDINGS: [Column; 4] = [
+    Column::new("acl", "ACL"),
+    Column::new("meniscus", "Meniscus"),
+    Column::new("cartilage", "Cartilage"),
+    Column::new("others", "Others"),
+];
+
+/// Adds a row's cells of test AUROC, one under each of [`FINDINGS`].
+pub fn auroc(
+    benchmark: &Benchmark,
+    planner: &mut Planner<'_>,
+    row: &str,
+    seeds: &[u64],
+    mut run: impl FnMut(&mut Planner<'_>, u64) -> Option<RunIndex>,
+) {
+    for column in FINDINGS {
+        let metric = format!("test_auroc.{}", column.id);
+        let cell = benchmark.measured((column.id, row), &metric, seeds, |seed| run(planner, seed));
+        planner.cell(cell);
+    }
+}
 
 /// A model of Figures 2 and 4 and of Table 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +65,8 @@ pub fn run(planner: &mut Planner<'_>, protocol: &Protocol, model: Model, seed: u
         Model::I2m2 | Model::I2m2Scratch => &[Model::Magnitude, Model::Phase, Model::Inter],
         _ => return alone(planner, &name, Task::Knee, &how, expert(protocol, model)?, seed),
     };
-    let parts = parts
-        .iter()
-        .map(|&part| {
-            let (expert, architecture) = expert(protocol, part)?;
-            let upstream = start(how.start, || run(planner, protocol, part, seed))?;
-            Some(Part { expert, architecture: architecture.clone(), upstream })
-        })
-        .collect::<Option<Vec<_>>>()?;
-    joint(planner, &name, Task::Knee, &how, parts, seed)
+    let parts = (parts, |part| expert(protocol, part));
+    joint(planner, &name, Task::Knee, &how, parts, seed, |planner, part| run(planner, protocol, part, seed))
 }
 
 /// The mean of the probabilities of separately trained models, each with a seed of its own (Figure 3). `number` tells the

@@ -2,7 +2,7 @@
 //!
 //! Invariant: experts stand in the order static, series, inter; a joint model starts from the same seed's runs.
 
-use super::{How, Part, alone, joint, start};
+use super::{How, alone, joint};
 use crate::engine::plan::{Planner, RunIndex};
 use crate::protocol::{Architecture, Protocol, RunSettings, Task};
 
@@ -38,15 +38,8 @@ pub fn run(
         Model::Intra => &[Model::Static, Model::Series],
         Model::I2m2 => &[Model::Static, Model::Series, Model::Inter],
     };
-    let parts = parts
-        .iter()
-        .map(|&part| {
-            let (expert, architecture) = expert(protocol, part)?;
-            let upstream = start(how.start, || run(planner, protocol, task, part, seed))?;
-            Some(Part { expert, architecture: architecture.clone(), upstream })
-        })
-        .collect::<Option<Vec<_>>>()?;
-    joint(planner, &name, task, &how, parts, seed)
+    let parts = (parts, |part| expert(protocol, part));
+    joint(planner, &name, task, &how, parts, seed, |planner, part| run(planner, protocol, task, part, seed))
 }
 
 /// The expert of a model that has one alone.

@@ -24,13 +24,6 @@ impl How {
     }
 }
 
-/// One expert of a joint model, and the run that trains it alone.
-struct Part {
-    expert: &'static str,
-    architecture: Architecture,
-    upstream: Option<RunIndex>,
-}
-
 /// A single expert, from a fresh initialisation.
 fn alone(
     planner: &mut Planner<'_>,
@@ -45,38 +38,33 @@ fn alone(
     planner.run(name, recipe(task, experts, how), seed, Vec::new())
 }
 
-/// The product of several experts, each from its own run where the settings say so.
-fn joint(
+/// The product of the experts of several models, each from its own run where the settings say so. `None` where a model has no
+/// expert of its own, or its data is not here.
+fn joint<'p, M: Copy>(
     planner: &mut Planner<'_>,
     name: &str,
     task: Task,
     how: &How,
-    parts: Vec<Part>,
+    (parts, expert): (&[M], impl Fn(M) -> Option<(&'static str, &'p Architecture)>),
     seed: u64,
+    mut run: impl FnMut(&mut Planner<'_>, M) -> Option<RunIndex>,
 ) -> Option<RunIndex> {
     let mut upstream = Vec::new();
     let mut experts = Vec::new();
-    for part in parts {
-        let init = match part.upstream {
-            Some(run) => {
-                upstream.push(run);
+    for &part in parts {
+        let (name, architecture) = expert(part)?;
+        let init = match how.start {
+            Start::Pretrained => {
+                upstream.push(run(planner, part)?);
                 Init::Upstream { run: upstream.len() - 1 }
             }
-            None => Init::Scratch,
+            Start::Scratch => Init::Scratch,
         };
-        experts.push(ExpertSpec { name: part.expert.to_owned(), architecture: part.architecture, init });
+        experts.push(ExpertSpec { name: name.to_owned(), architecture: architecture.clone(), init });
     }
     planner.run(name, recipe(task, experts, how), seed, upstream)
 }
 
 fn recipe(task: Task, experts: Vec<ExpertSpec>, how: &How) -> Recipe {
     Recipe { task, experts, training: how.training, evaluation: how.evaluation }
-}
-
-/// The run that an expert starts from: `Some(None)` where it starts fresh, `None` where its data is not here.
-fn start(start: Start, run: impl FnOnce() -> Option<RunIndex>) -> Option<Option<RunIndex>> {
-    match start {
-        Start::Pretrained => run().map(Some),
-        Start::Scratch => Some(None),
-    }
 }

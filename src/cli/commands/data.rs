@@ -80,7 +80,7 @@ fn build_fastmri(options: &BuildFastmri, out: Option<&Path>, quiet: bool) -> Res
     let bar = if output::bars(quiet) { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let style = ProgressStyle::with_template("{pos}/{len} volumes {wide_bar} {elapsed}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let built = fastmri::build(&build, &Shown(bar.clone()));
+    let built = fastmri::build(&build, &Shown(bar.clone()), &StatCache::in_memory());
     bar.finish_and_clear();
     let built = built.map_err(Failure::not_measured)?;
     output::json(&built)?;
@@ -99,7 +99,7 @@ fn build_fastmri(options: &BuildFastmri, out: Option<&Path>, quiet: bool) -> Res
 struct Shown(ProgressBar);
 
 impl fastmri::Progress for Shown {
-    fn volume(&self, done: usize, all: usize, _bytes: u64, reused: bool) {
+    fn volume(&self, done: usize, all: usize, reused: bool) {
         self.0.set_length(all as u64);
         self.0.set_position(done as u64);
         if reused {

@@ -52,7 +52,9 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
         ..defaults
     };
     let (store, opened) = (Store::open(out), Opened::new(&resolved));
-    let absent = plan.runs.iter().filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
+    // Only large runs are looked for: the others need no memory worth a warning.
+    let large = plan.runs.iter().filter(|run| experiment::is_large(&run.recipe));
+    let absent = large.filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
     memory::warn(memory::needed(absent, &opened, options.jobs), options.jobs);
     let summary = engine::execute(
         &plan,

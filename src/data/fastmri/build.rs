@@ -44,15 +44,15 @@ pub struct BuildOptions {
 
 /// Told how a build goes.
 pub trait Progress: Sync {
-    /// `done` of `all` volumes are there; this one had so many bytes, and was there before or not.
-    fn volume(&self, done: usize, all: usize, bytes: u64, reused: bool);
+    /// `done` of `all` volumes are there; this one was there before or not.
+    fn volume(&self, done: usize, all: usize, reused: bool);
 }
 
 /// Nobody is told.
 pub struct Unheard;
 
 impl Progress for Unheard {
-    fn volume(&self, _: usize, _: usize, _: u64, _: bool) {}
+    fn volume(&self, _: usize, _: usize, _: bool) {}
 }
 
 /// What a build made.
@@ -82,18 +82,15 @@ enum Turn {
     Wide(String, usize),
 }
 
-/// Builds the cache, on the threads of the current rayon pool.
+/// Builds the cache, on the threads of the current rayon pool. What `stats` knows is not hashed again.
 ///
 /// # Errors
 /// Whatever is wrong with the sources; what was finished before stays, and the same call goes on from there.
-pub fn build(options: &BuildOptions, progress: &dyn Progress) -> Result<Built, DataError> {
+pub fn build(options: &BuildOptions, progress: &dyn Progress, stats: &StatCache) -> Result<Built, DataError> {
     let BuildOptions { geometry, out, .. } = options;
     check(*geometry)?;
     let annotations = Annotations::read(&options.annotations)?;
-    let annotations_digest = Digest::of_reader(
-        fs::File::open(&options.annotations).map_err(DataError::io(&options.annotations, "open it"))?,
-    )
-    .map_err(DataError::io(&options.annotations, "read it"))?;
+    let (annotations_digest, _) = stats.digest(&options.annotations)?;
     let found = volumes(&options.volumes)?;
     let listed = match &options.file_list {
         Some(list) => split::file_list(list)?,
@@ -108,12 +105,9 @@ pub fn build(options: &BuildOptions, progress: &dyn Progress) -> Result<Built, D
     let turns: Vec<Turn> = wanted
         .par_iter()
         .map(|id| {
-            let turn = volume(options, id, &found[*id])?;
-            let (bytes, reused) = match &turn {
-                Turn::Kept { bytes, reused, .. } => (*bytes, *reused),
-                Turn::Wide(..) => (0, false),
-            };
-            progress.volume(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len(), bytes, reused);
+            let turn = volume(options, id, &found[*id], stats)?;
+            let reused = matches!(turn, Turn::Kept { reused: true, .. });
+            progress.volume(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len(), reused);
             Ok(turn)
         })
         .collect::<Result<_, DataError>>()?;
@@ -126,7 +120,7 @@ pub fn build(options: &BuildOptions, progress: &dyn Progress) -> Result<Built, D
                 let labels = annotations.of(&file, &record.id, record.peaks.len())?;
                 let bits = |level| labels.iter().map(|labels| labels.bits(level)).collect();
                 kept.push(Listed {
-                    split: splits[&record.id].into(),
+                    split: splits[&record.id],
                     labels: bits(StudyLevel::Slice0),
                     labels_of_slices: bits(StudyLevel::Ignore),
                     record,
@@ -147,7 +141,7 @@ pub fn build(options: &BuildOptions, progress: &dyn Progress) -> Result<Built, D
         slices: [0; 3],
         findings: [0; 4],
         bytes: total,
-        digest: super::identity(out, super::Choices::default(), &StatCache::in_memory())?.digest,
+        digest: super::identity(out, super::Choices::default(), stats)?.digest,
     };
     for listed in &index.volumes {
         built.slices[listed.split as usize] += listed.labels.len();
@@ -228,12 +222,11 @@ fn agree(
 }
 
 /// Transforms a volume, unless an earlier build did.
-fn volume(options: &BuildOptions, id: &str, path: &Path) -> Result<Turn, DataError> {
+fn volume(options: &BuildOptions, id: &str, path: &Path, stats: &StatCache) -> Result<Turn, DataError> {
     let BuildOptions { geometry, space, out, .. } = options;
-    let source = Digest::of_reader(fs::File::open(path).map_err(DataError::io(path, "open it"))?)
-        .map_err(DataError::io(path, "read it"))?;
+    let (source, _) = stats.digest(path)?;
     let slices = out.join(slices_name(id));
-    if let Some(record) = earlier(options, id, source, &slices) {
+    if let Some(record) = earlier(options, id, source, &slices, stats) {
         let bytes = fs::metadata(&slices).map_err(DataError::io(&slices, "look at it"))?.len();
         return Ok(Turn::Kept { record, reused: true, bytes });
     }
@@ -270,13 +263,19 @@ fn volume(options: &BuildOptions, id: &str, path: &Path) -> Result<Turn, DataErr
 }
 
 /// The record of an earlier build, if it is of this very volume and its slices are what it says.
-fn earlier(options: &BuildOptions, id: &str, source: Digest, slices: &Path) -> Option<Record> {
+fn earlier(
+    options: &BuildOptions,
+    id: &str,
+    source: Digest,
+    slices: &Path,
+    stats: &StatCache,
+) -> Option<Record> {
     let text = fs::read(record_path(&options.out, id)).ok()?;
     let record: Record = serde_json::from_slice(&text).ok()?;
     let same = record.id == id
         && record.source == source
         && record.geometry == options.geometry
         && record.space == options.space;
-    let there = same.then(|| Digest::of_reader(fs::File::open(slices).ok()?).ok()).flatten();
+    let there = same.then(|| stats.digest(slices).ok()).flatten().map(|(digest, _)| digest);
     (there == Some(record.slices)).then_some(record)
 }

@@ -43,7 +43,7 @@ pub struct Index {
 #[serde(deny_unknown_fields)]
 pub struct Listed {
     /// Train, valid or test.
-    pub split: SplitName,
+    pub split: Split,
     /// Label byte of each slice.
     pub labels: Vec<u8>,
     /// Label byte of each slice without annotations of the whole study.
@@ -70,38 +70,6 @@ pub struct Record {
     pub peaks: Vec<f32>,
     /// Digest of the file of slices.
     pub slices: Digest,
-}
-
-/// A split, as it stands in the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SplitName {
-    /// Trained on.
-    Train,
-    /// Chooses the checkpoint.
-    Valid,
-    /// Reported.
-    Test,
-}
-
-impl From<Split> for SplitName {
-    fn from(split: Split) -> Self {
-        match split {
-            Split::Train => SplitName::Train,
-            Split::Valid => SplitName::Valid,
-            Split::Test => SplitName::Test,
-        }
-    }
-}
-
-impl From<SplitName> for Split {
-    fn from(name: SplitName) -> Self {
-        match name {
-            SplitName::Train => Split::Train,
-            SplitName::Valid => Split::Valid,
-            SplitName::Test => Split::Test,
-        }
-    }
 }
 
 /// Name of a volume's file of slices, below the cache.

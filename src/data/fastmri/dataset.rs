@@ -101,7 +101,7 @@ pub fn load(cache: &Path, choices: Choices) -> Result<KneeDataset, DataError> {
     let (mut rows, mut labels): ([Vec<Place>; 3], [Vec<u8>; 3]) = Default::default();
     let mut volumes = Vec::with_capacity(index.volumes.len());
     for listed in index.volumes {
-        let split = Split::from(listed.split) as usize;
+        let split = listed.split as usize;
         let values = Npy::map(&cache.join(slices_name(&listed.record.id)))?;
         let slices = listed.record.peaks.len();
         values.expect(&[Dim::Is(slices), Dim::Is(3), Dim::Is(side), Dim::Is(side)])?;
@@ -163,19 +163,13 @@ impl Volume {
 
 fn magnitudes(parts: Parts<'_>) -> Vec<f32> {
     // In f64: magnitudes of 1e-5 have squares that f32 holds with few digits.
-    let norm = |(&re, &im): (&f32, &f32)| f64::from(re).hypot_portable(f64::from(im)) as f32;
+    let norm = |(&re, &im): (&f32, &f32)| hypot(f64::from(re), f64::from(im)) as f32;
     parts.real.iter().zip(parts.imaginary).map(norm).collect()
 }
 
 /// sqrt(x^2 + y^2) from operations that round alike everywhere.
-trait Hypot {
-    fn hypot_portable(self, other: Self) -> Self;
-}
-
-impl Hypot for f64 {
-    fn hypot_portable(self, other: f64) -> f64 {
-        (self * self + other * other).sqrt()
-    }
+fn hypot(x: f64, y: f64) -> f64 {
+    (x * x + y * y).sqrt()
 }
 
 fn largest(values: &[f32]) -> f32 {
@@ -250,7 +244,7 @@ impl Noise {
             let (first, second) = (stream.normal(), stream.normal());
             noisy.0.push((f64::from(real) + sigma * first) as f32);
             noisy.1.push((f64::from(imaginary) + sigma * second) as f32);
-            noisy.2.push((f64::from(rss) + rss_sigma * first).hypot_portable(rss_sigma * second) as f32);
+            noisy.2.push(hypot(f64::from(rss) + rss_sigma * first, rss_sigma * second) as f32);
         }
         noisy
     }

@@ -5,7 +5,7 @@
 
 use dfdx::prelude::*;
 
-use super::{Labels, OP, Product, ProductOfExperts, check};
+use super::{Labels, OP, Product, ProductOfExperts, check, untape};
 use crate::device;
 use crate::ops::simd::Real;
 use crate::ops::{Features, OpError};
@@ -71,13 +71,7 @@ where
     D: Device<E> + ProductOfExperts<E>,
     T: Tape<E, D>,
 {
-    let mut tape = T::default();
-    let mut logits = Vec::with_capacity(experts.len());
-    for expert in experts {
-        let (values, expert_tape) = expert.split_tape();
-        tape = tape.merge(expert_tape);
-        logits.push(values);
-    }
+    let (logits, mut tape) = untape(experts);
     check(&logits, labels, heads.classes.pow(heads.count as u32))?;
     let rows = logits[0].shape().0;
     if rows != heads.count * heads.classes {

@@ -150,13 +150,7 @@ where
     D: Device<E> + ProductOfExperts<E>,
     T: Tape<E, D>,
 {
-    let mut tape = T::default();
-    let mut logits = Vec::with_capacity(experts.len());
-    for expert in experts {
-        let (values, expert_tape) = expert.split_tape();
-        tape = tape.merge(expert_tape);
-        logits.push(values);
-    }
+    let (logits, mut tape) = untape(experts);
     check(&logits, labels, logits.first().map_or(0, |logits| logits.shape().0))?;
     let device = logits[0].device().clone();
     let mut log_probabilities = device.try_zeros_like(logits[0].shape()).map_err(OpError::device(OP))?;
@@ -181,6 +175,23 @@ where
         });
     }
     Ok(Product { loss: loss.put_tape(tape), log_probabilities })
+}
+
+/// The experts' logits, and one tape of all of theirs.
+fn untape<E, D, T>(experts: Vec<Features<E, D, T>>) -> (Vec<Features<E, D>>, T)
+where
+    E: Real,
+    D: Device<E>,
+    T: Tape<E, D>,
+{
+    let mut tape = T::default();
+    let mut logits = Vec::with_capacity(experts.len());
+    for expert in experts {
+        let (values, expert_tape) = expert.split_tape();
+        tape = tape.merge(expert_tape);
+        logits.push(values);
+    }
+    (logits, tape)
 }
 
 /// Whether the experts agree in shape and every example has a label below `below`.

@@ -10,35 +10,44 @@ struct Product {
     u32 count, classes, examples, padding;
 };
 
+// log_softmax(sum over e of log_softmax(z_e)) of one example: its first class stands at `first`, the others follow at distances of
+// `examples`.
+__device__ __forceinline__ void product_of_column(
+    const float* const* experts, float* out, u32 count, u32 classes, u32 examples, u32 first) {
+    for (u32 e = 0; e < count; ++e) {
+        // The largest logit is taken off first: sums of large logits then lose nothing that matters.
+        float largest = MINUS_INFINITY;
+        for (u32 k = 0; k < classes; ++k) {
+            const float logit = experts[e][first + k * examples];
+            largest = logit > largest ? logit : largest;
+        }
+        for (u32 k = 0; k < classes; ++k) {
+            const u32 i = first + k * examples;
+            const float relative = experts[e][i] - largest;
+            out[i] = e == 0 ? relative : out[i] + relative;
+        }
+    }
+    float largest = MINUS_INFINITY;
+    for (u32 k = 0; k < classes; ++k) {
+        const float value = out[first + k * examples];
+        largest = value > largest ? value : largest;
+    }
+    float sum = 0.0f;
+    for (u32 k = 0; k < classes; ++k) {
+        sum += expf(out[first + k * examples] - largest);
+    }
+    const float log_sum = logf(sum);
+    for (u32 k = 0; k < classes; ++k) {
+        const u32 i = first + k * examples;
+        out[i] = out[i] - largest - log_sum;
+    }
+}
+
 // out = log_softmax(sum over e of log_softmax(z_e)), loss = mean of -out[label]. One block.
 KERNEL_BOUNDS(product_forward, Product, 256) {
     double total = 0.0;
     for (u32 n = threadIdx.x; n < a.examples; n += blockDim.x) {
-        for (u32 e = 0; e < a.count; ++e) {
-            // The largest logit is taken off first: sums of large logits then lose nothing that matters.
-            float largest = MINUS_INFINITY;
-            for (u32 k = 0; k < a.classes; ++k) {
-                const float logit = a.experts[e][k * a.examples + n];
-                largest = logit > largest ? logit : largest;
-            }
-            for (u32 k = 0; k < a.classes; ++k) {
-                const float relative = a.experts[e][k * a.examples + n] - largest;
-                a.out[k * a.examples + n] = e == 0 ? relative : a.out[k * a.examples + n] + relative;
-            }
-        }
-        float largest = MINUS_INFINITY;
-        for (u32 k = 0; k < a.classes; ++k) {
-            const float value = a.out[k * a.examples + n];
-            largest = value > largest ? value : largest;
-        }
-        float sum = 0.0f;
-        for (u32 k = 0; k < a.classes; ++k) {
-            sum += expf(a.out[k * a.examples + n] - largest);
-        }
-        const float log_sum = logf(sum);
-        for (u32 k = 0; k < a.classes; ++k) {
-            a.out[k * a.examples + n] = a.out[k * a.examples + n] - largest - log_sum;
-        }
+        product_of_column(a.experts, a.out, a.count, a.classes, a.examples, n);
         total -= (double)a.out[a.labels[n] * a.examples + n];
     }
     const double sum = block_sum(total, 0.0).x;
@@ -96,32 +105,7 @@ KERNEL_BOUNDS(heads_forward, HeadsProduct, 256) {
         const u32 first = head * a.classes * a.examples;
         double total = 0.0, weights = 0.0;
         for (u32 n = threadIdx.x; n < a.examples; n += blockDim.x) {
-            for (u32 e = 0; e < a.count; ++e) {
-                float largest = MINUS_INFINITY;
-                for (u32 k = 0; k < a.classes; ++k) {
-                    const float logit = a.experts[e][first + k * a.examples + n];
-                    largest = logit > largest ? logit : largest;
-                }
-                for (u32 k = 0; k < a.classes; ++k) {
-                    const u32 i = first + k * a.examples + n;
-                    const float relative = a.experts[e][i] - largest;
-                    a.out[i] = e == 0 ? relative : a.out[i] + relative;
-                }
-            }
-            float largest = MINUS_INFINITY;
-            for (u32 k = 0; k < a.classes; ++k) {
-                const float value = a.out[first + k * a.examples + n];
-                largest = value > largest ? value : largest;
-            }
-            float sum = 0.0f;
-            for (u32 k = 0; k < a.classes; ++k) {
-                sum += expf(a.out[first + k * a.examples + n] - largest);
-            }
-            const float log_sum = logf(sum);
-            for (u32 k = 0; k < a.classes; ++k) {
-                const u32 i = first + k * a.examples + n;
-                a.out[i] = a.out[i] - largest - log_sum;
-            }
+            product_of_column(a.experts, a.out, a.count, a.classes, a.examples, first + n);
             const u32 y = class_of(a.labels[n], head, a.classes);
             const double weight = (double)a.weights[head * a.classes + y];
             total -= weight * (double)a.out[first + y * a.examples + n];

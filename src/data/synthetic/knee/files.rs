@@ -13,7 +13,7 @@ use super::render::Painter;
 use super::settings::KneeSettings;
 use crate::data::synthetic::files::MANIFEST;
 use crate::data::synthetic::settings::SettingsError;
-use crate::data::{DataError, atomic};
+use crate::data::{DataError, StatCache, atomic};
 use crate::digest::{Digest, Hasher};
 use crate::protocol::{Finding, KneeFixture};
 use crate::random::{Seeds, Stream};
@@ -31,12 +31,17 @@ pub(super) fn id(volume: usize) -> String {
     format!("file{:07}", 1_000_000 + volume)
 }
 
-/// The digest of an embedded fixture's files, from the manifest.
-pub fn pinned(fixture: KneeFixture) -> Option<Digest> {
-    let name = match fixture {
+/// A fixture's name in the manifest and among the folders of fixtures.
+pub fn name(fixture: KneeFixture) -> &'static str {
+    match fixture {
         KneeFixture::Additive => "fastmri",
         KneeFixture::Interaction => "fastmri-interaction",
-    };
+    }
+}
+
+/// The digest of an embedded fixture's files, from the manifest.
+pub fn pinned(fixture: KneeFixture) -> Option<Digest> {
+    let name = name(fixture);
     let line = MANIFEST.lines().find_map(|line| line.split_once("  ").filter(|(_, path)| *path == name));
     line?.0.parse().ok()
 }
@@ -46,10 +51,15 @@ pub fn pinned(fixture: KneeFixture) -> Option<Digest> {
 ///
 /// # Errors
 /// When the system refuses to write, or the bytes are not the pinned ones.
-pub fn generate(settings: &KneeSettings, pinned: Option<Digest>, out: &Path) -> Result<(), DataError> {
+pub fn generate(
+    settings: &KneeSettings,
+    pinned: Option<Digest>,
+    out: &Path,
+    stats: &StatCache,
+) -> Result<(), DataError> {
     let names = names(settings);
     let there = || -> Option<Digest> {
-        let read = |name: &String| std::fs::read(out.join(name)).ok().map(|bytes| Digest::of(&bytes));
+        let read = |name: &String| Some(stats.digest(&out.join(name)).ok()?.0);
         let digests: Vec<Digest> = names.par_iter().map(read).collect::<Option<_>>()?;
         Some(together(names.iter().zip(digests)))
     };

@@ -11,6 +11,6 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use files::{generate, pinned};
+pub use files::{generate, name, pinned};
 pub use references::{KneeReferences, references, standard_error};
 pub use settings::KneeSettings;

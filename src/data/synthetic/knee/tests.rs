@@ -6,7 +6,7 @@ use super::files::{id, render, together};
 use super::render::Painter;
 use super::*;
 use crate::data::fastmri::{self, BuildOptions, Choices, Unheard};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, StatCache};
 use crate::digest::Digest;
 use crate::protocol::{Finding, KneeFixture, MagnitudeNorm, Modality, Space, StudyLevel};
 use crate::random::Seeds;
@@ -124,8 +124,9 @@ fn options(settings: &KneeSettings, folder: &Path) -> BuildOptions {
 fn states_can_be_read_from_the_slices_and_labels_come_back() {
     let settings = small(KneeFixture::Additive, 16);
     let folder = tempfile::tempdir().unwrap();
-    generate(&settings, None, folder.path()).unwrap();
-    let built = fastmri::build(&options(&settings, folder.path()), &Unheard).unwrap();
+    generate(&settings, None, folder.path(), &StatCache::in_memory()).unwrap();
+    let built =
+        fastmri::build(&options(&settings, folder.path()), &Unheard, &StatCache::in_memory()).unwrap();
     assert_eq!((built.volumes, built.dropped), (15, 1));
     let choices = Choices { magnitude_norm: MagnitudeNorm::None, study_level: StudyLevel::Slice0 };
     let data = fastmri::load(&folder.path().join("cache"), choices).unwrap();
