@@ -6,6 +6,7 @@
 
 mod build;
 mod cache;
+mod container;
 mod dataset;
 mod labels;
 mod split;

@@ -127,29 +127,51 @@ fn a_build_gives_every_slice_its_split_and_findings() {
     assert_ne!(digest(other), built.digest);
 }
 
-/// scripts/golden_fastmri.py: slices of four widths by NumPy's FFT, padded and cropped as the spec says.
+/// scripts/golden_fastmri.py: volumes that h5py stored in four ways, of widths odd, even and as wide as the padding.
+const H5PY: [(&str, usize); 4] = [("contiguous", 17), ("gzip", 15), ("shuffled", 20), ("chunked", 18)];
+const H5PYS: Geometry = Geometry { rows: 32, columns: 20, side: 16 };
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/fastmri").join(name)
+}
+
 #[test]
 fn slices_are_numpys() {
-    let mut golden = crate::data::formats::npz::Npz::open(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/fastmri.npz"),
-    )
-    .unwrap();
-    for width in [7usize, 8, 9, 10] {
-        let mut read =
-            |name: &str, dims: &[Dim]| golden.array(&format!("{name}{width}"), dims).unwrap().to_f32();
-        let kspace = read("kspace", &[Dim::Is(12), Dim::Is(width), Dim::Is(2)]);
-        let centre = [Dim::Is(6), Dim::Is(6)];
-        let slice =
-            transform::Transform::new(GEOMETRY, Space::Image).centre(kspace.as_chunks::<2>().0, width);
-        let (magnitude, phase) = (read("magnitude", &centre), read("phase", &centre));
-        let scale = magnitude.iter().copied().fold(0.0, f32::max);
-        for i in 0..36 {
-            let (re, im) = (slice.real[i], slice.imaginary[i]);
-            assert!((re.hypot(im) - magnitude[i]).abs() <= 1e-6 * scale, "{width} {i}");
-            let apart = (im.atan2(re) - phase[i]).abs();
-            assert!(apart.min(std::f32::consts::TAU - apart) < 1e-5, "{width} {i}: {apart}");
+    let mut npz = crate::data::formats::npz::Npz::open(&golden("slices.npz")).unwrap();
+    for (name, columns) in H5PY {
+        let volume = Volume::open(&golden(&format!("{name}.h5")), H5PYS).unwrap();
+        assert_eq!((volume.slices, volume.columns), (2, columns));
+        let mut read = |part: &str, dims: &[Dim]| {
+            let array = npz.array(&format!("{name}_{part}"), dims).unwrap();
+            let mut values = vec![0.0; array.elements()];
+            array.read_f64(0, &mut values);
+            values
+        };
+        let centre = [Dim::Is(2), Dim::Is(16), Dim::Is(16)];
+        for (space, of) in [(Space::Image, "image"), (Space::Kspace, "kspace")] {
+            let real = read(&format!("{of}_real"), &centre);
+            let imaginary = read(&format!("{of}_imaginary"), &centre);
+            let peaks = read(&format!("{of}_peak"), &[Dim::Is(2)]);
+            let mut transform = transform::Transform::new(H5PYS, space);
+            for slice in 0..2 {
+                let found = transform.centre(&volume.kspace(slice).unwrap(), columns);
+                let near = |found: f32, expected: f64| {
+                    let apart = (f64::from(found) - expected).abs();
+                    assert!(
+                        apart <= 1e-6 * expected.abs() + 1e-15,
+                        "{name} {of} {slice}: {found} {expected}"
+                    );
+                };
+                for n in 0..256 {
+                    near(found.real[n], real[256 * slice + n]);
+                    near(found.imaginary[n], imaginary[256 * slice + n]);
+                }
+                near(found.peak, peaks[slice]);
+            }
         }
-        assert!((slice.peak - read("peak", &[Dim::Is(1)])[0]).abs() <= 1e-6 * slice.peak);
+        let rss = read("rss", &centre);
+        let found = (0..2).flat_map(|slice| volume.rss(slice).unwrap()).map(f64::from);
+        assert!(found.eq(rss), "{name}");
     }
 }
 
@@ -319,7 +341,7 @@ fn what_is_wrong_with_a_volume_is_said() {
     let good = volume(&kspace, &rss, 7);
     let mut nan = kspace.clone();
     nan[5] = f32::NAN;
-    let cases: [(&str, Vec<u8>, &str); 11] = [
+    let cases: [(&str, Vec<u8>, &str); 13] = [
         ("no HDF5", b"not an HDF5 file at all".to_vec(), "HDF5"),
         ("empty", Vec::new(), "HDF5"),
         ("cut in the header", good[..100].to_vec(), "v0.h5"),
@@ -358,6 +380,22 @@ fn what_is_wrong_with_a_volume_is_said() {
             }),
             "[3, 6, 6]",
         ),
+        (
+            "no slices",
+            with(&|file| {
+                complexes(file, &[0, 12, 7]);
+                f32s(file, "reconstruction_rss", &[0, 6, 6]);
+            }),
+            "none of them 0",
+        ),
+        (
+            "integers",
+            with(&|file| {
+                complexes(file, &[2, 12, 7]);
+                file.create_dataset("reconstruction_rss").with_i32_data(&[1; 72]).with_shape(&[2, 6, 6]);
+            }),
+            "32-bit floats",
+        ),
         ("NaN", volume(&nan, &rss, 7), "slice 0"),
     ];
     let sources = Sources::new();
@@ -370,9 +408,74 @@ fn what_is_wrong_with_a_volume_is_said() {
             "{case}: nothing half-built is taken for a cache"
         );
     }
-    // No slices at all: some writers cannot even make such a file.
     sources.put(0, &good);
     sources.build().unwrap();
+}
+
+fn read(bytes: &[u8]) -> Result<(), DataError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v0.h5");
+    fs::write(&path, bytes).unwrap();
+    let volume = Volume::open(&path, H5PYS)?;
+    for slice in 0..volume.slices {
+        volume.kspace(slice)?;
+        volume.rss(slice)?;
+    }
+    Ok(())
+}
+
+/// Every place of these bytes.
+fn places(bytes: &[u8], of: &[u8]) -> Vec<usize> {
+    (0..=bytes.len() - of.len()).filter(|&at| bytes[at..].starts_with(of)).collect()
+}
+
+#[test]
+fn a_volume_that_ends_early_is_an_error_wherever_it_ends() {
+    for (name, _) in H5PY {
+        let bytes = fs::read(golden(&format!("{name}.h5"))).unwrap();
+        read(&bytes).unwrap();
+        // The last bytes may belong to nothing that is read.
+        for end in (0..bytes.len() - 100).step_by(397) {
+            let error = read(&bytes[..end]).unwrap_err().to_string();
+            assert!(error.contains("v0.h5"), "{error}");
+        }
+    }
+}
+
+/// The library would allocate what the index says before it reads.
+#[test]
+fn a_chunk_larger_than_the_file_is_refused_before_memory_is_taken() {
+    let sound = fs::read(golden("chunked.h5")).unwrap();
+    // The B-tree's key of the first chunk: its bytes, no filter masked, the offsets (0, 0, 0) and that of the element.
+    let key = [&(8u32 * 18 * 8).to_le_bytes()[..], &[0; 4 + 8 * 4]].concat();
+    let [place] = places(&sound, &key)[..] else { panic!("one key") };
+    let mut bytes = sound;
+    bytes[place..place + 4].copy_from_slice(&(1u32 << 30).to_le_bytes());
+    assert!(matches!(read(&bytes).unwrap_err(), DataError::Truncated { .. }));
+}
+
+/// The library would read zeros.
+#[test]
+fn k_space_that_was_never_written_whole_is_refused() {
+    let gone = u64::MAX.to_le_bytes();
+    let mut bytes = fs::read(golden("contiguous.h5")).unwrap();
+    // The layout message: version 3, contiguous, then address and size of the data.
+    let size = (2u64 * 32 * 17 * 8).to_le_bytes();
+    let [place] =
+        places(&bytes, &size).into_iter().filter(|&at| bytes[at - 10..at - 8] == [3, 1]).collect::<Vec<_>>()
+            [..]
+    else {
+        panic!("one layout")
+    };
+    bytes[place - 8..place].copy_from_slice(&gone);
+    let error = read(&bytes).unwrap_err().to_string();
+    assert!(error.contains("kspace") && error.contains("never written"), "{error}");
+    // A B-tree that knows of fewer chunks than there should be.
+    let mut bytes = fs::read(golden("chunked.h5")).unwrap();
+    let [tree] = places(&bytes, b"TREE\x01\x00\x08\x00")[..] else { panic!("one tree of eight chunks") };
+    bytes[tree + 6] = 7;
+    let error = read(&bytes).unwrap_err().to_string();
+    assert!(error.contains("expected 8 chunks") && error.contains("found 7"), "{error}");
 }
 
 #[test]
