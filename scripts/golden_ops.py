@@ -36,9 +36,20 @@ def leaf(*dims):
     return torch.randn(*dims, requires_grad=True)
 
 
-def conv2d(batch, outputs, inputs, kernel, height, width):
+def conv2d(batch, outputs, inputs, kernel, height, width, stride=1):
     x, weight = leaf(batch, inputs, height, width), leaf(outputs, inputs, kernel, kernel)
-    return case(F.conv2d(x, weight, padding=kernel // 2), {"x": x, "weight": weight}, {"x"})
+    return case(F.conv2d(x, weight, stride=stride, padding=kernel // 2), {"x": x, "weight": weight}, {"x"})
+
+
+def group_norm(batch, channels, height, width, groups):
+    x, weight, bias = leaf(batch, channels, height, width), leaf(channels), leaf(channels)
+    out = F.relu(F.group_norm(x, groups, weight, bias))
+    return case(out, {"x": x, "weight": weight, "bias": bias}, {"x"})
+
+
+def average_pool(batch, channels, height, width, side):
+    x = leaf(batch, channels, height, width)
+    return case(F.adaptive_avg_pool2d(x, side), {"x": x}, {"x"})
 
 
 def norm(batch, channels, height, width, training):
@@ -67,6 +78,10 @@ json.dump(
         "linear_identity": linear(10, 7, 13, lambda y: y),
         "linear_relu": linear(10, 7, 13, F.relu),
         "linear_leaky_relu": linear(10, 7, 13, F.leaky_relu),
+        "conv2d_3x3_stride_2": conv2d(3, 5, 4, 3, 7, 8, stride=2),
+        "conv2d_1x1_stride_2": conv2d(2, 6, 3, 1, 5, 6, stride=2),
+        "group_norm": group_norm(3, 8, 5, 3, 4),
+        "average_pool": average_pool(2, 3, 7, 5, 3),
     },
     sys.stdout,
     indent=None,

@@ -85,25 +85,27 @@ def product_of_experts(classes=6, batch=11):
 
 
 def optimizer(sizes=(7, 33, 1), steps=5, clip=2.0, rate=0.05, decay=0.01):
-    """The middle parameter is frozen in the second case of each rule; gradients are clipped in some of the steps."""
+    """The middle parameter is frozen in the second case of each rule; gradients are clipped in some of the steps, or
+    never: an infinite limit of PyTorch's only measures the norm."""
     cases = []
-    for rule in ["sgd", "rmsprop"]:
+    kinds = {"sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop, "adamw": torch.optim.AdamW}
+    for rule, limit in [("sgd", clip), ("rmsprop", clip), ("adamw", clip), ("adamw", None), ("sgd", None)]:
         for frozen in [None, 1]:
             parameters = [torch.nn.Parameter(torch.randn(n)) for n in sizes]
             start = [flat(p) for p in parameters]
             gradients = [[(0.1 + 0.4 * step) * torch.randn(n) for n in sizes] for step in range(steps)]
             trained = [p for i, p in enumerate(parameters) if i != frozen]
-            kind = torch.optim.SGD if rule == "sgd" else torch.optim.RMSprop
-            optimizer = kind(trained, lr=rate, weight_decay=decay)
+            optimizer = kinds[rule](trained, lr=rate, weight_decay=decay)
             norms = []
             for step in gradients:
                 for parameter, gradient in zip(parameters, step):
                     parameter.grad = gradient.clone()
-                norms.append(torch.nn.utils.clip_grad_norm_(trained, clip).item())
+                norms.append(torch.nn.utils.clip_grad_norm_(trained, limit or float("inf")).item())
                 optimizer.step()
             cases.append(
                 {
                     "rule": rule,
+                    "clip": limit,
                     "frozen": frozen,
                     "start": start,
                     "gradients": [[flat(g) for g in step] for step in gradients],
@@ -111,7 +113,7 @@ def optimizer(sizes=(7, 33, 1), steps=5, clip=2.0, rate=0.05, decay=0.01):
                     "end": [flat(p) for p in parameters],
                 }
             )
-    write("optimizer", clip=clip, rate=rate, decay=decay, cases=cases)
+    write("optimizer", rate=rate, decay=decay, cases=cases)
 
 
 if __name__ == "__main__":

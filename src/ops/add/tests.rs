@@ -3,18 +3,32 @@
 use dfdx::prelude::*;
 
 use super::add;
-use crate::ops::testing::{assert_gradients, numbers, pass};
-use crate::ops::{Maps, OpError};
+use crate::ops::simd::Real;
+use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
+use crate::ops::{Backend, Maps, OpError};
+
+fn run<E: Real>(leaves: &[Vec<E>], shape: (usize, usize, usize, usize)) -> Pass<E>
+where
+    Cpu: Backend<E>,
+{
+    pass(leaves, |_, leaves| {
+        let [a, b] = [0, 1].map(|n| leaves[n].value.clone().leaky_traced().reshape_like(&shape));
+        add(a, b).unwrap()
+    })
+}
 
 #[test]
 fn both_get_the_gradient() {
     let leaves = [numbers("a", 24), numbers("b", 24)];
-    assert_gradients(&leaves, |leaves| {
-        pass(leaves, |_, leaves| {
-            let a = leaves[0].value.clone().leaky_traced().reshape_like(&(2, 3, 2, 2));
-            add(a, leaves[1].value.clone().leaky_traced().reshape_like(&(2, 3, 2, 2))).unwrap()
-        })
-    });
+    assert_gradients(&leaves, |leaves| run(leaves, (2, 3, 2, 2)));
+}
+
+#[test]
+fn every_instruction_set_and_number_of_threads_gives_the_same_bits() {
+    for shape in [(3, 5, 7, 3), (32, 40, 40, 2)] {
+        let count = shape.0 * shape.1 * shape.2 * shape.3;
+        assert_same_bits(|| run(&[numbers("a", count), numbers("b", count)], shape));
+    }
 }
 
 /// As in a residual block: one tensor goes two ways, each on a tape of its own.

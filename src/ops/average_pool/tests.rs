@@ -3,10 +3,16 @@
 use dfdx::prelude::*;
 
 use super::{average_pool, window};
-use crate::ops::OpError;
-use crate::ops::testing::{Pass, assert_gradients, numbers, pass};
+use crate::ops::simd::Real;
+use crate::ops::testing::{
+    Pass, assert_golden, assert_gradients, assert_same_bits, golden_case, numbers, pass,
+};
+use crate::ops::{Backend, OpError};
 
-fn run(leaves: &[Vec<f64>], shape: (usize, usize, usize, usize), side: usize) -> Pass<f64> {
+fn run<E: Real>(leaves: &[Vec<E>], shape: (usize, usize, usize, usize), side: usize) -> Pass<E>
+where
+    Cpu: Backend<E>,
+{
     pass(leaves, |_, leaves| {
         average_pool(leaves[0].value.clone().leaky_traced().reshape_like(&shape), side).unwrap()
     })
@@ -17,6 +23,27 @@ fn gradients_agree_with_finite_differences() {
     for (shape, side) in [((2, 4, 6, 3), 2), ((1, 5, 7, 1), 3), ((3, 4, 4, 2), 4), ((1, 9, 3, 10), 2)] {
         let leaves = [numbers("x", shape.0 * shape.1 * shape.2 * shape.3)];
         assert_gradients(&leaves, |leaves| run(leaves, shape, side));
+    }
+}
+
+#[test]
+fn agrees_with_pytorch() {
+    let golden = golden_case("average_pool");
+    let [channels, height, width, batch] = golden["x"].dims[..] else { panic!("four dimensions") };
+    let dev = Cpu::default();
+    let x = dev.tensor_from_vec(golden["x"].values.clone(), (channels, height, width, batch));
+    let out = average_pool(x.leaky_trace(), 3).unwrap();
+    assert_golden("out", &out.as_vec(), &golden["out"]);
+    let gradient = dev.tensor_from_vec(golden["gradient"].values.clone(), *out.shape());
+    let gradients = (out * gradient).sum::<Rank0, _>().backward();
+    assert_golden("x", &gradients.get(&x).as_vec(), &golden["x_gradient"]);
+}
+
+#[test]
+fn every_instruction_set_and_number_of_threads_gives_the_same_bits() {
+    for (shape, side) in [((3, 7, 5, 3), 2), ((64, 40, 40, 1), 4), ((8, 10, 10, 17), 10)] {
+        let x = numbers("x", shape.0 * shape.1 * shape.2 * shape.3);
+        assert_same_bits(|| run(std::slice::from_ref(&x), shape, side));
     }
 }
 

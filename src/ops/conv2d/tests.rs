@@ -201,10 +201,13 @@ fn a_stride_of_nothing_is_an_error() {
 
 #[test]
 fn agrees_with_pytorch() {
-    for name in ["conv2d_5x5", "conv2d_3x3"] {
+    let cases =
+        [("conv2d_5x5", 1), ("conv2d_3x3", 1), ("conv2d_3x3_stride_2", 2), ("conv2d_1x1_stride_2", 2)];
+    for (name, stride) in cases {
         let golden = golden_case(name);
         let (x, weight) = (&golden["x"], &golden["weight"]);
-        let case = ([weight.dims[0], weight.dims[1], weight.dims[2], 1], [x.dims[1], x.dims[2], x.dims[3]]);
+        let case =
+            ([weight.dims[0], weight.dims[1], weight.dims[2], stride], [x.dims[1], x.dims[2], x.dims[3]]);
         let dev = Cpu::default();
         let found = run(&[x.values.clone(), weight.values.clone()], case);
         assert_golden(name, &found[0], &golden["out"]);
@@ -214,7 +217,7 @@ fn agrees_with_pytorch() {
         let out = conv2d(
             input.value.clone().leaky_traced().reshape_like(&shape),
             &weight,
-            1,
+            stride,
             InputGradient::Needed,
         )
         .unwrap();

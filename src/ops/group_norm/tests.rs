@@ -3,8 +3,10 @@
 use dfdx::prelude::*;
 
 use super::{EPSILON, group_norm_relu};
-use crate::ops::simd::{Real, on_every_isa};
-use crate::ops::testing::{Pass, assert_gradients, numbers, pass};
+use crate::ops::simd::Real;
+use crate::ops::testing::{
+    Pass, assert_golden, assert_gradients, assert_same_bits, golden_case, numbers, pass,
+};
 use crate::ops::{Backend, OpError};
 
 /// Channels, height, width, batch; groups.
@@ -87,14 +89,43 @@ fn statistics_survive_a_large_mean() {
 fn every_instruction_set_and_number_of_threads_gives_the_same_bits() {
     for case in [([8, 6, 5, 3], 2), ([64, 40, 40, 1], 32), ([32, 16, 16, 16], 4)] {
         let leaves = leaves::<f32>(case);
-        let bits = |pass: Pass<f32>| pass.into_iter().flatten().map(f32::to_bits).collect::<Vec<_>>();
-        let mut all = Vec::new();
-        for threads in [1, 2, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| on_every_isa(|_| all.push(bits(run(&leaves, case)))));
-        }
-        assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{case:?}");
+        assert_same_bits(|| run(&leaves, case));
     }
+}
+
+/// A rectifier that compares would make zeros of them, and a run that has diverged would go on.
+#[test]
+fn what_is_no_number_stays_none() {
+    let case: Case = ([4, 3, 5, 2], 2);
+    let mut leaves = leaves::<f32>(case);
+    leaves[0][0] = f32::NAN;
+    let out = run(&leaves, case).swap_remove(0);
+    // Group 0 of the first image holds it; the other group and the other image do not.
+    let (channel, batch) = (15 * 2, 2);
+    for (place, value) in out.iter().enumerate() {
+        let tainted = place / channel < 2 && place % batch == 0;
+        assert_eq!(value.is_nan(), tainted, "{place}");
+    }
+}
+
+#[test]
+fn agrees_with_pytorch() {
+    let golden = golden_case("group_norm");
+    let [channels, height, width, batch] = golden["x"].dims[..] else { panic!("four dimensions") };
+    let dev = Cpu::default();
+    let leaf = |name: &str| {
+        let values = golden[name].values.clone();
+        crate::ops::Parameter::new(&dev, &[values.len()], values).unwrap()
+    };
+    let (weight, bias) = (leaf("weight"), leaf("bias"));
+    let x = dev.tensor_from_vec(golden["x"].values.clone(), (channels, height, width, batch));
+    let out = group_norm_relu(x.leaky_trace(), &weight, &bias, 4).unwrap();
+    assert_golden("out", &out.as_vec(), &golden["out"]);
+    let gradient = dev.tensor_from_vec(golden["gradient"].values.clone(), *out.shape());
+    let gradients = (out * gradient).sum::<Rank0, _>().backward();
+    assert_golden("x", &gradients.get(&x).as_vec(), &golden["x_gradient"]);
+    assert_golden("weight", &gradients.get(&weight.value).as_vec(), &golden["weight_gradient"]);
+    assert_golden("bias", &gradients.get(&bias.value).as_vec(), &golden["bias_gradient"]);
 }
 
 #[test]
