@@ -103,18 +103,30 @@ fn references(report: &Report) -> Vec<Vec<String>> {
     rows
 }
 
-/// Pads to columns; a rule follows the first `heads` rows. The last filled cell of a row does not widen its column, so
-/// that a head may stand over its neighbours.
+/// Pads to columns; a rule follows the first `heads` rows. A cell with empty ones behind it stands over those too; only a
+/// row of a single cell widens nothing.
 fn align(rows: &[Vec<String>], heads: usize) -> Vec<String> {
+    const GAP: usize = 2;
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut widths = vec![0; count];
-    for row in rows {
-        for (index, cell) in row.iter().enumerate() {
-            let overflows = row.len() == 1 || (index + 1 < row.len() && row[index + 1].is_empty());
-            if !overflows {
-                widths[index] = widths[index].max(cell.chars().count());
-            }
-        }
+    // Where a cell stands, and up to where it reaches.
+    let reaches = |row: &Vec<String>, index: usize| {
+        let empty = row[index + 1..].iter().take_while(|cell| cell.is_empty()).count();
+        index..index + 1 + empty
+    };
+    let mut cells: Vec<_> = rows
+        .iter()
+        .filter(|row| row.len() > 1)
+        .flat_map(|row| (0..row.len()).map(move |index| (row, index)))
+        .filter(|(row, index)| !row[*index].is_empty())
+        .map(|(row, index)| (reaches(row, index), row[index].chars().count()))
+        .collect();
+    // Those over one column first, so that wider ones add only what is missing.
+    cells.sort_by_key(|(columns, _)| columns.len());
+    for (columns, width) in cells {
+        let last = columns.end - 1;
+        let there: usize = widths[columns.clone()].iter().sum::<usize>() + GAP * (columns.len() - 1);
+        widths[last] += width.saturating_sub(there);
     }
     let mut lines: Vec<String> = rows
         .iter()
@@ -126,7 +138,7 @@ fn align(rows: &[Vec<String>], heads: usize) -> Vec<String> {
                     line.push(' ');
                 }
                 line.push_str(cell);
-                column += width + 2;
+                column += width + GAP;
             }
             line.trim_end().to_owned()
         })
