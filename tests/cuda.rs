@@ -213,26 +213,48 @@ fn what_is_missing_or_too_old_is_named_with_its_remedy() {
 
 #[test]
 fn out_of_memory_names_what_was_asked_for_and_what_is_free_and_the_run_can_go_on() {
-    let run_out = |memory: &str| {
+    let run_out = |memory: &str, samples: &str| {
         let out = tempfile::tempdir().unwrap();
         let mut command = i2m2(&shared_cache());
         command
             .args(["reproduce", "table2", "--only", "table2:mortality:series*", "--seeds", "1", "--quiet"])
             .args(["--device", "cuda:0", "--jobs", "1", "--out"])
             .arg(out.path())
-            .env("I2M2_EMULATOR_MEMORY", memory);
+            .env("I2M2_EMULATOR_MEMORY", memory)
+            .env("I2M2_GPU_SAMPLES", samples);
         let said = fails(&mut command, 4);
         assert!(said.contains("MiB were asked for") && said.contains("use a smaller batch"), "{said}");
         said
     };
     // Not even the canaries.
-    assert!(run_out("1000000").contains("the canaries"));
-    // The canaries, but not the data.
-    let said = run_out("4000000");
+    assert!(run_out("1000000", "500000").contains("the canaries"));
+    // The canaries, but not the data, if all of it must stay.
+    let said = run_out("4000000", "1000000000");
     assert!(said.contains("samples") && said.contains("the same command continues from there"), "{said}");
-    // The data, but not a step: the batch is named.
-    let said = run_out("11500000");
+    // Windows of the data, but not a step: the batch is named.
+    let said = run_out("3000000", "500000");
     assert!(said.contains("batch of 40") && said.contains("the same command continues from there"), "{said}");
+}
+
+#[test]
+fn a_split_without_room_comes_in_windows_and_gives_the_same_bits() {
+    let run = |samples: &str| {
+        let out = tempfile::tempdir().unwrap();
+        let output = i2m2(&shared_cache())
+            .args(["reproduce", "table2", "--only", "table2:mortality:static*", "--seeds", "1", "--quiet"])
+            .args(["--device", "cuda:0", "--out"])
+            .arg(out.path())
+            .env("I2M2_GPU_SAMPLES", samples)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        stored(out.path())
+    };
+    let whole = run("1000000000");
+    assert_eq!(whole.len(), 1);
+    // A window of several batches, the last one of an epoch not full; and of a single one.
+    assert_eq!(whole, run("16000"));
+    assert_eq!(whole, run("1"));
 }
 
 #[test]

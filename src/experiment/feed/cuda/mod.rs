@@ -2,17 +2,20 @@
 //! again.
 //!
 //! Invariant: nothing crosses the bus in a step; the order of an epoch goes up once, what the steps met comes back once per
-//! [`TOLD_EVERY`] steps. Samples are uploaded once per process, whatever the number of runs that read them.
+//! [`TOLD_EVERY`] steps. A split that the GPU has no room for comes in windows of the epoch's order, between steps; what is
+//! computed is the same.
+
+mod samples;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dfdx::prelude::Cuda;
 
 use super::{Feed, StepFailed, Work};
-use crate::data::{Dataset, Loaded, Split};
+use crate::data::{Dataset, Split};
 use crate::device::cuda::{
-    Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record, wait,
+    Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record,
 };
 use crate::experiment::learner::{LearnError, Learner};
 use crate::models::{Input, Inputs, ModelError};
@@ -21,69 +24,10 @@ use crate::ops::gather::{Pick, gather};
 use crate::ops::optimizer::Met;
 use crate::ops::product_of_experts::Labels;
 use crate::protocol::Modality;
+use samples::Samples;
 
 /// Steps that are sent before the host looks at what they met.
 const TOLD_EVERY: usize = 256;
-
-/// One modality of a split on the GPU.
-struct Samples {
-    /// Sample after sample.
-    values: Buffer<f32>,
-    /// The sample of each row, where rows share samples.
-    index: Option<Buffer<u32>>,
-}
-
-/// The samples of datasets that several runs read.
-static SHARED: Mutex<BTreeMap<(Loaded, Split, Modality), Arc<Samples>>> = Mutex::new(BTreeMap::new());
-
-impl Samples {
-    /// Those of a split: kept for all runs where the dataset has a name.
-    fn of(data: &dyn Dataset, split: Split, modality: Modality) -> Result<Arc<Self>, GpuError> {
-        let Some(loaded) = data.loaded() else { return Samples::upload(data, split, modality).map(Arc::new) };
-        // Held while uploading, so that two runs do not upload the same samples.
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(samples) = shared.get(&(loaded, split, modality)) {
-            return Ok(Arc::clone(samples));
-        }
-        let samples = Arc::new(Samples::upload(data, split, modality)?);
-        // Other threads have other streams.
-        wait()?;
-        shared.insert((loaded, split, modality), Arc::clone(&samples));
-        Ok(samples)
-    }
-
-    fn upload(data: &dyn Dataset, split: Split, modality: Modality) -> Result<Self, GpuError> {
-        /// Bytes that are sent at a time.
-        const PIECE: usize = 16 << 20;
-        let features: usize = data.dims(modality).iter().product();
-        // Samples in the order in which rows first have them.
-        let (mut numbers, mut first_rows) = (BTreeMap::new(), Vec::new());
-        let index: Vec<u32> = (0..data.len(split) as u32)
-            .map(|row| {
-                *numbers.entry(data.sample(split, modality, row)).or_insert_with(|| {
-                    first_rows.push(row);
-                    first_rows.len() as u32 - 1
-                })
-            })
-            .collect();
-        let mut values = Buffer::<f32>::room(first_rows.len() * features)?;
-        let mut piece = Vec::new();
-        let mut sent = 0;
-        for (done, &row) in first_rows.iter().enumerate() {
-            let from = piece.len();
-            piece.resize(from + features, 0.0);
-            // One row, so features stand side by side.
-            data.gather(split, modality, &[row], &mut piece[from..]);
-            if 4 * piece.len() >= PIECE || done + 1 == first_rows.len() {
-                values.write(sent, &piece)?;
-                sent += piece.len();
-                piece.clear();
-            }
-        }
-        let shared = first_rows.len() < index.len();
-        Ok(Samples { values, index: shared.then(|| Buffer::of(&index)).transpose()? })
-    }
-}
 
 /// A batch on the GPU, at the same addresses for as long as batches have this size.
 struct Batch {
@@ -96,9 +40,8 @@ pub struct Held<'a> {
     device: Cuda,
     data: &'a dyn Dataset,
     modalities: Vec<Modality>,
-    train: Vec<Arc<Samples>>,
-    labels: Buffer<u8>,
-    /// Numbers of the training rows in the order of an epoch.
+    train: Samples,
+    /// Where the training rows stand, in the order of an epoch.
     order: Buffer<u32>,
     batches: BTreeMap<usize, Batch>,
     /// Steps by batch size.
@@ -150,14 +93,13 @@ impl Held<'_> {
         &self,
         batch: &Batch,
         pick: Pick<'_>,
-        samples: &[Arc<Samples>],
+        samples: &Samples,
         labelled: bool,
     ) -> Result<(), ModelError> {
-        let mut labels = labelled.then_some((&self.labels, &*batch.labels));
-        for (&modality, samples) in self.modalities.iter().zip(samples) {
+        let mut labels = labelled.then_some((&samples.labels, &*batch.labels));
+        for (&modality, (values, index)) in self.modalities.iter().zip(samples.modalities()) {
             let Some(input) = &batch.inputs.0[modality as usize] else { continue };
             let features: usize = self.data.dims(modality).iter().product();
-            let (values, index) = (&samples.values, samples.index.as_ref());
             gather(pick, features, values, index, place(input), labels.take())
                 .map_err(|error| failed(&error))?;
         }
@@ -226,14 +168,12 @@ impl Feed for Cuda {
 
     fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Held<'a>, ModelError> {
         let gpu = |error: GpuError| failed(&error);
-        let train = modalities.iter().map(|&modality| Samples::of(data, Split::Train, modality));
         Ok(Held {
             device: self.clone(),
             data,
             modalities: modalities.to_vec(),
-            train: train.collect::<Result<_, _>>().map_err(|error| no_room(&error))?,
-            labels: Buffer::of(data.labels(Split::Train)).map_err(gpu)?,
-            order: Buffer::zeros(data.len(Split::Train)).map_err(gpu)?,
+            train: Samples::of(data, Split::Train, modalities).map_err(|error| no_room(&error))?,
+            order: Buffer::zeros(0).map_err(gpu)?,
             batches: BTreeMap::new(),
             recorded: BTreeMap::new(),
             parameters: Vec::new(),
@@ -261,21 +201,30 @@ impl Feed for Cuda {
             held.recorded.clear();
             held.parameters = parameters;
         }
-        if order.len() > held.order.len() {
+        let span = held.train.span(held.data, &held.modalities, order.len(), batch_size);
+        if span > held.order.len() {
             held.recorded.clear();
-            held.order = Buffer::zeros(order.len()).map_err(gpu).map_err(at(1))?;
+            held.order = Buffer::zeros(span).map_err(gpu).map_err(at(1))?;
         }
-        held.order.write(0, order).map_err(gpu).map_err(at(1))?;
-        learner.optimizer().log().restart().map_err(gpu).map_err(at(1))?;
-        let steps = order.len().div_ceil(batch_size);
+        let (mut done, mut heard) = (0, 0);
         let size_of = |step: usize| batch_size.min(order.len() - step * batch_size);
-        let mut heard = 0;
-        for step in 0..steps {
-            held.send(learner, size_of(step), batch_size).map_err(at(step + 1))?;
-            if (step + 1) % TOLD_EVERY == 0 || step + 1 == steps {
-                for met in learner.met().map_err(at(heard + 1))? {
-                    heard += 1;
-                    told(met.check().map_err(LearnError::from).map_err(at(heard))?, size_of(heard - 1));
+        for rows in order.chunks(span.max(1)) {
+            let loaded = held.train.load(held.data, Split::Train, &held.modalities, rows, span);
+            let loaded = loaded.map_err(|error| LearnError::from(no_room(&error))).map_err(at(done + 1))?;
+            if loaded.moved {
+                held.recorded.clear();
+            }
+            held.order.write(0, &loaded.places).map_err(gpu).map_err(at(done + 1))?;
+            learner.optimizer().log().restart().map_err(gpu).map_err(at(done + 1))?;
+            let last = done + rows.len().div_ceil(batch_size);
+            while done < last {
+                held.send(learner, size_of(done), batch_size).map_err(at(done + 1))?;
+                done += 1;
+                if done.is_multiple_of(TOLD_EVERY) || done == last {
+                    for met in learner.met().map_err(at(heard + 1))? {
+                        heard += 1;
+                        told(met.check().map_err(LearnError::from).map_err(at(heard))?, size_of(heard - 1));
+                    }
                 }
             }
         }
@@ -289,17 +238,22 @@ impl Feed for Cuda {
         work: Work<'_, Cuda>,
     ) -> Result<(), ModelError> {
         let gpu = |error: GpuError| failed(&error);
-        let examples = held.data.len(split);
-        let order = Buffer::of(&(0..examples as u32).collect::<Vec<_>>()).map_err(gpu)?;
-        let samples = held.modalities.iter().map(|&modality| Samples::of(held.data, split, modality));
-        let samples: Vec<_> = samples.collect::<Result<_, _>>().map_err(|error| no_room(&error))?;
-        for first in (0..examples).step_by(batch_size) {
-            let size = batch_size.min(examples - first);
-            held.make_room(size)?;
-            let batch = &held.batches[&size];
-            let pick = Pick { order: &order, first, step: None, stride: 0, batch: size };
-            held.fill(batch, pick, &samples, false)?;
-            work(&batch.inputs)?;
+        let rows: Vec<u32> = (0..held.data.len(split) as u32).collect();
+        let no_room = |error: GpuError| no_room(&error);
+        let mut samples = Samples::of(held.data, split, &held.modalities).map_err(no_room)?;
+        let span = samples.span(held.data, &held.modalities, rows.len(), batch_size);
+        let mut order = Buffer::zeros(span).map_err(gpu)?;
+        for rows in rows.chunks(span.max(1)) {
+            let loaded = samples.load(held.data, split, &held.modalities, rows, span).map_err(no_room)?;
+            order.write(0, &loaded.places).map_err(gpu)?;
+            for first in (0..rows.len()).step_by(batch_size) {
+                let size = batch_size.min(rows.len() - first);
+                held.make_room(size)?;
+                let batch = &held.batches[&size];
+                let pick = Pick { order: &order, first, step: None, stride: 0, batch: size };
+                held.fill(batch, pick, &samples, false)?;
+                work(&batch.inputs)?;
+            }
         }
         Ok(())
     }
