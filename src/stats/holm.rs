@@ -19,12 +19,22 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::golden::{cases, numbers};
 
     #[test]
     fn adjusts_a_worked_example() {
         let found = holm(&[0.01, 0.04, 0.03, 0.005]);
         for (found, expected) in found.iter().zip([0.03, 0.06, 0.06, 0.02]) {
             assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn agrees_with_statsmodels() {
+        for case in cases("holm") {
+            for (found, expected) in holm(&numbers(&case, "p")).iter().zip(numbers(&case, "adjusted")) {
+                assert!((found - expected).abs() < 1e-9, "{case}");
+            }
         }
     }
 

@@ -38,7 +38,7 @@ pub fn prediction_interval(stored: &Summary, new: usize, floor: f64) -> Option<I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::welch::tests::golden;
+    use crate::stats::golden::golden;
 
     #[test]
     fn agrees_with_scipy() {

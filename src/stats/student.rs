@@ -94,7 +94,7 @@ fn fraction(a: f64, b: f64, x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::welch::tests::golden;
+    use crate::stats::golden::golden;
 
     #[test]
     fn the_distribution_agrees_with_scipy() {

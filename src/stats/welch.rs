@@ -26,6 +26,17 @@ pub fn welch(first: &Summary, second: &Summary) -> Option<Difference> {
     Some(Difference { value: first.mean - second.mean, standard_error: (a + b).sqrt(), df })
 }
 
+/// Compares two samples whose values belong together in pairs; `None` when their numbers differ or are less than two.
+pub fn paired(first: &[f64], second: &[f64]) -> Option<Difference> {
+    if first.len() != second.len() {
+        return None;
+    }
+    let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
+    let summary = Summary::of(&differences)?;
+    let error = variance_of_mean(&summary)?.sqrt();
+    Some(Difference { value: summary.mean, standard_error: error, df: (summary.n - 1) as f64 })
+}
+
 impl Difference {
     /// Two-sided p-value of "the means are equal" (Welch's t-test).
     pub fn p_equal(&self) -> f64 {
@@ -69,39 +80,44 @@ fn variance_of_mean(summary: &Summary) -> Option<f64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    /// Golden values, made by `scripts/golden_stats.py` with scipy.
-    pub fn golden() -> serde_json::Value {
-        serde_json::from_str(include_str!("../../fixtures/golden/stats.json")).unwrap()
+    use crate::stats::golden::{cases, number, numbers};
+
+    #[track_caller]
+    fn near(case: &serde_json::Value, found: f64, name: &str) {
+        let expected = number(case, name);
+        assert!(
+            (found - expected).abs() <= 1e-9 * expected.abs().max(1e-3),
+            "{name}: {found} is not {expected}: {case}"
+        );
     }
 
     #[test]
     fn agrees_with_scipy() {
-        for case in golden()["welch"].as_array().unwrap() {
-            let sample = |name: &str| {
-                let values: Vec<f64> =
-                    case[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-                Summary::of(&values).unwrap()
-            };
-            let number = |name: &str| case[name].as_f64().unwrap();
+        for case in cases("welch") {
+            let sample = |name: &str| Summary::of(&numbers(&case, name)).unwrap();
             let difference = welch(&sample("a"), &sample("b")).unwrap();
-            for (found, name) in [
-                (difference.df, "df"),
-                (difference.p_equal(), "p_equal"),
-                (difference.p_not_above(), "p_not_above"),
-                (1.0 - difference.reversed().p_not_above(), "p_not_above"),
-                (difference.p_apart(number("margin")), "p_apart"),
-                (difference.half_width(0.95), "half_width"),
-            ] {
-                let expected = number(name);
-                assert!(
-                    (found - expected).abs() <= 1e-9 * expected + 1e-15,
-                    "{name}: {found} is not {expected}"
-                );
-            }
+            near(&case, difference.df, "df");
+            near(&case, difference.p_equal(), "p_equal");
+            near(&case, difference.p_not_above(), "p_not_above");
+            near(&case, 1.0 - difference.reversed().p_not_above(), "p_not_above");
+            near(&case, difference.p_apart(number(&case, "margin")), "p_apart");
+            near(&case, difference.half_width(0.95), "half_width");
         }
+    }
+
+    #[test]
+    fn pairs_agree_with_scipy() {
+        for case in cases("paired") {
+            let difference = paired(&numbers(&case, "a"), &numbers(&case, "b")).unwrap();
+            near(&case, difference.df, "df");
+            near(&case, difference.p_equal(), "p_equal");
+            near(&case, difference.p_not_above(), "p_not_above");
+        }
+        assert_eq!(paired(&[1.0, 2.0], &[1.0]), None);
+        assert_eq!(paired(&[1.0], &[1.0]), None);
     }
 
     #[test]
