@@ -124,7 +124,7 @@ mod tests {
     use crate::protocol::{ProtocolName, Tier};
 
     fn judgement(verdict: Verdict) -> Judgement {
-        Judgement { verdict, reason: String::new(), difference: None, readings: Vec::new() }
+        Judgement { verdict, reason: String::new(), difference: None, margin: None, readings: Vec::new() }
     }
 
     fn expected(verdict: Verdict) -> Expected {

@@ -53,12 +53,11 @@ pub fn margins() -> Result<Vec<Margin>, MarginError> {
     Ok(read.margin)
 }
 
-/// The margin of a cell; `None` when none was declared.
-pub fn margin_of(id: &CellId) -> Result<Option<Margin>, MarginError> {
-    let holds = |margin: &Margin| {
-        margin.benchmark == id.benchmark && (margin.rows.is_empty() || margin.rows.contains(&id.row))
-    };
-    Ok(margins()?.into_iter().find(holds))
+impl Margin {
+    /// Whether it is the margin of this cell.
+    pub fn holds(&self, id: &CellId) -> bool {
+        self.benchmark == id.benchmark && (self.rows.is_empty() || self.rows.contains(&id.row))
+    }
 }
 
 #[cfg(test)]
@@ -74,15 +73,9 @@ mod tests {
             let measured = benchmarks::published(benchmark).unwrap().into_iter();
             let setting = |metric: &str| ["learning_rate", "weight_decay"].contains(&metric);
             for (id, published) in measured.filter(|(_, published)| !setting(&published.metric)) {
-                let holding: Vec<&Margin> = margins
-                    .iter()
-                    .filter(|m| {
-                        m.benchmark == id.benchmark && (m.rows.is_empty() || m.rows.contains(&id.row))
-                    })
-                    .collect();
+                let holding: Vec<&Margin> = margins.iter().filter(|margin| margin.holds(&id)).collect();
                 assert_eq!(holding.len(), 1, "{id}");
                 assert_eq!(holding[0].unit, published.unit, "{id}");
-                assert_eq!(margin_of(&id).unwrap().as_ref(), Some(holding[0]));
             }
         }
         assert!(margins.iter().all(|margin| !margin.reason.is_empty()));

@@ -11,5 +11,5 @@ mod margins;
 mod verdict;
 
 pub use claims::{Claim, ClaimError, ClaimVerdict, Comparison, TestedClaim, claims, test_claims};
-pub use margins::{Margin, MarginError, margin_of, margins};
-pub use verdict::{Judgement, Reading, StdReading, Verdict, decide};
+pub use margins::{Margin, MarginError, margins};
+pub use verdict::{Case, Judgement, Reading, StdReading, Verdict, judge, readings};

@@ -1,13 +1,14 @@
-//! The verdict on one cell.
+//! The verdicts on the cells of a table.
 //!
 //! Invariant: *reproduced* needs an equivalence test passed under both readings of the published deviation, at the
-//! paper tier, on a cell that did not calibrate the data. Failing to find a difference is never enough.
+//! paper tier, on a cell that did not calibrate the data. Failing to find a difference is never enough. Looking at many
+//! cells does not make a finding more likely: p-values are Holm's over the whole table.
 
 use serde::{Deserialize, Serialize};
 
 use crate::benchmarks::Published;
 use crate::protocol::Tier;
-use crate::stats::{Summary, welch};
+use crate::stats::{Difference, POWER, Summary, holm, minimum_detectable, seeds_for_equivalence, welch};
 
 /// Significance level of both tests.
 const ALPHA: f64 = 0.05;
@@ -61,10 +62,20 @@ pub enum StdReading {
 pub struct Reading {
     /// The reading.
     pub std: StdReading,
-    /// Two-sided p-value of equal means (Welch).
+    /// Two-sided p-value of equal means (Welch), after Holm.
     pub p_equal: f64,
-    /// p-value of means that lie the margin or more apart (TOST).
+    /// p-value of means that lie the margin or more apart (TOST), after Holm.
     pub p_apart: f64,
+    /// `p_equal` of this cell alone.
+    pub raw_p_equal: f64,
+    /// `p_apart` of this cell alone.
+    pub raw_p_apart: f64,
+    /// Half of the width of the 95 % confidence interval of the difference.
+    pub half_width: f64,
+    /// Standard error of the difference.
+    pub standard_error: f64,
+    /// Its degrees of freedom.
+    pub df: f64,
     /// What this reading alone would say.
     pub verdict: Verdict,
 }
@@ -78,6 +89,8 @@ pub struct Judgement {
     pub reason: String,
     /// Our mean minus the published one, in the cell's unit.
     pub difference: Option<f64>,
+    /// How far the means may lie apart, where tests were made.
+    pub margin: Option<f64>,
     /// The tests; empty when none was made.
     pub readings: Vec<Reading>,
 }
@@ -92,94 +105,193 @@ impl Judgement {
             None => Verdict::Inconclusive,
         };
         let reason = "a setting of the paper tier's protocol, not a result".to_owned();
-        Judgement { verdict, reason, difference, readings: Vec::new() }
+        Judgement::plain(verdict, reason, difference)
     }
 
     /// What can be said of values that were made with a protocol changed on the command line: how far they lie from the
     /// published one, and nothing else.
     pub fn of_a_changed_protocol(ours: &[f64], published: Option<&Published>, tier: Tier) -> Self {
         let difference = Summary::of(ours).and_then(|summary| Some(summary.mean - published?.mean));
-        Judgement {
-            verdict: Verdict::NotComparable(tier),
-            reason: "the protocol was changed on the command line".to_owned(),
-            difference,
-            readings: Vec::new(),
-        }
+        let reason = "the protocol was changed on the command line".to_owned();
+        Judgement::plain(Verdict::NotComparable(tier), reason, difference)
+    }
+
+    /// Of a cell that nobody has looked at.
+    pub fn none() -> Self {
+        Judgement::plain(Verdict::NotMeasured, String::new(), None)
+    }
+
+    fn plain(verdict: Verdict, reason: String, difference: Option<f64>) -> Self {
+        Judgement { verdict, reason, difference, margin: None, readings: Vec::new() }
     }
 }
 
-/// Judges the values of one cell, one per seed, against the published value. `calibrated` says that the data was
-/// built with this cell in view; `margin` is in the cell's unit.
-pub fn decide(
-    ours: &[f64],
-    published: Option<&Published>,
-    tier: Tier,
-    calibrated: bool,
-    margin: Option<f64>,
-) -> Judgement {
-    let plain = |verdict, reason: &str, difference| Judgement {
-        verdict,
-        reason: reason.to_owned(),
-        difference,
-        readings: Vec::new(),
-    };
-    let Some(summary) = Summary::of(ours) else { return plain(Verdict::NotMeasured, "", None) };
-    let difference = published.map(|published| summary.mean - published.mean);
-    if tier != Tier::Paper {
-        return plain(Verdict::NotComparable(tier), "", difference);
+/// A cell as it is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// Our values, one per seed.
+    pub ours: &'a [f64],
+    /// What the paper prints.
+    pub published: Option<&'a Published>,
+    /// Whether the data was built with this cell in view.
+    pub calibrated: bool,
+    /// How far the means may lie apart, in the cell's unit.
+    pub margin: Option<f64>,
+}
+
+/// Judges the cells of a table. `family` is the number of cells whose verdicts could be looked at; those that are not among
+/// `cases` count as tests that found nothing.
+pub fn judge(cases: &[Case<'_>], tier: Tier, family: usize) -> Vec<Judgement> {
+    let mut judged = verdicts(cases, tier, family);
+    for (cell, case) in judged.iter_mut().zip(cases) {
+        if cell.verdict == Verdict::Inconclusive && cell.reason.is_empty() {
+            cell.reason = undecided(case);
+        }
     }
-    if calibrated {
-        let why = published.and_then(|published| published.calibrated.as_deref());
-        return plain(Verdict::Calibrated, why.unwrap_or("the data was built with it in view"), difference);
+    judged
+}
+
+/// [`judge`] without advice on what would decide the undecided.
+fn verdicts(cases: &[Case<'_>], tier: Tier, family: usize) -> Vec<Judgement> {
+    let mut judged: Vec<Judgement> = cases.iter().map(|case| case.alone(tier)).collect();
+    for reading in 0..2 {
+        let mut correct = |p: fn(&mut Reading) -> &mut f64| {
+            let mut found: Vec<&mut f64> =
+                judged.iter_mut().filter_map(|cell| cell.readings.get_mut(reading)).map(p).collect();
+            let mut raw: Vec<f64> = found.iter().map(|p| **p).collect();
+            raw.resize(raw.len().max(family), 1.0);
+            for (p, adjusted) in found.iter_mut().zip(holm(&raw)) {
+                **p = adjusted;
+            }
+        };
+        correct(|reading| &mut reading.p_equal);
+        correct(|reading| &mut reading.p_apart);
     }
-    let inconclusive = |reason| plain(Verdict::Inconclusive, reason, difference);
-    let Some(published) = published else { return inconclusive("the paper prints no number here") };
-    let (Some(std), Some(n)) = (published.std, published.n) else {
-        return inconclusive("the paper prints no deviation here");
-    };
-    let Some(margin) = margin else { return inconclusive("no margin was declared for this cell") };
-    if summary.n < 2 {
-        return inconclusive("one seed has no deviation to compare with");
+    judged.iter_mut().for_each(Judgement::conclude);
+    judged
+}
+
+impl Case<'_> {
+    /// What can be said without a test, or the tests of this cell alone, without a conclusion.
+    fn alone(&self, tier: Tier) -> Judgement {
+        let Some(summary) = Summary::of(self.ours) else {
+            return Judgement::plain(Verdict::NotMeasured, String::new(), None);
+        };
+        let difference = self.published.map(|published| summary.mean - published.mean);
+        let plain = |verdict, reason: &str| Judgement::plain(verdict, reason.to_owned(), difference);
+        if tier != Tier::Paper {
+            return plain(Verdict::NotComparable(tier), "");
+        }
+        if self.calibrated {
+            let why = self.published.and_then(|published| published.calibrated.as_deref());
+            return plain(Verdict::Calibrated, why.unwrap_or("the data was built with it in view"));
+        }
+        let inconclusive = |reason| plain(Verdict::Inconclusive, reason);
+        let Some(published) = self.published else { return inconclusive("the paper prints no number here") };
+        let Some(theirs) = readings(published) else {
+            return inconclusive("the paper prints no deviation of several runs here");
+        };
+        let Some(margin) = self.margin else { return inconclusive("no margin was declared for this cell") };
+        if !summary.mean.is_finite() {
+            return inconclusive("a value is not a number");
+        }
+        if summary.n < 2 {
+            let mut judged = inconclusive("one seed has no deviation to compare with");
+            judged.reason += "; two are the least, and as many as the paper has are usual";
+            return judged;
+        }
+        let mut judged = plain(Verdict::Inconclusive, "");
+        judged.margin = Some(margin);
+        judged.readings = theirs
+            .into_iter()
+            .filter_map(|(std, theirs)| Some(Reading::of(std, &welch(&summary, &theirs)?.cautious(), margin)))
+            .collect();
+        judged
     }
-    // A printed deviation is known to half a unit of its last digit; one printed as zero is not taken for exact.
-    let std = std.max(0.5 * libm::pow(10.0, -(published.decimals as f64)));
-    let readings = [
+}
+
+/// The published mean under both readings of its deviation; `None` without a deviation of two runs or more. A printed
+/// deviation is known to half a unit of its last digit, and the larger end is taken: one printed as zero is not exact.
+pub fn readings(published: &Published) -> Option<[(StdReading, Summary); 2]> {
+    let (std, n) = (published.std?, published.n.filter(|&n| n > 1)?);
+    let std = std + 0.5 * libm::pow(10.0, -(published.decimals as f64));
+    Some([
         (StdReading::Sample, Summary { n, mean: published.mean, std: Some(std) }),
         (StdReading::Population, Summary::from_population_std(n, published.mean, std)),
-    ];
-    let readings: Vec<Reading> = readings
-        .into_iter()
-        .filter_map(|(reading, theirs)| {
-            let difference = welch(&summary, &theirs)?;
-            let (p_equal, p_apart) = (difference.p_equal(), difference.p_apart(margin));
-            let verdict = if p_apart < ALPHA {
+    ])
+}
+
+impl Reading {
+    fn of(std: StdReading, difference: &Difference, margin: f64) -> Self {
+        let (p_equal, p_apart) = (difference.p_equal(), difference.p_apart(margin));
+        Reading {
+            std,
+            p_equal,
+            p_apart,
+            raw_p_equal: p_equal,
+            raw_p_apart: p_apart,
+            half_width: difference.half_width(0.95),
+            standard_error: difference.standard_error,
+            df: difference.df,
+            verdict: Verdict::Inconclusive,
+        }
+    }
+
+    /// The smallest true difference that this cell alone would show with 80 % power.
+    pub fn minimum_detectable(&self) -> f64 {
+        let Reading { standard_error, df, .. } = *self;
+        minimum_detectable(&Difference { value: 0.0, standard_error, df }, ALPHA)
+    }
+}
+
+impl Judgement {
+    /// From the tests to the verdict.
+    fn conclude(&mut self) {
+        for reading in &mut self.readings {
+            reading.verdict = if reading.p_apart < ALPHA {
                 Verdict::Reproduced
-            } else if p_equal < ALPHA {
+            } else if reading.p_equal < ALPHA {
                 Verdict::Different
             } else {
                 Verdict::Inconclusive
             };
-            Some(Reading { std: reading, p_equal, p_apart, verdict })
-        })
-        .collect();
-    let [sample, population] = readings[..] else {
-        return inconclusive("the paper's single run has no deviation to compare with");
-    };
-    let (verdict, reason) = if sample.verdict != population.verdict {
-        let reason = format!(
-            "{} if the published deviation divides by n - 1, {} if by n",
-            sample.verdict, population.verdict
-        );
-        (Verdict::Inconclusive, reason)
-    } else if sample.verdict == Verdict::Inconclusive {
-        let reason =
-            format!("neither a difference nor agreement within {margin} is shown by {} seeds", summary.n);
-        (Verdict::Inconclusive, reason)
-    } else {
-        (sample.verdict, String::new())
-    };
-    Judgement { verdict, reason, difference, readings }
+        }
+        let [sample, population] = self.readings[..] else { return };
+        (self.verdict, self.reason) = if sample.verdict != population.verdict {
+            let reason = format!(
+                "{} if the published deviation divides by n - 1, {} if by n",
+                sample.verdict, population.verdict
+            );
+            (Verdict::Inconclusive, reason)
+        } else {
+            (sample.verdict, String::new())
+        };
+    }
 }
+
+/// Why nothing was shown, and what would.
+fn undecided(case: &Case<'_>) -> String {
+    let (Some(published), Some(margin)) = (case.published, case.margin) else { return String::new() };
+    let seeds = case.ours.len();
+    let mut reason = format!("neither a difference nor agreement within {margin} is shown by {seeds} seeds");
+    let std = Summary::of(case.ours).and_then(|summary| summary.std);
+    let wanted = std.zip(readings(published)).map(|(std, [_, (_, theirs)])| {
+        // The wider reading, so that both would agree.
+        seeds_for_equivalence(std, &theirs, margin, ALPHA)
+    });
+    match wanted {
+        Some(Some(wanted)) if wanted > seeds => {
+            reason += &format!("; {wanted} would show agreement with {} % power, if there is", 100.0 * POWER);
+        }
+        Some(None) => reason += "; no number of seeds would: the published mean itself is too uncertain",
+        Some(Some(_)) | None => {}
+    }
+    reason
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod simulated;
 
 #[cfg(test)]
 mod tests {
@@ -201,6 +313,17 @@ mod tests {
 
     fn verdict(ours: &[f64], mean: f64, std: f64) -> Verdict {
         decide(ours, Some(&published(mean, std)), Tier::Paper, false, Some(1.0)).verdict
+    }
+
+    /// The verdict on a cell of its own.
+    fn decide(
+        ours: &[f64],
+        published: Option<&Published>,
+        tier: Tier,
+        calibrated: bool,
+        margin: Option<f64>,
+    ) -> Judgement {
+        judge(&[Case { ours, published, calibrated, margin }], tier, 1).swap_remove(0)
     }
 
     const OURS: &[f64] = &[72.1, 72.3, 72.5, 72.2, 72.4];

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::benchmarks::{self, Benchmark, Published, PublishedError};
 use crate::digest::Digest;
 use crate::engine::plan::{Cell, CellId, Plan};
-use crate::gate::{ClaimError, Judgement, MarginError, TestedClaim, decide, margin_of, test_claims};
+use crate::gate::{Case, ClaimError, Judgement, MarginError, TestedClaim, judge, margins, test_claims};
 use crate::protocol::{self, Change, ProtocolError, ProtocolName, Tier, deviations_of};
 use crate::stats::Summary;
 
@@ -116,12 +116,14 @@ impl Report {
         observed: &Observed<'_>,
     ) -> Result<Self, ReportError> {
         let mut published = benchmarks::published(benchmark)?;
-        let cells: Vec<CellResult> = plan
+        let mut cells: Vec<CellResult> = plan
             .cells
             .iter()
             .filter(|cell| cell.id.benchmark == benchmark.id)
-            .map(|cell| CellResult::of(cell, plan, published.remove(&cell.id), observed))
-            .collect::<Result<_, ReportError>>()?;
+            .map(|cell| CellResult::of(cell, plan, published.get(&cell.id).cloned(), observed))
+            .collect();
+        published.retain(|_, published| !observed.calibrated(published));
+        judge_cells(&mut cells, plan, observed, published.len())?;
         let values = |id: &CellId| {
             let cell = cells.iter().find(|cell| cell.id == *id);
             cell.map_or(Vec::new(), |cell| cell.values.iter().map(|value| value.value).collect())
@@ -155,13 +157,50 @@ impl Report {
     }
 }
 
+impl Observed<'_> {
+    /// Whether the data was built with this number in view.
+    fn calibrated(&self, published: &Published) -> bool {
+        self.calibrated_data && published.calibrated.is_some()
+    }
+}
+
+/// Judges all cells of a table together; `family` of its cells can have a verdict.
+fn judge_cells(
+    cells: &mut [CellResult],
+    plan: &Plan,
+    observed: &Observed<'_>,
+    family: usize,
+) -> Result<(), ReportError> {
+    let margins = margins()?;
+    let ours: Vec<Vec<f64>> =
+        cells.iter().map(|cell| cell.values.iter().map(|value| value.value).collect()).collect();
+    let cases: Vec<Case<'_>> = cells
+        .iter()
+        .zip(&ours)
+        .map(|(cell, ours)| Case {
+            ours,
+            published: cell.published.as_ref(),
+            calibrated: cell.published.as_ref().is_some_and(|published| observed.calibrated(published)),
+            margin: margins.iter().find(|margin| margin.holds(&cell.id)).map(|margin| margin.margin),
+        })
+        .collect();
+    let mut judged = judge(&cases, plan.tier, family);
+    for ((judged, cell), ours) in judged.iter_mut().zip(cells.iter()).zip(&ours) {
+        if let Some(setting) = cell.configured {
+            *judged = Judgement::of_a_setting(setting, cell.published.as_ref());
+        } else if !plan.changes.is_empty() && !ours.is_empty() {
+            *judged = Judgement::of_a_changed_protocol(ours, cell.published.as_ref(), plan.tier);
+        }
+    }
+    for (cell, judged) in cells.iter_mut().zip(judged) {
+        cell.judgement = judged;
+    }
+    Ok(())
+}
+
 impl CellResult {
-    fn of(
-        cell: &Cell,
-        plan: &Plan,
-        published: Option<Published>,
-        observed: &Observed<'_>,
-    ) -> Result<Self, ReportError> {
+    /// The cell with its values, not judged yet.
+    fn of(cell: &Cell, plan: &Plan, published: Option<Published>, observed: &Observed<'_>) -> Self {
         let runs = cell.runs.iter().map(|index| &plan.runs[index.0]);
         let values: Vec<SeedValue> = runs
             .clone()
@@ -174,28 +213,17 @@ impl CellResult {
             let (found, wanted) = (values.len(), cell.runs.len());
             (found < wanted).then(|| format!("{found} of {wanted} runs are in the store"))
         });
-        let ours: Vec<f64> = values.iter().map(|value| value.value).collect();
-        let calibrated =
-            observed.calibrated_data && published.as_ref().is_some_and(|p| p.calibrated.is_some());
-        let margin = margin_of(&cell.id)?.map(|margin| margin.margin);
-        let judgement = if let Some(setting) = cell.configured {
-            Judgement::of_a_setting(setting, published.as_ref())
-        } else if plan.changes.is_empty() || ours.is_empty() {
-            decide(&ours, published.as_ref(), plan.tier, calibrated, margin)
-        } else {
-            Judgement::of_a_changed_protocol(&ours, published.as_ref(), plan.tier)
-        };
-        Ok(CellResult {
+        CellResult {
             id: cell.id.clone(),
             metric: cell.metric.clone(),
             unit: published.as_ref().map_or_else(|| unit(&cell.metric).to_owned(), |p| p.unit.clone()),
             dataset: runs.clone().next().map(|run| run.data),
-            judgement,
+            judgement: Judgement::none(),
             values,
             configured: cell.configured,
             published,
             missing,
-        })
+        }
     }
 
     /// Our value: the mean over the seeds, or the setting.

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::benchmarks::{Benchmark, Layout, Published, Row as LayoutRow};
     use crate::digest::Digest;
-    use crate::gate::decide;
+    use crate::gate::{Case, judge};
     use crate::protocol::ProtocolName;
     use crate::report::SeedValue;
 
@@ -173,7 +173,11 @@ mod tests {
                     metric: "auroc".to_owned(),
                     unit: "percent".to_owned(),
                     dataset: None,
-                    judgement: decide(&ours, published.as_ref(), tier, false, None),
+                    judgement: {
+                        let published = published.as_ref();
+                        let case = Case { ours: &ours, published, calibrated: false, margin: None };
+                        judge(&[case], tier, 1).swap_remove(0)
+                    },
                     values,
                     published,
                     missing: None,
