@@ -115,7 +115,8 @@ Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusi
     /// Prints a table from the store, for a paper or a page.
     #[command(after_help = "Examples:
   i2m2 report table2 --format latex > table2.tex     (then \\input{table2} with booktabs and amssymb)
-  i2m2 report all --format csv")]
+  i2m2 report all --format csv
+  i2m2 report all --format html > report.html")]
     Report {
         /// What is reported.
         #[command(flatten)]
@@ -123,6 +124,39 @@ Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusi
         /// The format.
         #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
         format: ReportFormat,
+    },
+    /// Prints the paper's testable sentences, and what the runs and the paper's own numbers say of each.
+    #[command(after_help = "Examples:
+  i2m2 claims
+  i2m2 claims i2m2-over-inter --data data
+  i2m2 claims table2 --data data --json
+
+Exit codes: 0 every claim is supported or contradicted, 3 one is not measured or not decidable.")]
+    Claims(Claims),
+    /// Prints known differences between the paper, the released code and this project.
+    #[command(after_help = "Examples:\n  i2m2 deviations\n  i2m2 deviations F2\n  i2m2 deviations table2")]
+    Deviations {
+        /// An id, or a table: those that touch it; all of them without it.
+        id: Option<String>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints where one number comes from: seeds, runs and what they started from, data, code, verdict and range. The id is that of
+    /// a cell, `table:column:row`.
+    #[command(
+        after_help = "Examples:\n  i2m2 why table2:mortality:i2m2\n  i2m2 why table1:accuracy:intra --data data --json"
+    )]
+    Why {
+        /// The cell.
+        #[command(flatten)]
+        selection: Selection,
+        /// Folder of the expected ranges.
+        #[arg(long, value_name = "DIR", default_value = "snapshots/expected")]
+        expected: PathBuf,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Says what this machine and build can compute on, and tests it: devices, drivers, libraries, and every op on the GPU
     /// against the CPU.
@@ -172,6 +206,42 @@ pub struct Selection {
     /// Only these cells: a cell id with `*`, or the id of a row or a column.
     #[arg(long, value_name = "CELL-PATTERN")]
     pub only: Option<String>,
+}
+
+/// Which claims, tested on which results.
+#[derive(Debug, Args)]
+pub struct Claims {
+    /// A claim, or a table: the claims about it; all of them without it.
+    pub id: Option<String>,
+    /// Folder with real data: its results in the store are what claims are tested on.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// What the text says, or what the released code does.
+    #[arg(long, value_enum, default_value_t = ProtocolName::Paper)]
+    pub protocol: ProtocolName,
+    /// Where the results were computed: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Claims {
+    /// All tables at the paper tier.
+    pub fn selection(&self) -> Selection {
+        Selection {
+            id: "all".to_owned(),
+            tier: Some(Tier::Paper),
+            protocol: self.protocol,
+            set: Vec::new(),
+            data: self.data.clone(),
+            seeds: None,
+            device: self.device,
+            precision: PrecisionChoice::F32,
+            only: None,
+        }
+    }
 }
 
 /// Where to run.
@@ -268,6 +338,8 @@ pub enum ReportFormat {
     Csv,
     /// A Markdown table.
     Markdown,
+    /// One page with all tables, figures, claims and deviations, which needs no other file.
+    Html,
 }
 
 /// Commands about data.

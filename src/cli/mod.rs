@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use commands::{check, data, doctor, list, plan, report, reproduce, store};
+use commands::{check, claims, data, deviations, doctor, list, plan, report, reproduce, store, why};
 use exit::Exit;
 use failure::Failure;
 
@@ -55,6 +55,9 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
             check::accept(selection, reason, *new_seeds, expected, &out)
         }
         Command::Report { selection, format } => report::run(selection, *format, &out),
+        Command::Claims(asked) => claims::run(asked, &out),
+        Command::Deviations { id, json } => deviations::run(id.as_deref(), *json),
+        Command::Why { selection, expected, json } => why::run(selection, *json, expected, &out),
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Data(command) => data::run(command, cli.out.as_deref(), cli.quiet),
         Command::Store(command) => store::run(command, &out),

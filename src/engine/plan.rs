@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
 use crate::protocol::{Change, DatasetName, ProtocolName, Recipe, Tier};
@@ -52,7 +52,8 @@ pub struct Run {
 }
 
 /// Address of one printed number: `table2:mortality:i2m2`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct CellId {
     /// The benchmark.
     pub benchmark: String,
@@ -65,6 +66,27 @@ pub struct CellId {
 impl std::fmt::Display for CellId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}:{}", self.benchmark, self.column, self.row)
+    }
+}
+
+impl From<CellId> for String {
+    fn from(id: CellId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for CellId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.split(':').collect::<Vec<_>>()[..] {
+            [benchmark, column, row] if ![benchmark, column, row].contains(&"") => {
+                Ok(CellId { benchmark: benchmark.to_owned(), column: column.to_owned(), row: row.to_owned() })
+            }
+            _ => {
+                Err(format!("`{text}` is no cell; expected table:column:row, as in `table2:mortality:i2m2`"))
+            }
+        }
     }
 }
 

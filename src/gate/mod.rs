@@ -10,6 +10,9 @@ pub mod expected;
 mod margins;
 mod verdict;
 
-pub use claims::{Claim, ClaimError, ClaimVerdict, Comparison, TestedClaim, claims, test_claims};
+pub use claims::{
+    Claim, ClaimError, ClaimVerdict, Comparison, Sample, Statement, TestedClaim, claims, claims_about,
+    test_claims,
+};
 pub use margins::{Margin, MarginError, margins};
 pub use verdict::{Case, Judgement, Reading, StdReading, Verdict, judge, readings};

@@ -26,6 +26,8 @@ pub struct Deviation {
     pub why: String,
     /// Where it is switched; empty when it cannot be.
     pub switch: String,
+    /// What it changed where it was measured, with how; absent where it was not.
+    pub effect: Option<String>,
     /// Ids of the benchmarks whose numbers it can move.
     pub benchmarks: Vec<String>,
 }
@@ -62,6 +64,7 @@ mod tests {
             .map(|n| format!("A{n}"))
             .chain((1..=10).map(|n| format!("M{n}")))
             .chain((1..=16).map(|n| format!("F{n}")))
+            .chain((1..=24).map(|n| format!("V{n}")))
             .chain(["G1".to_owned()])
             .collect();
         assert_eq!(ids, expected);

@@ -6,6 +6,7 @@
 mod csv;
 pub mod figure;
 mod frame;
+pub mod html;
 mod latex;
 mod markdown;
 mod result;
@@ -21,6 +22,7 @@ pub use self::csv::Csv;
 pub use latex::Latex;
 pub use markdown::Markdown;
 pub use text::Text;
+pub use words::comparison as comparison_words;
 
 /// Renders a report.
 pub trait Exporter {

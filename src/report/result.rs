@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use crate::benchmarks::{self, Benchmark, Published, PublishedError};
 use crate::digest::Digest;
 use crate::engine::plan::{Cell, CellId, Plan};
-use crate::gate::{Case, ClaimError, Judgement, MarginError, TestedClaim, judge, margins, test_claims};
+use crate::gate::{
+    Case, ClaimError, Judgement, MarginError, Sample, TestedClaim, claims_about, judge, margins, test_claims,
+};
 use crate::protocol::{self, Change, ProtocolError, ProtocolName, Tier, deviations_of};
-use crate::stats::Summary;
+use crate::stats::{Interval, Summary, bootstrap_mean};
 
 /// One benchmark's results.
 #[derive(Clone, Debug)]
@@ -124,12 +126,9 @@ impl Report {
             .collect();
         published.retain(|_, published| !observed.calibrated(published));
         judge_cells(&mut cells, plan, observed, published.len())?;
-        let values = |id: &CellId| {
-            let cell = cells.iter().find(|cell| cell.id == *id);
-            cell.map_or(Vec::new(), |cell| cell.values.iter().map(|value| value.value).collect())
-        };
+        let values = |id: &CellId| cells.iter().find(|cell| cell.id == *id).map(CellResult::sample);
         let claims = match plan.tier {
-            Tier::Paper if plan.changes.is_empty() => test_claims(benchmark.id, &values)?,
+            Tier::Paper if plan.changes.is_empty() => test_claims(claims_about(benchmark.id)?, &values)?,
             Tier::Paper | Tier::Smoke | Tier::Reduced => Vec::new(),
         };
         Ok(Report {
@@ -224,6 +223,20 @@ impl CellResult {
             published,
             missing,
         }
+    }
+
+    /// Its values by seed, for claims.
+    pub fn sample(&self) -> Sample {
+        Sample {
+            values: self.values.iter().map(|value| (value.seed, value.value)).collect(),
+            data: self.dataset,
+        }
+    }
+
+    /// The 95 % interval of our mean over all resamples of the seeds; `None` for a single seed or very many.
+    pub fn bootstrap(&self) -> Option<Interval> {
+        let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
+        bootstrap_mean(&values, 0.95)
     }
 
     /// Our value: the mean over the seeds, or the setting.

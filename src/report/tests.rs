@@ -10,7 +10,7 @@ use crate::engine::plan::{Context, Planner};
 use crate::protocol::{DatasetName, ProtocolName, Tier, resolve};
 
 /// A report of made-up numbers: no run was trained for it, and its device says so.
-fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
+pub(in crate::report) fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
     let context = Context {
         tier,
         protocol: ProtocolName::Paper,

@@ -4,7 +4,7 @@
 
 use super::{CellResult, Report};
 use crate::engine::plan::CellId;
-use crate::gate::{Claim, TestedClaim};
+use crate::gate::{Claim, Comparison, TestedClaim};
 use crate::protocol::Tier;
 
 /// What a tier stands for.
@@ -109,22 +109,32 @@ pub(super) fn claims(report: &Report) -> Vec<String> {
 
 /// A claim of the paper, what the runs say, and every difference behind it beside the paper's.
 fn claim(report: &Report, tested: &TestedClaim) -> String {
-    let number =
-        |difference: Option<f64>| difference.map_or("–".to_owned(), |value| format!("{value:+.2}"));
-    let differences: Vec<String> = tested
-        .comparisons
-        .iter()
-        .map(|pair| {
-            let (ours, paper) = (number(pair.ours), number(pair.paper));
-            let address = |id: &CellId| match report.benchmark.layout.columns {
-                [_] => id.row.clone(),
-                _ => format!("{}:{}", id.column, id.row),
-            };
-            format!("{} over {} {ours}, paper {paper}", address(&pair.above), address(&pair.below))
-        })
-        .collect();
+    let address = |id: &CellId| match report.benchmark.layout.columns {
+        [_] => id.row.clone(),
+        _ => format!("{}:{}", id.column, id.row),
+    };
+    let differences: Vec<String> = tested.tested.iter().map(|pair| comparison(pair, address)).collect();
     let Claim { sentence, place, .. } = &tested.claim;
     format!("Claim {}: “{sentence}” ({place}): {}.", tested.verdict, differences.join("; "))
+}
+
+/// `i2m2 over inter by 1 ± 0.5: +0.63, paper +0.66`.
+pub fn comparison(pair: &Comparison, address: impl Fn(&CellId) -> String) -> String {
+    let statement = &pair.statement;
+    let percent = if statement.relative { " %" } else { "" };
+    let number = |difference: Option<f64>| {
+        difference.map_or("–".to_owned(), |value| format!("{value:+.2}{percent}"))
+    };
+    let size = match (statement.by, statement.within) {
+        (Some(by), Some(within)) => format!(" by {by}{percent} ± {within}:"),
+        _ => String::new(),
+    };
+    let (above, below) = (address(&statement.above), address(&statement.below));
+    let mut text = format!("{above} over {below}{size} {}, paper {}", number(pair.ours), number(pair.paper));
+    if let Some(seeds) = pair.seeds {
+        text += &format!(" ({seeds} seeds would show so large a difference)");
+    }
+    text
 }
 
 /// Names cells by whole columns where it can: `all cells`, `VQA-VS`, `mortality:i2m2`.

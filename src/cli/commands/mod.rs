@@ -1,10 +1,13 @@
 //! One file per command.
 
 pub mod check;
+pub mod claims;
 pub mod data;
+pub mod deviations;
 pub mod doctor;
 pub mod list;
 pub mod plan;
 pub mod report;
 pub mod reproduce;
 pub mod store;
+pub mod why;

@@ -1,5 +1,6 @@
 //! `i2m2 report`: tables from the store.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::args::{ReportFormat, Selection};
@@ -8,26 +9,58 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::Results;
-use crate::report::Format;
+use crate::engine::plan::CellId;
+use crate::gate::{Sample, claims, test_claims};
+use crate::protocol::{Tier, deviations};
+use crate::provenance::{self, Provenance};
+use crate::report::html::{self, Page};
+use crate::report::{Format, Report};
 
 /// Prints tables from the store; trains nothing.
 pub fn run(selection: &Selection, format: ReportFormat, out: &Path) -> Result<Exit, Failure> {
     let resolved = Resolved::new(selection, out.to_owned())?;
     resolved.measurable(&resolved.plan())?;
-    let format = match format {
-        ReportFormat::Latex => Format::Latex,
-        ReportFormat::Csv => Format::Csv,
-        ReportFormat::Markdown => Format::Markdown,
-    };
     let results = Results::read(&resolved)?;
-    let mut tables = Vec::new();
-    for report in &results.reports {
-        tables.push(format.exporter().export(report)?);
-    }
-    output::data(&tables.join("\n"))?;
+    let format = match format {
+        ReportFormat::Html => None,
+        ReportFormat::Latex => Some(Format::Latex),
+        ReportFormat::Csv => Some(Format::Csv),
+        ReportFormat::Markdown => Some(Format::Markdown),
+    };
+    let text = match format {
+        Some(format) => {
+            let tables: Vec<String> = results
+                .reports
+                .iter()
+                .map(|report| format.exporter().export(report))
+                .collect::<Result<_, _>>()?;
+            tables.join("\n")
+        }
+        None => page(&results.reports)?,
+    };
+    output::data(&text)?;
     if results.reports.iter().all(|report| report.cells.iter().all(|cell| cell.values.is_empty())) {
         output::note("nothing of this is in the store yet; `i2m2 reproduce` trains it");
         return Ok(Exit::NotMeasured);
     }
     Ok(Exit::Success)
+}
+
+/// The HTML page.
+fn page(reports: &[Report]) -> Result<String, Failure> {
+    // Claims are about the paper's budget: other tiers and changed protocols say nothing about them.
+    let samples: BTreeMap<&CellId, Sample> = reports
+        .iter()
+        .filter(|report| report.tier == Tier::Paper && report.changes.is_empty())
+        .flat_map(|report| &report.cells)
+        .map(|cell| (&cell.id, cell.sample()))
+        .collect();
+    let tool = Provenance::here().tool;
+    Ok(html::render(&Page {
+        reports,
+        claims: &test_claims(claims()?, &|id| samples.get(id).cloned())?,
+        deviations: &deviations()?,
+        tool: format!("{}, commit {}, {}", tool.version, tool.commit, tool.rustc),
+        made: provenance::now_utc(),
+    })?)
 }

@@ -1,0 +1,114 @@
+//! `i2m2 claims`: every sentence of the paper that can be tested, and what the runs and the paper's own numbers say of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::args::Claims;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::resolve::Resolved;
+use crate::cli::results::Results;
+use crate::engine::plan::CellId;
+use crate::gate::{ClaimVerdict, Sample, TestedClaim, claims, test_claims};
+use crate::report::comparison_words;
+
+#[derive(Serialize)]
+struct Printed<'a> {
+    /// Counts of verdicts, and of claims that the printed numbers contradict.
+    summary: BTreeMap<String, usize>,
+    claims: &'a [TestedClaim],
+}
+
+/// Prints claims; trains nothing.
+pub fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
+    let all = claims()?;
+    let wanted: Vec<_> = match &asked.id {
+        None => all,
+        Some(id) => {
+            let ids: Vec<String> = all.iter().map(|claim| claim.id.clone()).collect();
+            let found: Vec<_> =
+                all.into_iter().filter(|claim| claim.id == *id || claim.touches(id)).collect();
+            if found.is_empty() {
+                let near = ids
+                    .iter()
+                    .max_by(|a, b| strsim::jaro_winkler(id, a).total_cmp(&strsim::jaro_winkler(id, b)));
+                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                return Err(Failure::usage(format!(
+                    "there is no claim `{id}` and none about a table of this name{hint} `i2m2 claims` prints them all"
+                )));
+            }
+            found
+        }
+    };
+    // Claims are about the paper's budget on real data: without any, nothing is measured.
+    let mut samples: BTreeMap<CellId, Sample> = BTreeMap::new();
+    if asked.data.is_some() {
+        let resolved = Resolved::new(&asked.selection(), out.to_owned())?;
+        for report in Results::read(&resolved)?.reports {
+            for cell in report.cells.iter().filter(|cell| !cell.values.is_empty()) {
+                samples.insert(cell.id.clone(), cell.sample());
+            }
+        }
+    }
+    let tested = test_claims(wanted, &|id| samples.get(id).cloned())?;
+    if asked.json {
+        output::json(&Printed { summary: summary(&tested), claims: &tested })?;
+    } else {
+        output::data(&text(&tested, asked))?;
+    }
+    let decided =
+        |claim: &TestedClaim| matches!(claim.verdict, ClaimVerdict::Supported | ClaimVerdict::Contradicted);
+    Ok(if tested.iter().all(decided) { Exit::Success } else { Exit::NotMeasured })
+}
+
+fn summary(tested: &[TestedClaim]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for claim in tested {
+        *counts.entry(claim.verdict.to_string()).or_default() += 1;
+        if claim.claim.printed.is_some() {
+            *counts.entry("contradicted in print".to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn text(tested: &[TestedClaim], asked: &Claims) -> String {
+    let mut text = String::new();
+    for claim in tested {
+        text += &format!("{:<14} {:<34} {}\n", claim.verdict.to_string(), claim.claim.id, claim.claim.place);
+        text += &format!("  “{}”\n", claim.claim.sentence);
+        if let Some(printed) = &claim.claim.printed {
+            text += &format!("  contradicted by the paper's own numbers: {printed}\n");
+        }
+        if let Some(needs) = &claim.claim.needs {
+            text += &format!("  it would take: {needs}\n");
+        }
+        // One claim in full, many in short.
+        if asked.id.is_some() {
+            if let Some(note) = &claim.claim.note {
+                text += &format!("  {note}\n");
+            }
+            for pair in &claim.tested {
+                text += &format!("  {}{}\n", comparison_words(pair, CellId::to_string), tests(pair));
+            }
+        }
+        text.push('\n');
+    }
+    let counts: Vec<String> =
+        summary(tested).into_iter().map(|(name, count)| format!("{count} {name}")).collect();
+    text += &format!("{} claims: {}\n", tested.len(), counts.join(", "));
+    if asked.data.is_none() {
+        text += "Claims are tested at the paper tier on real data alone: add --data DIR.\n";
+    }
+    text
+}
+
+/// The p-values behind a comparison.
+fn tests(pair: &crate::gate::Comparison) -> String {
+    let (Some(p_for), Some(p_against)) = (pair.p_for, pair.p_against) else { return String::new() };
+    let how = if pair.paired { "pairs" } else { "Welch" };
+    format!("; {how}, p of the opposite {p_for:.3}, of the claim {p_against:.3} (Holm)")
+}

@@ -1,0 +1,118 @@
+//! The file: sentences, and what they say of which cells.
+//!
+//! Invariant: every claim says something of cells or says what it would need; addresses have three parts, sizes a tolerance.
+
+use serde::{Deserialize, Serialize};
+
+use super::ClaimError;
+use crate::engine::plan::CellId;
+
+/// A sentence of the paper.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// A short name.
+    pub id: String,
+    /// The paper's words.
+    pub sentence: String,
+    /// Where the paper says it.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// What it says of cells; empty where no cell of a table or figure holds it.
+    #[serde(default)]
+    pub comparisons: Vec<Statement>,
+    /// What would have to be measured or obtained to decide it, where there are no comparisons.
+    pub needs: Option<String>,
+    /// Which numbers that the paper itself prints say otherwise.
+    pub printed: Option<String>,
+    /// How the sentence became comparisons, where that is not obvious.
+    pub note: Option<String>,
+}
+
+/// What is said of two cells: the first lies above the second, or above it by a size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// `benchmark:column:row`.
+    pub above: CellId,
+    /// `benchmark:column:row`.
+    pub below: CellId,
+    /// By how much, in the cells' unit, or in percent of the second.
+    pub by: Option<f64>,
+    /// How far from that it may lie.
+    pub within: Option<f64>,
+    /// Whether `by` is in percent of the second.
+    #[serde(default)]
+    pub relative: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ledger {
+    claim: Vec<Claim>,
+}
+
+impl Claim {
+    /// Whether it speaks of cells of this benchmark.
+    pub fn touches(&self, benchmark: &str) -> bool {
+        self.cells().any(|cell| cell.benchmark == benchmark)
+    }
+
+    /// Whether it speaks of cells of this benchmark and of no other.
+    pub fn is_about(&self, benchmark: &str) -> bool {
+        !self.comparisons.is_empty() && self.cells().all(|cell| cell.benchmark == benchmark)
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &CellId> {
+        self.comparisons.iter().flat_map(|statement| [&statement.above, &statement.below])
+    }
+}
+
+impl Statement {
+    /// What the statement is about: the difference, in percent of the second where it is relative.
+    pub fn quantity(&self, above: f64, below: f64) -> f64 {
+        if self.relative { 100.0 * (above / below - 1.0) } else { above - below }
+    }
+
+    /// Whether two means are as the statement says.
+    pub fn holds(&self, above: f64, below: f64) -> bool {
+        let quantity = self.quantity(above, below);
+        match (self.by, self.within) {
+            // Means come with two or three digits: what is exact on paper is not in binary.
+            (Some(by), Some(within)) => (quantity - by).abs() <= within + 1e-9,
+            _ => quantity > 0.0,
+        }
+    }
+}
+
+/// Every claim, in the file's order.
+///
+/// # Errors
+/// A file that is no such ledger.
+pub fn claims() -> Result<Vec<Claim>, ClaimError> {
+    read(include_str!("../../../paper/claims.toml"))
+}
+
+pub(super) fn read(text: &str) -> Result<Vec<Claim>, ClaimError> {
+    let bad = |found: String, expected| ClaimError::File { found, expected };
+    let ledger: Ledger =
+        toml::from_str(text).map_err(|error| bad(error.to_string(), "a list of [[claim]]"))?;
+    for claim in &ledger.claim {
+        if claim.comparisons.is_empty() != claim.needs.is_some() {
+            let found = format!("claim `{}`", claim.id);
+            return Err(bad(found, "either comparisons or what it needs"));
+        }
+        for statement in &claim.comparisons {
+            let sized = match (statement.by, statement.within) {
+                (Some(by), Some(within)) => by.is_finite() && within.is_finite() && within > 0.0,
+                (None, None) => !statement.relative,
+                _ => false,
+            };
+            if !sized {
+                let found = format!("a comparison of claim `{}`", claim.id);
+                return Err(bad(found, "a size `by` together with a tolerance `within` above 0, or neither"));
+            }
+        }
+    }
+    Ok(ledger.claim)
+}

@@ -1,0 +1,125 @@
+//! Sentences of the paper that can be tested: `paper/claims.toml`.
+//!
+//! Invariant: a claim is supported only when every one of its comparisons is, after Holm's correction over all
+//! comparisons of its table; a comparison that is not measured leaves its claim not measured. What the paper's own numbers
+//! say of a sentence stands beside that, and needs no run.
+
+mod compare;
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+use crate::benchmarks::PublishedError;
+use crate::engine::plan::CellId;
+
+pub use compare::Sample;
+pub use ledger::{Claim, Statement, claims};
+
+use compare::{compare, correct, decide};
+
+/// What the runs say about a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimVerdict {
+    /// Every comparison shows it.
+    Supported,
+    /// A comparison shows the opposite.
+    Contradicted,
+    /// Neither is shown by this many seeds, or no cell of a table could show it.
+    NotDecidable,
+    /// A comparison has fewer than two values on a side.
+    NotMeasured,
+}
+
+impl std::fmt::Display for ClaimVerdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ClaimVerdict::Supported => "supported",
+            ClaimVerdict::Contradicted => "contradicted",
+            ClaimVerdict::NotDecidable => "not decidable",
+            ClaimVerdict::NotMeasured => "not measured",
+        })
+    }
+}
+
+/// One comparison of a claim.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What is said of which cells.
+    #[serde(flatten)]
+    pub statement: Statement,
+    /// What the sentence is about, of our means: their difference, in percent of the second where the statement is relative.
+    pub ours: Option<f64>,
+    /// The same of the published means.
+    pub paper: Option<f64>,
+    /// Whether the values were compared seed by seed.
+    pub paired: bool,
+    /// p-value of the opposite; small means shown. After Holm.
+    pub p_for: Option<f64>,
+    /// p-value of the statement; small means contradicted. After Holm.
+    pub p_against: Option<f64>,
+    /// Seeds of each that would show a difference as large as the paper's with 80 % power, where nothing is shown yet.
+    pub seeds: Option<usize>,
+}
+
+/// A claim and what the runs say about it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TestedClaim {
+    /// The claim.
+    pub claim: Claim,
+    /// What the runs say.
+    pub verdict: ClaimVerdict,
+    /// Its comparisons, in its order.
+    pub tested: Vec<Comparison>,
+}
+
+/// Why claims could not be tested.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The file of claims.
+    #[error("paper/claims.toml: {found}, expected {expected}; correct the file and build again")]
+    File {
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A file of published values.
+    #[error(transparent)]
+    Published(#[from] PublishedError),
+}
+
+/// Tests claims; `values` gives what a cell has. All comparisons count in one correction: ask for those of one table, or of one
+/// page, at a time.
+///
+/// # Errors
+/// Published values that cannot be read.
+pub fn test_claims(
+    claims: Vec<Claim>,
+    values: &dyn Fn(&CellId) -> Option<Sample>,
+) -> Result<Vec<TestedClaim>, ClaimError> {
+    let mut all = Vec::new();
+    for claim in claims {
+        let tested =
+            claim.comparisons.iter().map(|statement| compare(statement, values)).collect::<Result<_, _>>()?;
+        all.push(TestedClaim { claim, verdict: ClaimVerdict::NotMeasured, tested });
+    }
+    correct(&mut all, |comparison| &mut comparison.p_for);
+    correct(&mut all, |comparison| &mut comparison.p_against);
+    for claim in &mut all {
+        claim.verdict = decide(claim);
+    }
+    Ok(all)
+}
+
+/// The claims that speak of cells of this benchmark and of no other.
+///
+/// # Errors
+/// A ledger that is wrong.
+pub fn claims_about(benchmark: &str) -> Result<Vec<Claim>, ClaimError> {
+    let mut found = claims()?;
+    found.retain(|claim| claim.is_about(benchmark));
+    Ok(found)
+}

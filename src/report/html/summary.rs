@@ -1,0 +1,64 @@
+//! One look: how many cells of each table have which verdict.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::Page;
+use crate::gate::{ClaimVerdict, Verdict};
+use crate::protocol::Tier;
+
+/// In the order of the columns.
+const KINDS: [&str; 7] =
+    ["reproduced", "different", "inconclusive", "calibrated", "agrees", "not comparable", "not measured"];
+
+pub(super) fn section(page: &Page<'_>) -> Markup {
+    let counts: Vec<BTreeMap<String, usize>> = page
+        .reports
+        .iter()
+        .map(|report| {
+            let mut counts = BTreeMap::new();
+            for cell in &report.cells {
+                let verdict =
+                    if cell.mean().is_none() { Verdict::NotMeasured } else { cell.judgement.verdict };
+                *counts.entry(verdict.to_string()).or_default() += 1;
+            }
+            counts
+        })
+        .collect();
+    let shown: Vec<&str> =
+        KINDS.into_iter().filter(|kind| counts.iter().any(|count| count.contains_key(*kind))).collect();
+    let comparable = page.reports.iter().any(|report| report.tier == Tier::Paper);
+    html! {
+        section id="summary" {
+            h2 { "Summary" }
+            @if !comparable {
+                p.warning { "No number on this page is comparable with the paper: it was made at a tier that stands for less. What it can say is whether the methods behave as the synthetic data demands." }
+            }
+            div.scroll tabindex="0" role="group" aria-label="verdicts by table" {
+                table data-sortable {
+                    thead { tr { th scope="col" { "Table or figure" } th scope="col" { "Shows" } @for kind in &shown { th.number scope="col" { (kind) } } } }
+                    tbody {
+                        @for (report, counts) in page.reports.iter().zip(&counts) {
+                            tr data-find={ (report.benchmark.id) " " (report.benchmark.shows) } {
+                                th scope="row" { a href={ "#" (report.benchmark.id) } { (report.benchmark.title) } }
+                                td { (report.benchmark.shows) }
+                                @for kind in &shown {
+                                    @let count = counts.get(*kind).copied().unwrap_or(0);
+                                    td.number data-value=(count) { @if count == 0 { "·" } @else { (count) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @let claims = |verdict| page.claims.iter().filter(|claim| claim.verdict == verdict).count();
+            @let printed = page.claims.iter().filter(|claim| claim.claim.printed.is_some()).count();
+            p {
+                (page.claims.len()) " claims: " (claims(ClaimVerdict::Supported)) " supported, "
+                (claims(ClaimVerdict::Contradicted)) " contradicted, " (claims(ClaimVerdict::NotDecidable)) " not decidable, "
+                (claims(ClaimVerdict::NotMeasured)) " not measured; " (printed) " are contradicted by the paper's own numbers."
+            }
+        }
+    }
+}
