@@ -44,7 +44,9 @@ pub enum Command {
         json: bool,
     },
     /// Prints the graph of runs and cells: what is in the store, what is missing, how long it will take.
-    #[command(after_help = "Examples:\n  i2m2 plan table1\n  i2m2 plan all --tier paper --data data --json")]
+    #[command(
+        after_help = "Examples:\n  i2m2 plan table1\n  i2m2 plan all --tier paper --data data --json\n  i2m2 plan table2 --power"
+    )]
     Plan {
         /// What is planned.
         #[command(flatten)]
@@ -52,6 +54,9 @@ pub enum Command {
         /// Runs side by side, for the estimate.
         #[arg(long, value_name = "N")]
         jobs: Option<usize>,
+        /// Prints how many seeds verdicts and claims take with 80 % power, and what they cost, in place of the graph.
+        #[arg(long)]
+        power: bool,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -81,6 +86,7 @@ pub enum Command {
   i2m2 check table2
   i2m2 check all --format github
   i2m2 check table1 --tier paper --data data --format json
+  i2m2 check table2 --self-test
 
 Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusive.")]
     Check {
@@ -90,6 +96,9 @@ Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusi
         /// How the result is printed.
         #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
         format: CheckFormat,
+        /// Puts faults into copies of what is stored, and says which of them the gate catches.
+        #[arg(long)]
+        self_test: bool,
         /// Folder of the expected ranges.
         #[arg(long, value_name = "DIR", default_value = "snapshots/expected")]
         expected: PathBuf,

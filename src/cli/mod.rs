@@ -21,7 +21,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use commands::{check, claims, data, deviations, doctor, list, plan, report, reproduce, store, why};
+use commands::{
+    check, claims, data, deviations, doctor, list, plan, report, reproduce, self_test, store, why,
+};
 use exit::Exit;
 use failure::Failure;
 
@@ -44,13 +46,18 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
     let out = resolve::out(cli.out.as_deref());
     match &cli.command {
         Command::List { data, json } => list::run(data.as_deref(), *json, &out),
-        Command::Plan { selection, jobs, json } => plan::run(selection, *jobs, *json, &out),
+        Command::Plan { selection, jobs, power, json } => plan::run(selection, *jobs, *power, *json, &out),
         Command::Reproduce { selection, jobs, threads, json } => {
             let execution =
                 reproduce::Execution { jobs: *jobs, threads: *threads, json: *json, quiet: cli.quiet };
             reproduce::run(selection, &execution, &out)
         }
-        Command::Check { selection, format, expected } => check::run(selection, *format, expected, &out),
+        Command::Check { selection, format, self_test: true, expected } => {
+            self_test::run(selection, *format, expected, &out)
+        }
+        Command::Check { selection, format, self_test: false, expected } => {
+            check::run(selection, *format, expected, &out)
+        }
         Command::Accept { selection, reason, new_seeds, expected } => {
             check::accept(selection, reason, *new_seeds, expected, &out)
         }

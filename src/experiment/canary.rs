@@ -31,7 +31,11 @@ static KNOWN: LazyLock<Mutex<BTreeMap<(Place, &'static str), Digest>>> = LazyLoc
 pub fn numerics_digest(place: Place, architectures: &[Architecture]) -> Result<Digest, TrainError> {
     let mut hasher = Hasher::new("i2m2 numerics");
     hasher.field(&VERSION.to_le_bytes());
-    for (kind, tiny) in kinds(architectures) {
+    let kinds = kinds(architectures);
+    if place == Place::Cpu {
+        side_by_side(&kinds)?;
+    }
+    for (kind, tiny) in kinds {
         hasher.field(kind.as_bytes()).field(known(place, kind, &tiny)?.bytes());
     }
     Ok(hasher.finish())
@@ -59,6 +63,22 @@ fn known(place: Place, kind: &'static str, tiny: &Architecture) -> Result<Digest
     let digest = measure(place, tiny)?;
     known().insert((place, kind), digest);
     Ok(digest)
+}
+
+/// Measures kinds on the CPU, each on one thread: they are too small to share, and their bits do not hang on threads.
+fn side_by_side(kinds: &BTreeMap<&'static str, Architecture>) -> Result<(), TrainError> {
+    let alone = |kind: &'static str, tiny: &Architecture| -> Result<(), TrainError> {
+        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+            Ok(pool) => pool.install(|| known(Place::Cpu, kind, tiny)).map(drop),
+            // Without a thread of its own it is measured by whoever asks.
+            Err(_) => Ok(()),
+        }
+    };
+    std::thread::scope(|scope| {
+        let measured: Vec<_> =
+            kinds.iter().map(|(kind, tiny)| scope.spawn(move || alone(kind, tiny))).collect();
+        measured.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+    })
 }
 
 /// The kinds of these networks, each once, with its representative.

@@ -14,6 +14,7 @@ mod canary;
 mod checkpoint;
 mod error;
 mod evaluate;
+pub mod faults;
 pub mod feed;
 mod heads;
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod check;
 mod claims;
 pub mod expected;
 mod margins;
+mod power;
 mod verdict;
 
 pub use claims::{
@@ -15,4 +16,5 @@ pub use claims::{
     test_claims,
 };
 pub use margins::{Margin, MarginError, margins};
+pub use power::{CellPower, ClaimPower, cell_power, claim_power};
 pub use verdict::{Case, Judgement, Reading, StdReading, Verdict, judge, readings};

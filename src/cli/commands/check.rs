@@ -35,7 +35,7 @@ pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path
     if resolved.plan().cells.is_empty() {
         resolved.measurable(&resolved.plan())?;
     }
-    let results = Results::read(&resolved)?;
+    let results = Results::values(&resolved)?;
     let mut findings = Vec::new();
     for report in &results.reports {
         let expected = Expected::read(&path(folder, report))?;
@@ -78,7 +78,7 @@ pub fn accept(
     }
     let resolved = Resolved::new(selection, out.to_owned())?;
     resolved.measurable(&resolved.plan())?;
-    let results = Results::read(&resolved)?;
+    let results = Results::values(&resolved)?;
     let today = provenance::now_utc().chars().take(10).collect::<String>();
     for report in &results.reports {
         let path = path(folder, report);

@@ -47,7 +47,7 @@ pub fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
     let mut samples: BTreeMap<CellId, Sample> = BTreeMap::new();
     if asked.data.is_some() {
         let resolved = Resolved::new(&asked.selection(), out.to_owned())?;
-        for report in Results::read(&resolved)?.reports {
+        for report in Results::values(&resolved)?.reports {
             for cell in report.cells.iter().filter(|cell| !cell.values.is_empty()) {
                 samples.insert(cell.id.clone(), cell.sample());
             }

@@ -56,7 +56,13 @@ fn status(status: &Status) -> String {
 }
 
 /// Prints the plan; trains nothing.
-pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -> Result<Exit, Failure> {
+pub fn run(
+    selection: &Selection,
+    jobs: Option<usize>,
+    power: bool,
+    json: bool,
+    out: &Path,
+) -> Result<Exit, Failure> {
     let resolved = Resolved::new(selection, out.to_owned())?;
     let plan = resolved.plan();
     if plan.cells.is_empty() {
@@ -87,6 +93,15 @@ pub fn run(selection: &Selection, jobs: Option<usize>, json: bool, out: &Path) -
         .filter(|manifest| plan.runs.iter().all(|run| run.key != manifest.key))
         .collect();
     let estimated = estimate(&plan, &statuses, &train, stored.iter(), |name| rows.get(&name).copied(), jobs);
+    if power {
+        let spent = |(state, estimated): (&Status, &Option<f64>)| match state {
+            Status::Stored(entry) => Some(entry.manifest.spent.wall_seconds),
+            Status::HalfTrained { .. } | Status::Missing | Status::Unusable(_) => *estimated,
+        };
+        let seconds: Vec<Option<f64>> = statuses.iter().zip(&estimated.runs).map(spent).collect();
+        super::power::print(&resolved, &plan, &seconds, json)?;
+        return Ok(Exit::Success);
+    }
     let printed = Printed {
         tier: plan.tier.to_string(),
         protocol: protocol::words(plan.protocol, &plan.changes),

@@ -104,7 +104,7 @@ pub fn run(selection: &Selection, json: bool, expected: &Path, out: &Path) -> Re
     let selection =
         Selection { id: cell.benchmark.clone(), only: Some(cell.to_string()), ..selection.clone() };
     let resolved = Resolved::new(&selection, out.to_owned())?;
-    let results = Results::read(&resolved)?;
+    let results = Results::values(&resolved)?;
     let found =
         results.reports.iter().find_map(|report| Some((report, report.cell(&cell.row, &cell.column)?)));
     let Some((report, result)) = found else {

@@ -1,0 +1,250 @@
+//! Faults that no digest sees, in copies of stored test logits and labels: which of them the expected ranges catch, by size.
+//!
+//! Invariant: the gate's own range decides. A fault that moves a mean by three times what the range is sure to see must be caught
+//! in 99 of 100 draws; where nothing is at fault, at most one check in a hundred may fail.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::cli::datasets::Opened;
+use crate::cli::failure::Failure;
+use crate::cli::resolve::Resolved;
+use crate::data::{Dataset, Split};
+use crate::engine::store::{Depth, Store};
+use crate::engine::{Datasets, Manifest};
+use crate::experiment::faults::{Fault, metrics_with};
+use crate::gate::expected::{Expected, Range};
+use crate::random::Seeds;
+use crate::report::{CellResult, Report};
+
+/// Shares of the test split that are hit.
+const SHARES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+/// Draws of the examples that are hit.
+const DRAWS: u64 = 100;
+/// Draws of seeds per range where nothing is at fault.
+const SOUND: u64 = 400;
+/// z of 80 %.
+const Z80: f64 = 0.841_621_233_572_914_3;
+
+/// What came of all faults.
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    /// Detection by fault and share: the power curve.
+    curve: Vec<Point>,
+    /// Faults of three times the detectable size or more: caught, of how many.
+    large: [u64; 2],
+    /// Checks of sound runs: false alarms, of how many.
+    alarms: [u64; 2],
+    /// Cells in whose range a predictor that looks at nothing lies: their range cannot tell.
+    blind: Vec<String>,
+    /// Cells that were looked at.
+    cells: usize,
+}
+
+/// A point of the power curve.
+#[derive(Debug, Serialize)]
+pub(super) struct Point {
+    fault: &'static str,
+    share: f64,
+    caught: u64,
+    injected: u64,
+    /// Mean distance that the fault moved a cell's mean by, in the cells' units.
+    moved: f64,
+}
+
+impl Found {
+    pub(super) fn passed(&self) -> bool {
+        let [caught, large] = self.large;
+        let [alarms, checks] = self.alarms;
+        // Three standard errors of the count: the promise is about the gate, not about this draw of seeds.
+        let allowed = 0.01 * checks as f64 + 3.0 * (0.0099 * checks as f64).sqrt();
+        100 * caught >= 99 * large && alarms as f64 <= allowed
+    }
+}
+
+/// A stored run of a cell, with what its metrics follow from.
+struct Run {
+    manifest: Manifest,
+    logits: Vec<Vec<f32>>,
+    data: std::sync::Arc<dyn Dataset>,
+}
+
+/// Puts faults of every kind and size into the runs behind every cell that has a range.
+pub(super) fn inject(
+    resolved: &Resolved,
+    reports: &[Report],
+    folder: &Path,
+    store: &Store,
+) -> Result<Found, Failure> {
+    let opened = Opened::new(resolved);
+    let mut curve: BTreeMap<(&'static str, usize), Point> = BTreeMap::new();
+    let mut found = Found { curve: Vec::new(), large: [0; 2], alarms: [0; 2], blind: Vec::new(), cells: 0 };
+    for report in reports {
+        let path =
+            Expected::path(folder, report.benchmark.id, report.tier, report.protocol, &report.device_class);
+        let Some(expected) = Expected::read(&path)? else { continue };
+        for cell in &report.cells {
+            let Some(range) = expected.cells.get(&cell.id.to_string()) else { continue };
+            let seeds = Seeds::root(0).child("self-test").child(cell.id.to_string().as_str());
+            count_alarms(range, &seeds.child("sound"), &mut found.alarms);
+            let runs = runs(cell, store, &opened)?;
+            if runs.is_empty() || cell.values.len() < range.new_seeds {
+                continue;
+            }
+            let Some(sound) = mean(&runs, &cell.metric, (Fault::ClassOrder, 0.0), &seeds) else { continue };
+            found.cells += 1;
+            let control = |fault| {
+                mean(&runs, &cell.metric, (fault, 1.0), &seeds.child("control"))
+                    .is_some_and(|mean| range.holds(mean))
+            };
+            if control(Fault::Constant) || control(Fault::Labels) {
+                found.blind.push(cell.id.to_string());
+            }
+            // Beyond the range's end with 80 % power, from where the runs are.
+            let error = range.std.unwrap_or(0.0) / (range.new_seeds as f64).sqrt();
+            let detectable = (range.high - range.mean) + Z80 * error;
+            for (name, fault) in faults(&runs) {
+                for (index, &share) in SHARES.iter().enumerate() {
+                    let means: Vec<f64> = (0..DRAWS)
+                        .into_par_iter()
+                        .filter_map(|draw| {
+                            mean(
+                                &runs,
+                                &cell.metric,
+                                (fault, share),
+                                &seeds.child(name).child(index).child(draw),
+                            )
+                        })
+                        .collect();
+                    let caught = means.iter().filter(|&&mean| !range.holds(mean)).count() as u64;
+                    let moved =
+                        means.iter().map(|mean| (mean - sound).abs()).sum::<f64>() / means.len() as f64;
+                    let point = curve.entry((name, index)).or_insert(Point {
+                        fault: name,
+                        share,
+                        caught: 0,
+                        injected: 0,
+                        moved: 0.0,
+                    });
+                    let before = point.injected as f64;
+                    point.caught += caught;
+                    point.injected += means.len() as u64;
+                    point.moved = (point.moved * before + moved * means.len() as f64) / point.injected as f64;
+                    if moved >= 3.0 * detectable {
+                        found.large[0] += caught;
+                        found.large[1] += means.len() as u64;
+                    }
+                }
+            }
+        }
+    }
+    found.curve = curve.into_values().collect();
+    Ok(found)
+}
+
+/// Faults that these runs can have: an expert can only be missing where there are others.
+fn faults(runs: &[Run]) -> Vec<(&'static str, Fault)> {
+    let mut faults = vec![("labels shuffled", Fault::Labels), ("class order", Fault::ClassOrder)];
+    let experts = runs.iter().map(|run| run.logits.len()).min().unwrap_or(0);
+    const DROPPED: [&str; 3] = ["first expert dropped", "second expert dropped", "third expert dropped"];
+    if experts > 1 {
+        faults.extend(
+            DROPPED
+                .into_iter()
+                .take(experts)
+                .enumerate()
+                .map(|(expert, name)| (name, Fault::Dropped { expert })),
+        );
+    }
+    faults
+}
+
+/// The stored runs of a cell, with logits and labels; none where one of them is not whole.
+fn runs(cell: &CellResult, store: &Store, opened: &Opened<'_>) -> Result<Vec<Run>, Failure> {
+    let mut runs = Vec::new();
+    for value in &cell.values {
+        let Some(entry) = store.find(value.key, Depth::Manifest)? else { return Ok(Vec::new()) };
+        if !entry.complete {
+            return Ok(Vec::new());
+        }
+        let logits = store.logits(&entry.manifest)?.into_iter().map(|expert| expert.logits).collect();
+        let task = entry.manifest.recipe.task;
+        let data = opened.open(task).map_err(|error| Failure::internal(anyhow::anyhow!("{error}")))?;
+        runs.push(Run { manifest: entry.manifest, logits, data });
+    }
+    Ok(runs)
+}
+
+/// The cell's mean with a fault in every run; `None` where its metric does not follow from logits and labels alone.
+fn mean(runs: &[Run], metric: &str, fault: (Fault, f64), seeds: &Seeds) -> Option<f64> {
+    let value = |(number, run): (usize, &Run)| {
+        let recipe = &run.manifest.recipe;
+        let labels = run.data.labels(Split::Test);
+        let seeds = seeds.child(number);
+        metrics_with(&run.logits, labels, (recipe.task, &recipe.evaluation), fault, &seeds)
+            .get(metric)
+            .copied()
+    };
+    let values: Vec<f64> = runs.iter().enumerate().map(value).collect::<Option<_>>()?;
+    Some(values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Ranges predicted from as many seeds as this one was, checked with as many as it is for, all drawn from one distribution.
+fn count_alarms(range: &Range, seeds: &Seeds, alarms: &mut [u64; 2]) {
+    let Some(std) = range.std else { return };
+    for draw in 0..SOUND {
+        let mut stream = seeds.child(draw).stream();
+        let mut values =
+            |count: usize| -> Vec<f64> { (0..count).map(|_| range.mean + std * stream.normal()).collect() };
+        let stored = values(range.n);
+        let new = values(range.new_seeds);
+        let predicted = Range::predict(&stored, range.new_seeds, "percent", String::new(), Vec::new());
+        let mean = new.iter().sum::<f64>() / new.len().max(1) as f64;
+        alarms[0] += u64::from(predicted.is_some_and(|predicted| !predicted.holds(mean)));
+        alarms[1] += 1;
+    }
+}
+
+pub(super) fn text(found: &Found) -> String {
+    let mut text = format!(
+        "\nstatistical faults in copies of the test logits and labels of {} cells: how many of {DRAWS} draws each the ranges catch\n",
+        found.cells
+    );
+    text += &format!(
+        "  {:<24} {}\n",
+        "share of the test split",
+        SHARES.map(|share| format!("{:>7}", format!("{} %", 100.0 * share))).join("")
+    );
+    for points in found.curve.chunk_by(|a, b| a.fault == b.fault) {
+        let rates: String = points
+            .iter()
+            .map(|point| {
+                format!(
+                    "{:>7}",
+                    format!("{:.0} %", 100.0 * point.caught as f64 / point.injected.max(1) as f64)
+                )
+            })
+            .collect();
+        text += &format!("  {:<24} {rates}\n", points[0].fault);
+        let moved: String = points.iter().map(|point| format!("{:>7.2}", point.moved)).collect();
+        text += &format!("  {:<24} {moved}\n", "    moves the mean by");
+    }
+    let [caught, large] = found.large;
+    text += &format!("  of at least three times the detectable size: {caught} of {large} caught\n");
+    let [alarms, checks] = found.alarms;
+    text += &format!(
+        "  sound seeds drawn from each range's mean and deviation: {alarms} false alarms in {checks} checks\n"
+    );
+    if found.blind.is_empty() {
+        text += "  controls: constant predictions and permuted labels are out of every range\n";
+    } else {
+        text += &format!(
+            "  controls: constant predictions or permuted labels lie within the ranges of {}\n",
+            found.blind.join(", ")
+        );
+    }
+    text
+}

@@ -1,0 +1,128 @@
+//! Faults of an evaluation that break nothing: what the numbers would be if they had crept in. For the gate's self-test.
+//!
+//! Invariant: a fault of no examples changes no bit of any metric; which examples are hit follows from the seeds.
+
+use std::collections::BTreeMap;
+
+use super::evaluate;
+use super::heads::Scored;
+use crate::protocol::{Evaluation, Task};
+use crate::random::Seeds;
+
+/// What has gone wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The logits of one expert are not there (zeros).
+    Dropped {
+        /// Its number among the experts.
+        expert: usize,
+    },
+    /// Classes are taken for their neighbours.
+    ClassOrder,
+    /// Labels belong to other examples.
+    Labels,
+    /// Every example gets the most frequent label, whatever it shows.
+    Constant,
+}
+
+/// Metrics of the test split with a fault in a share of its examples, as a run's outcome names them: those that follow from
+/// logits and labels alone.
+pub fn metrics_with(
+    logits: &[Vec<f32>],
+    labels: &[u8],
+    (task, evaluation): (Task, &Evaluation),
+    (fault, share): (Fault, f64),
+    seeds: &Seeds,
+) -> BTreeMap<String, f64> {
+    let examples = labels.len();
+    let width = task.logits();
+    let count = (share.clamp(0.0, 1.0) * examples as f64).round() as usize;
+    let hit: Vec<usize> =
+        seeds.stream().permutation(examples).into_iter().take(count).map(|n| n as usize).collect();
+    let (mut logits, mut labels) = (logits.to_vec(), labels.to_vec());
+    match fault {
+        Fault::Dropped { expert } => {
+            for &n in &hit {
+                logits[expert][n * width..][..width].fill(0.0);
+            }
+        }
+        Fault::ClassOrder => {
+            for logits in &mut logits {
+                for &n in &hit {
+                    for head in logits[n * width..][..width].chunks_exact_mut(task.classes()) {
+                        head.rotate_right(1);
+                    }
+                }
+            }
+        }
+        Fault::Labels => {
+            // The examples that are hit pass their labels around.
+            let taken: Vec<u8> = hit.iter().map(|&n| labels[n]).collect();
+            for (place, &n) in hit.iter().enumerate() {
+                labels[n] = taken[(place + 1) % taken.len()];
+            }
+        }
+        Fault::Constant => {
+            let mut counts = [0usize; 256];
+            labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+            let most = (0..=255u8).max_by_key(|&label| counts[usize::from(label)]).unwrap_or(0);
+            for logits in &mut logits {
+                for &n in &hit {
+                    for (head, logits) in
+                        logits[n * width..][..width].chunks_exact_mut(task.classes()).enumerate()
+                    {
+                        let class = if task.heads().is_empty() {
+                            usize::from(most)
+                        } else {
+                            usize::from(most >> head & 1)
+                        };
+                        logits.fill(0.0);
+                        logits[class] = 1.0;
+                    }
+                }
+            }
+        }
+    }
+    let heads = task.heads();
+    let found = if heads.is_empty() {
+        evaluate::summarise(&logits, task.classes(), &labels, evaluation.combine)
+    } else {
+        Scored { logits: &logits, labels: &labels, heads, combine: evaluation.combine }
+            .summarise(evaluation.ranking.unwrap_or_default().score)
+    };
+    found.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Combine, EvalNorm};
+
+    /// Two experts that are right about every example, of two classes in turn.
+    fn right(examples: usize) -> (Vec<Vec<f32>>, Vec<u8>) {
+        let labels: Vec<u8> = (0..examples).map(|n| (n % 2) as u8).collect();
+        let logits = labels.iter().flat_map(|&label| [1.0 - f32::from(label), f32::from(label)]).collect();
+        (vec![logits; 2], labels)
+    }
+
+    fn accuracy(fault: Fault, share: f64) -> f64 {
+        let (logits, labels) = right(1000);
+        let (norm, combine) = (EvalNorm::Running, Combine::Product);
+        let evaluation = Evaluation { norm, combine, ranking: None, noise: None };
+        metrics_with(&logits, &labels, (Task::Neoplasms, &evaluation), (fault, share), &Seeds::root(1))["test_accuracy"]
+    }
+
+    #[test]
+    fn faults_cost_what_they_must() {
+        for fault in [Fault::Dropped { expert: 0 }, Fault::ClassOrder, Fault::Labels, Fault::Constant] {
+            assert_eq!(accuracy(fault, 0.0), 100.0, "{fault:?}");
+        }
+        assert_eq!(accuracy(Fault::ClassOrder, 0.25), 75.0);
+        assert_eq!(accuracy(Fault::Constant, 1.0), 50.0);
+        // The other expert is right, too.
+        assert_eq!(accuracy(Fault::Dropped { expert: 1 }, 1.0), 100.0);
+        // Half of the labels that are passed around come from the same class.
+        let shuffled = accuracy(Fault::Labels, 0.4);
+        assert!((shuffled - 80.0).abs() < 4.0, "{shuffled}");
+    }
+}
