@@ -128,6 +128,8 @@ fn unsafe_stays_put() {
     let wrong: Vec<_> = modules()
         .into_iter()
         .filter(|(_, code)| {
+            // A word of the policy that the HTML report sets for itself.
+            let code = code.replace("'unsafe-inline'", "");
             code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
         })
         .map(|(file, _)| file)

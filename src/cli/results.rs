@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rayon::prelude::*;
+
 use crate::benchmarks::{Benchmark, Needs};
 use crate::cli::device;
 use crate::cli::failure::Failure;
@@ -43,15 +45,19 @@ impl Results {
             Source::Folder(folder) => data::is_calibrated(name, folder),
             Source::Fixture(_) => false,
         });
+        // Tables share runs, and proving a manifest takes longer than anything else here.
+        let whole = resolved.plan();
+        let metrics: BTreeMap<Digest, BTreeMap<String, f64>> = whole
+            .runs
+            .par_iter()
+            .filter_map(|run| {
+                let found = store.find(run.key, Depth::Manifest).transpose()?;
+                Some(found.map(|entry| (run.key, entry.manifest.metrics)))
+            })
+            .collect::<Result<_, _>>()?;
         let mut reports = Vec::new();
         for benchmark in &resolved.benchmarks {
             let plan = resolved.plan_of(&[benchmark]);
-            let mut metrics: BTreeMap<Digest, BTreeMap<String, f64>> = BTreeMap::new();
-            for run in &plan.runs {
-                if let Some(entry) = store.find(run.key, Depth::Manifest)? {
-                    metrics.insert(run.key, entry.manifest.metrics);
-                }
-            }
             let observed = Observed {
                 value: &|key, metric| metrics.get(&key)?.get(metric).copied(),
                 calibrated_data,
