@@ -26,7 +26,7 @@ fn claims_need_no_run_to_say_what_the_paper_contradicts() {
     let bench = Bench::new();
     let all = bench.expect(3, &["claims"]);
     assert!(
-        all.stdout.contains("add --data DIR") && all.stdout.contains("4 contradicted in print"),
+        all.stdout.contains("add --data DIR") && all.stdout.contains("5 contradicted in print"),
         "{}",
         all.stdout
     );

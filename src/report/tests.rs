@@ -124,9 +124,11 @@ fn claims_are_tested_at_the_paper_tier_alone() {
     assert!(made_up("table1", Tier::Smoke, 3).claims.is_empty());
     assert!(made_up("table1", Tier::Reduced, 1).claims.is_empty());
     let report = made_up("table1", Tier::Paper, 5);
-    assert_eq!(report.claims.len(), 4);
+    let about = crate::gate::claims_about("table1").unwrap().len();
+    assert!(about >= 4);
+    assert_eq!(report.claims.len(), about);
     for format in [Format::Text, Format::Markdown] {
-        assert_eq!(export(format, &report).matches("Claim ").count(), 4);
+        assert_eq!(export(format, &report).matches("Claim ").count(), about);
     }
 }
 

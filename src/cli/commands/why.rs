@@ -73,7 +73,7 @@ struct Run {
 }
 
 impl Run {
-    fn of(manifest: Manifest) -> Self {
+    fn of(manifest: &Manifest) -> Self {
         let Provenance { tool, machine } = &manifest.provenance;
         Run {
             key: manifest.key,
@@ -142,9 +142,9 @@ fn lineage(
         let Some(entry) = store.find(value.key, Depth::Manifest)? else { continue };
         let mut upstream = Vec::new();
         for &key in &entry.manifest.upstream {
-            upstream.extend(store.find(key, Depth::Manifest)?.map(|entry| Run::of(entry.manifest)));
+            upstream.extend(store.find(key, Depth::Manifest)?.map(|entry| Run::of(&entry.manifest)));
         }
-        runs.push(Lineal { seed: value.seed, value: value.value, run: Run::of(entry.manifest), upstream });
+        runs.push(Lineal { seed: value.seed, value: value.value, run: Run::of(&entry.manifest), upstream });
     }
     Ok(Lineage {
         cell: result.id.clone(),

@@ -97,16 +97,26 @@ fn seeds(comparison: &Comparison, difference: &Difference, above: &[f64], below:
     seeds_for_difference(Summary::of(above)?.std?, Summary::of(below)?.std?, size, ALPHA)
 }
 
-/// Replaces the raw p-values that are there by Holm's.
+/// Replaces the raw p-values that are there by Holm's. What several sentences say of the same cells is one test.
 pub(super) fn correct(claims: &mut [TestedClaim], p: impl Fn(&mut Comparison) -> &mut Option<f64>) {
-    let mut found: Vec<&mut f64> = claims
+    let mut found: Vec<(Statement, &mut f64)> = claims
         .iter_mut()
         .flat_map(|claim| claim.tested.iter_mut())
-        .filter_map(|comparison| p(comparison).as_mut())
+        .filter_map(|comparison| {
+            let statement = comparison.statement.clone();
+            Some((statement, p(comparison).as_mut()?))
+        })
         .collect();
-    let raw: Vec<f64> = found.iter().map(|value| **value).collect();
-    for (value, adjusted) in found.iter_mut().zip(holm(&raw)) {
-        **value = adjusted;
+    let mut tests: Vec<(Statement, f64)> = Vec::new();
+    for (statement, value) in &found {
+        if !tests.iter().any(|(known, _)| known == statement) {
+            tests.push((statement.clone(), **value));
+        }
+    }
+    let adjusted = holm(&tests.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    for (statement, value) in &mut found {
+        let place = tests.iter().position(|(known, _)| known == statement);
+        **value = place.map_or(1.0, |place| adjusted[place]);
     }
 }
 

@@ -127,6 +127,16 @@ fn what_is_missing_is_not_measured_and_what_has_no_cell_is_not_decidable() {
 }
 
 #[test]
+fn a_sentence_that_repeats_another_is_no_second_test() {
+    let (above, below) = (sample(71.9, 1.0, None), sample(71.7, 1.0, None));
+    let values = |id: &CellId| Some(if id.row == "i2m2-lf" { above.clone() } else { below.clone() });
+    let p = |claims: Vec<Claim>| test_claims(claims, &values).unwrap()[0].tested[0].p_for.unwrap();
+    let other = OVER.replace("inter-lf", "intra");
+    assert_eq!(p(vec![claim(OVER)]), p(vec![claim(OVER), claim(OVER)]));
+    assert_eq!(2.0 * p(vec![claim(OVER)]), p(vec![claim(OVER), claim(&other)]));
+}
+
+#[test]
 fn a_ledger_that_is_wrong_says_where() {
     let base = "[[claim]]\nid = \"c\"\nsentence = \"s\"\nwhere = \"w\"\n";
     for (text, word) in [
