@@ -125,7 +125,8 @@ Exit codes: 0 pass, 1 a number is out of its range, 3 not measured or inconclusi
     #[command(after_help = "Examples:
   i2m2 report table2 --format latex > table2.tex     (then \\input{table2} with booktabs and amssymb)
   i2m2 report all --format csv
-  i2m2 report all --format html > report.html")]
+  i2m2 report all --format html > report.html
+  i2m2 report all --format document > results/report.tex     (then pdflatex report.tex there)")]
     Report {
         /// What is reported.
         #[command(flatten)]
@@ -347,6 +348,8 @@ pub enum ReportFormat {
     Csv,
     /// A Markdown table.
     Markdown,
+    /// A LaTeX document of its own with the tables and figures, to be compiled in the results folder.
+    Document,
     /// One page with all tables, figures, claims and deviations, which needs no other file.
     Html,
 }

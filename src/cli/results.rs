@@ -73,8 +73,7 @@ impl Results {
     pub fn write(&self, resolved: &Resolved) -> Result<Vec<PathBuf>, Failure> {
         let mut folders = Vec::new();
         for report in &self.reports {
-            let name = format!("{}.{}{}", report.benchmark.id, report.tier, resolve::suffix(report));
-            let folder = resolved.out.join(name);
+            let folder = resolved.out.join(folder_of(report));
             let put =
                 |file: &str, bytes: &[u8]| atomic::write(&folder.join(file), |out| out.write_all(bytes));
             let reports = std::slice::from_ref(report);
@@ -98,6 +97,11 @@ impl Results {
         }
         Ok(folders)
     }
+}
+
+/// The folder of a report's files within the results folder.
+pub fn folder_of(report: &Report) -> String {
+    format!("{}.{}{}", report.benchmark.id, report.tier, resolve::suffix(report))
 }
 
 /// Known optima of the synthetic data behind a benchmark's columns.

@@ -40,8 +40,14 @@ struct Margins {
 }
 
 /// Every margin, in the file's order.
+///
+/// # Errors
+/// A file that is no list of margins, or has one that no test could use.
 pub fn margins() -> Result<Vec<Margin>, MarginError> {
-    let text = include_str!("../../paper/margins.toml");
+    read(include_str!("../../paper/margins.toml"))
+}
+
+fn read(text: &str) -> Result<Vec<Margin>, MarginError> {
     let read: Margins = toml::from_str(text)
         .map_err(|error| MarginError { found: error.to_string(), expected: "a list of [[margin]]" })?;
     for margin in &read.margin {
@@ -79,5 +85,24 @@ mod tests {
             }
         }
         assert!(margins.iter().all(|margin| !margin.reason.is_empty()));
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_says_where() {
+        let with = |margin: &str| {
+            format!("[[margin]]\nbenchmark = \"t\"\nmargin = {margin}\nunit = \"percent\"\nreason = \"r\"\n")
+        };
+        assert_eq!(read(&with("1.0")).unwrap().len(), 1);
+        for (text, word) in [
+            (with("0.0"), "above 0"),
+            (with("nan"), "above 0"),
+            (with("inf"), "above 0"),
+            (with("\"wide\""), "line 3"),
+            ("[[margin]\n".to_owned(), "line 1"),
+            (with("1.0") + "colour = 1\n", "colour"),
+        ] {
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains("paper/margins.toml") && error.contains(word), "{error}");
+        }
     }
 }

@@ -17,46 +17,93 @@ impl Exporter for Latex {
     }
 
     fn export(&self, report: &Report) -> Result<String, FrameError> {
-        let layout = &report.benchmark.layout;
-        let heads = usize::from(layout.has_row_heads());
-        let before = heads + layout.checks.len();
         let mut text = format!(
             "% {} of the I2M2 paper, {}.\n% Written by i2m2 {}; \\usepackage{{booktabs,amssymb}}.\n",
             report.benchmark.title,
             words::header(report).replace(['\n', '\r'], " "),
             env!("CARGO_PKG_VERSION"),
         );
-        let spec = ["l".repeat(heads), "c".repeat(layout.checks.len()), "cc".repeat(layout.columns.len())];
-        let _ = writeln!(text, "\\begin{{tabular}}{{{}}}\n\\toprule", spec.concat());
-        text.push_str(&head_lines(report, heads, before));
-        text.push_str("\\midrule\n");
-        let mut group = "";
-        for row in layout.rows {
-            if !row.group.is_empty() && row.group != group {
-                let _ = writeln!(text, "{} \\\\", escape(row.group));
-            }
-            group = row.group;
-            let mut cells = Vec::new();
-            if heads == 1 {
-                let indent = if row.group.is_empty() { "" } else { "\\quad " };
-                cells.push(format!("{indent}{}", head(&row.head)));
-            }
-            let mark = |&mark: &bool| if mark { "$\\checkmark$" } else { "$\\times$" }.to_owned();
-            cells.extend(row.checks.iter().map(mark));
-            for column in layout.columns {
-                let cell = report.cell(row.id, column.id);
-                cells.push(number(cell.and_then(words::ours), cell.map_or("", superscript)));
-                cells.push(number(cell.and_then(words::paper), ""));
-            }
-            let _ = writeln!(text, "{} \\\\ % {}:*:{}", cells.join(" & "), report.benchmark.id, row.id);
-        }
-        text.push_str("\\bottomrule\n\\end{tabular}\n\n");
+        text += &tabular(report);
+        text.push('\n');
         for note in notes(report) {
             let _ = writeln!(text, "{{\\footnotesize {note}\\par}}");
         }
         Ok(text)
     }
 }
+
+/// The table alone.
+fn tabular(report: &Report) -> String {
+    let layout = &report.benchmark.layout;
+    let heads = usize::from(layout.has_row_heads());
+    let before = heads + layout.checks.len();
+    let mut text = String::new();
+    let spec = ["l".repeat(heads), "c".repeat(layout.checks.len()), "cc".repeat(layout.columns.len())];
+    let _ = writeln!(text, "\\begin{{tabular}}{{{}}}\n\\toprule", spec.concat());
+    text.push_str(&head_lines(report, heads, before));
+    text.push_str("\\midrule\n");
+    let mut group = "";
+    for row in layout.rows {
+        if !row.group.is_empty() && row.group != group {
+            let _ = writeln!(text, "{} \\\\", escape(row.group));
+        }
+        group = row.group;
+        let mut cells = Vec::new();
+        if heads == 1 {
+            let indent = if row.group.is_empty() { "" } else { "\\quad " };
+            cells.push(format!("{indent}{}", head(&row.head)));
+        }
+        let mark = |&mark: &bool| if mark { "$\\checkmark$" } else { "$\\times$" }.to_owned();
+        cells.extend(row.checks.iter().map(mark));
+        for column in layout.columns {
+            let cell = report.cell(row.id, column.id);
+            cells.push(number(cell.and_then(words::ours), cell.map_or("", superscript)));
+            cells.push(number(cell.and_then(words::paper), ""));
+        }
+        let _ = writeln!(text, "{} \\\\ % {}:*:{}", cells.join(" & "), report.benchmark.id, row.id);
+    }
+    text.push_str("\\bottomrule\n\\end{tabular}\n");
+    text
+}
+
+/// A document of its own with the tables and figures of these reports. It looks for each figure's PNG in the folder that
+/// `folder` names, and says where it is not.
+pub fn document(reports: &[Report], folder: impl Fn(&Report) -> String) -> String {
+    let mut text = format!(
+        "% Written by i2m2 {}. Compile it in the results folder: pdflatex report.tex\n{PREAMBLE}",
+        env!("CARGO_PKG_VERSION")
+    );
+    for report in reports {
+        let benchmark = report.benchmark;
+        let _ = writeln!(text, "\\section*{{{}: {}}}", escape(benchmark.title), escape(benchmark.caption));
+        if benchmark.chart.is_some() {
+            let file = format!("{}/figure.png", folder(report));
+            let _ = writeln!(text, "\\drawn{{{file}}}");
+        }
+        let _ = writeln!(text, "\\begin{{center}}\\fitted{{%\n{}}}\\end{{center}}", tabular(report));
+        for note in
+            [words::claims(report).iter().map(|claim| escape(claim)).collect(), notes(report)].concat()
+        {
+            let _ = writeln!(text, "{{\\footnotesize\\noindent {note}\\par}}");
+        }
+        text.push('\n');
+    }
+    text + "\\end{document}\n"
+}
+
+/// A4, tables no wider than the page.
+const PREAMBLE: &str = r"\documentclass[a4paper,10pt]{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage[margin=2cm]{geometry}
+\usepackage{booktabs,amssymb,graphicx}
+\newsavebox{\wide}
+\newcommand{\fitted}[1]{\sbox{\wide}{#1}\ifdim\wd\wide>\linewidth\resizebox{\linewidth}{!}{\usebox{\wide}}\else\usebox{\wide}\fi}
+\newcommand{\drawn}[1]{\IfFileExists{#1}{\begin{center}\includegraphics[width=\linewidth]{#1}\end{center}}{\noindent(The figure is not here: \texttt{\detokenize{#1}})\par}}
+\setlength{\parindent}{0pt}
+\begin{document}
+\begin{center}\Large I2M2, replayed\end{center}
+";
 
 /// Three lines of heads: groups, heads, and whose number it is.
 fn head_lines(report: &Report, heads: usize, before: usize) -> String {

@@ -19,7 +19,7 @@ pub use result::{CellResult, Observed, Reference, Report, ReportError, SeedValue
 pub use schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
 
 pub use self::csv::Csv;
-pub use latex::Latex;
+pub use latex::{Latex, document};
 pub use markdown::Markdown;
 pub use text::Text;
 pub use words::comparison as comparison_words;

@@ -179,6 +179,32 @@ fn the_documented_columns_are_the_columns() {
     assert_eq!(documented, columns);
 }
 
+/// The document compiles as it is, with a figure that is there and with figures that are not.
+#[test]
+fn the_document_compiles_where_there_is_latex() {
+    let Ok(found) = std::process::Command::new("pdflatex").arg("--version").output() else {
+        let _ = writeln!(std::io::stderr(), "skipped: pdflatex is not installed");
+        return;
+    };
+    assert!(found.status.success());
+    let with_rows = benchmarks::all().iter().filter(|benchmark| !benchmark.layout.rows.is_empty());
+    let reports: Vec<Report> = with_rows.map(|benchmark| made_up(benchmark.id, Tier::Paper, 2)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = figure::from_report(reports.iter().find(|r| r.benchmark.id == "figure2").unwrap()).unwrap();
+    std::fs::create_dir(folder.path().join("figure2.paper")).unwrap();
+    let png = figure::png(&drawn.unwrap(), 1.0).unwrap();
+    std::fs::write(folder.path().join("figure2.paper/figure.png"), png).unwrap();
+    let text = document(&reports, |report| format!("{}.paper", report.benchmark.id));
+    std::fs::write(folder.path().join("report.tex"), text).unwrap();
+    let output = std::process::Command::new("pdflatex")
+        .args(["-interaction=nonstopmode", "-halt-on-error", "report.tex"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("figure2.paper/figure.png"), "{said}");
+}
+
 /// Every fragment compiles in a document that loads booktabs and amssymb.
 #[test]
 fn latex_compiles_where_there_is_latex() {

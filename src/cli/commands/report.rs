@@ -8,35 +8,30 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::resolve::Resolved;
-use crate::cli::results::Results;
+use crate::cli::results::{Results, folder_of};
 use crate::engine::plan::CellId;
 use crate::gate::{Sample, claims, test_claims};
 use crate::protocol::{Tier, deviations};
 use crate::provenance::{self, Provenance};
 use crate::report::html::{self, Page};
-use crate::report::{Format, Report};
+use crate::report::{self, Format, Report};
 
 /// Prints tables from the store; trains nothing.
 pub fn run(selection: &Selection, format: ReportFormat, out: &Path) -> Result<Exit, Failure> {
     let resolved = Resolved::new(selection, out.to_owned())?;
     resolved.measurable(&resolved.plan())?;
     let results = Results::read(&resolved)?;
-    let format = match format {
-        ReportFormat::Html => None,
-        ReportFormat::Latex => Some(Format::Latex),
-        ReportFormat::Csv => Some(Format::Csv),
-        ReportFormat::Markdown => Some(Format::Markdown),
+    let tables = |format: Format| -> Result<String, Failure> {
+        let tables: Result<Vec<String>, _> =
+            results.reports.iter().map(|report| format.exporter().export(report)).collect();
+        Ok(tables?.join("\n"))
     };
     let text = match format {
-        Some(format) => {
-            let tables: Vec<String> = results
-                .reports
-                .iter()
-                .map(|report| format.exporter().export(report))
-                .collect::<Result<_, _>>()?;
-            tables.join("\n")
-        }
-        None => page(&results.reports)?,
+        ReportFormat::Latex => tables(Format::Latex)?,
+        ReportFormat::Csv => tables(Format::Csv)?,
+        ReportFormat::Markdown => tables(Format::Markdown)?,
+        ReportFormat::Document => report::document(&results.reports, folder_of),
+        ReportFormat::Html => page(&results.reports)?,
     };
     output::data(&text)?;
     if results.reports.iter().all(|report| report.cells.iter().all(|cell| cell.values.is_empty())) {

@@ -16,12 +16,18 @@ use crate::data::{Dataset, Split};
 use crate::engine::store::{Depth, Store};
 use crate::engine::{Datasets, Manifest};
 use crate::experiment::faults::{Fault, metrics_with};
+use crate::experiment::{self, EpochReport, Job, Observer, TrainError};
 use crate::gate::expected::{Expected, Range};
 use crate::random::Seeds;
 use crate::report::{CellResult, Report};
 
 /// Shares of the test split that are hit.
 const SHARES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+/// What learning rates are multiplied by.
+const FACTORS: [f64; 4] = [0.5, 0.3, 0.1, 0.03];
+const LEARNING_RATE: &str = "learning rate times";
+/// Seconds of a run that is trained anew for this, at most.
+const CHEAP: f64 = 1.0;
 /// Draws of the examples that are hit.
 const DRAWS: u64 = 100;
 /// Draws of seeds per range where nothing is at fault.
@@ -32,7 +38,7 @@ const Z80: f64 = 0.841_621_233_572_914_3;
 /// What came of all faults.
 #[derive(Debug, Serialize)]
 pub(super) struct Found {
-    /// Detection by fault and share: the power curve.
+    /// Detection by fault and size: the power curve.
     curve: Vec<Point>,
     /// Faults of three times the detectable size or more: caught, of how many.
     large: [u64; 2],
@@ -48,7 +54,8 @@ pub(super) struct Found {
 #[derive(Debug, Serialize)]
 pub(super) struct Point {
     fault: &'static str,
-    share: f64,
+    /// Share of the test split that is hit, or what the learning rate is multiplied by.
+    size: f64,
     caught: u64,
     injected: u64,
     /// Mean distance that the fault moved a cell's mean by, in the cells' units.
@@ -95,6 +102,13 @@ pub(super) fn inject(
                 continue;
             }
             let Some(sound) = mean(&runs, &cell.metric, (Fault::ClassOrder, 0.0), &seeds) else { continue };
+            // What follows is about faults: without one, logits and labels must give what is stored.
+            if cell.mean().is_none_or(|stored| (stored - sound).abs() > 1e-9) {
+                return Err(Failure::internal(anyhow::anyhow!(
+                    "the stored logits of `{}` give another mean",
+                    cell.id
+                )));
+            }
             found.cells += 1;
             let control = |fault| {
                 mean(&runs, &cell.metric, (fault, 1.0), &seeds.child("control"))
@@ -103,46 +117,96 @@ pub(super) fn inject(
             if control(Fault::Constant) || control(Fault::Labels) {
                 found.blind.push(cell.id.to_string());
             }
-            // Beyond the range's end with 80 % power, from where the runs are.
-            let error = range.std.unwrap_or(0.0) / (range.new_seeds as f64).sqrt();
-            let detectable = (range.high - range.mean) + Z80 * error;
+            let mut tally = Tally { curve: &mut curve, large: &mut found.large, range, sound };
             for (name, fault) in faults(&runs) {
                 for (index, &share) in SHARES.iter().enumerate() {
-                    let means: Vec<f64> = (0..DRAWS)
-                        .into_par_iter()
-                        .filter_map(|draw| {
-                            mean(
-                                &runs,
-                                &cell.metric,
-                                (fault, share),
-                                &seeds.child(name).child(index).child(draw),
-                            )
-                        })
-                        .collect();
-                    let caught = means.iter().filter(|&&mean| !range.holds(mean)).count() as u64;
-                    let moved =
-                        means.iter().map(|mean| (mean - sound).abs()).sum::<f64>() / means.len() as f64;
-                    let point = curve.entry((name, index)).or_insert(Point {
-                        fault: name,
-                        share,
-                        caught: 0,
-                        injected: 0,
-                        moved: 0.0,
-                    });
-                    let before = point.injected as f64;
-                    point.caught += caught;
-                    point.injected += means.len() as u64;
-                    point.moved = (point.moved * before + moved * means.len() as f64) / point.injected as f64;
-                    if moved >= 3.0 * detectable {
-                        found.large[0] += caught;
-                        found.large[1] += means.len() as u64;
-                    }
+                    let seeds = seeds.child(name).child(index);
+                    let strike = |draw| mean(&runs, &cell.metric, (fault, share), &seeds.child(draw));
+                    let means: Vec<f64> = (0..DRAWS).into_par_iter().filter_map(strike).collect();
+                    tally.add(name, (index, share), &means);
+                }
+            }
+            for (index, factor) in FACTORS.into_iter().enumerate() {
+                if let Some(mean) = retrained(resolved, &runs, &cell.metric, factor)? {
+                    tally.add(LEARNING_RATE, (index, factor), &[mean]);
                 }
             }
         }
     }
     found.curve = curve.into_values().collect();
     Ok(found)
+}
+
+/// Counts what a range catches.
+struct Tally<'a> {
+    curve: &'a mut BTreeMap<(&'static str, usize), Point>,
+    large: &'a mut [u64; 2],
+    range: &'a Range,
+    /// The mean without a fault.
+    sound: f64,
+}
+
+impl Tally<'_> {
+    /// Takes in the means of a cell under a fault of one size.
+    fn add(&mut self, fault: &'static str, (index, size): (usize, f64), means: &[f64]) {
+        if means.is_empty() {
+            return;
+        }
+        // Beyond the range's end with 80 % power.
+        let error = self.range.std.unwrap_or(0.0) / (self.range.new_seeds as f64).sqrt();
+        let detectable = (self.range.high - self.range.mean) + Z80 * error;
+        let count = means.len() as u64;
+        let caught = means.iter().filter(|&&mean| !self.range.holds(mean)).count() as u64;
+        let moved = means.iter().map(|mean| (mean - self.sound).abs()).sum::<f64>() / count as f64;
+        let point = self.curve.entry((fault, index)).or_insert(Point {
+            fault,
+            size,
+            caught: 0,
+            injected: 0,
+            moved: 0.0,
+        });
+        let before = point.injected as f64;
+        point.caught += caught;
+        point.injected += count;
+        point.moved = (point.moved * before + moved * count as f64) / point.injected as f64;
+        if moved >= 3.0 * detectable {
+            self.large[0] += caught;
+            self.large[1] += count;
+        }
+    }
+}
+
+/// Nobody is told, nothing is kept.
+struct Unheard;
+
+impl Observer for Unheard {
+    fn epoch(&mut self, _: &EpochReport, _: &[u8]) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+/// The cell's mean with every run trained anew at another learning rate; `None` where that takes long or starts from others.
+fn retrained(resolved: &Resolved, runs: &[Run], metric: &str, factor: f64) -> Result<Option<f64>, Failure> {
+    let cheap = |run: &Run| {
+        let manifest = &run.manifest;
+        manifest.recipe.trains() && manifest.upstream.is_empty() && manifest.spent.wall_seconds < CHEAP
+    };
+    if !runs.iter().all(cheap) {
+        return Ok(None);
+    }
+    let values: Vec<Option<f64>> = runs
+        .par_iter()
+        .map(|run| {
+            let mut recipe = run.manifest.recipe.clone();
+            recipe.training.learning_rate *= factor;
+            let job =
+                Job { recipe: &recipe, data: &*run.data, seed: run.manifest.seed, upstream: Vec::new() };
+            let outcome = experiment::train(resolved.place, &job, None, &mut Unheard)?;
+            Ok(outcome.metrics.get(metric).copied())
+        })
+        .collect::<Result<_, TrainError>>()?;
+    let values: Option<Vec<f64>> = values.into_iter().collect();
+    Ok(values.map(|values| values.iter().sum::<f64>() / values.len() as f64))
 }
 
 /// Faults that these runs can have: an expert can only be missing where there are others.
@@ -208,6 +272,18 @@ fn count_alarms(range: &Range, seeds: &Seeds, alarms: &mut [u64; 2]) {
     }
 }
 
+/// How many were caught, and how far the means moved, by size.
+fn rows(points: &[&Point]) -> String {
+    let rate = |point: &&Point| {
+        let share = 100.0 * point.caught as f64 / point.injected.max(1) as f64;
+        format!("{:>7}", format!("{share:.0} %"))
+    };
+    let name = points.first().map(|point| point.fault).filter(|&fault| fault != LEARNING_RATE);
+    let caught: String = points.iter().map(rate).collect();
+    let moved: String = points.iter().map(|point| format!("{:>7.2}", point.moved)).collect();
+    format!("  {:<24} {caught}\n  {:<24} {moved}\n", name.unwrap_or("    caught"), "    moves the mean by")
+}
+
 pub(super) fn text(found: &Found) -> String {
     let mut text = format!(
         "\nstatistical faults in copies of the test logits and labels of {} cells: how many of {DRAWS} draws each the ranges catch\n",
@@ -218,19 +294,15 @@ pub(super) fn text(found: &Found) -> String {
         "share of the test split",
         SHARES.map(|share| format!("{:>7}", format!("{} %", 100.0 * share))).join("")
     );
-    for points in found.curve.chunk_by(|a, b| a.fault == b.fault) {
-        let rates: String = points
-            .iter()
-            .map(|point| {
-                format!(
-                    "{:>7}",
-                    format!("{:.0} %", 100.0 * point.caught as f64 / point.injected.max(1) as f64)
-                )
-            })
-            .collect();
-        text += &format!("  {:<24} {rates}\n", points[0].fault);
-        let moved: String = points.iter().map(|point| format!("{:>7.2}", point.moved)).collect();
-        text += &format!("  {:<24} {moved}\n", "    moves the mean by");
+    let (rates, shares): (Vec<&Point>, Vec<&Point>) =
+        found.curve.iter().partition(|point| point.fault == LEARNING_RATE);
+    for points in shares.chunk_by(|a, b| a.fault == b.fault) {
+        text += &rows(points);
+    }
+    if !rates.is_empty() {
+        let factors: String = rates.iter().map(|point| format!("{:>7}", point.size)).collect();
+        text += &format!("  {LEARNING_RATE:<24} {factors}   (trained anew)\n");
+        text += &rows(&rates);
     }
     let [caught, large] = found.large;
     text += &format!("  of at least three times the detectable size: {caught} of {large} caught\n");

@@ -290,7 +290,6 @@ fn undecided(case: &Case<'_>) -> String {
 }
 
 #[cfg(test)]
-#[path = "verdict_tests.rs"]
 mod simulated;
 
 #[cfg(test)]
@@ -387,6 +386,16 @@ mod tests {
         let judged = found.unwrap();
         assert_eq!(judged.verdict, Verdict::Inconclusive);
         assert!(judged.reason.contains("n - 1"), "{}", judged.reason);
+    }
+
+    #[test]
+    fn what_is_no_number_decides_nothing_and_spoils_no_neighbour() {
+        let published = published(72.34, 0.14);
+        let case = |ours| Case { ours, published: Some(&published), calibrated: false, margin: Some(1.0) };
+        let judged = judge(&[case(&[72.1, f64::NAN, 72.3]), case(OURS)], Tier::Paper, 2);
+        assert_eq!(judged[0].verdict, Verdict::Inconclusive);
+        assert!(judged[0].reason.contains("not a number"), "{}", judged[0].reason);
+        assert_eq!(judged[1].verdict, Verdict::Reproduced);
     }
 
     #[test]
