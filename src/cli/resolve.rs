@@ -106,6 +106,9 @@ impl Resolved {
             .collect();
         needed.sort_unstable();
         needed.dedup();
+        // All kinds of networks side by side; what follows asks for those of each dataset.
+        let architectures: Vec<_> = needed.iter().flat_map(|&name| protocol.architectures(name)).collect();
+        numerics_digest(place, &architectures).map_err(|error| device::untested(&error))?;
         let cache = StatCache::open(&out);
         let (mut sources, mut identities) = (BTreeMap::new(), BTreeMap::new());
         let (mut missing, mut numerics) = (BTreeMap::new(), BTreeMap::new());

@@ -3,7 +3,9 @@
 //! Invariant: faults are put into copies; the store and the data are only read.
 
 mod digests;
+mod retrain;
 mod statistics;
+mod text;
 
 use std::path::Path;
 
@@ -43,17 +45,17 @@ pub fn run(selection: &Selection, format: CheckFormat, expected: &Path, out: &Pa
     let test = SelfTest { passed, digests, statistics };
     match format {
         CheckFormat::Json => output::json(&test)?,
-        CheckFormat::Text | CheckFormat::Github | CheckFormat::Markdown => output::data(&text(&test))?,
+        CheckFormat::Text | CheckFormat::Github | CheckFormat::Markdown => output::data(&words(&test))?,
     }
     Ok(if passed { Exit::Success } else { Exit::GateFailed })
 }
 
-fn text(test: &SelfTest) -> String {
+fn words(test: &SelfTest) -> String {
     let mut text = "digest faults (one byte or value changed in a copy), caught of injected\n".to_owned();
     for caught in &test.digests {
         text += &format!("  {:<34} {} of {}\n", caught.fault, caught.caught, caught.injected);
     }
-    text += &statistics::text(&test.statistics);
+    text += &text::statistics(&test.statistics);
     text += if test.passed { "\nself-test passed: the gate can fail\n" } else { "\nself-test FAILED\n" };
     text
 }

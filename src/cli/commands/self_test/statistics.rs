@@ -9,6 +9,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::retrain::retrained;
 use crate::cli::datasets::Opened;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::Resolved;
@@ -16,20 +17,17 @@ use crate::data::{Dataset, Split};
 use crate::engine::store::{Depth, Store};
 use crate::engine::{Datasets, Manifest};
 use crate::experiment::faults::{Fault, metrics_with};
-use crate::experiment::{self, EpochReport, Job, Observer, TrainError};
 use crate::gate::expected::{Expected, Range};
 use crate::random::Seeds;
 use crate::report::{CellResult, Report};
 
 /// Shares of the test split that are hit.
-const SHARES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+pub(super) const SHARES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 /// What learning rates are multiplied by.
 const FACTORS: [f64; 4] = [0.5, 0.3, 0.1, 0.03];
-const LEARNING_RATE: &str = "learning rate times";
-/// Seconds of a run that is trained anew for this, at most.
-const CHEAP: f64 = 1.0;
+pub(super) const LEARNING_RATE: &str = "learning rate times";
 /// Draws of the examples that are hit.
-const DRAWS: u64 = 100;
+pub(super) const DRAWS: u64 = 100;
 /// Draws of seeds per range where nothing is at fault.
 const SOUND: u64 = 400;
 /// z of 80 %.
@@ -39,27 +37,27 @@ const Z80: f64 = 0.841_621_233_572_914_3;
 #[derive(Debug, Serialize)]
 pub(super) struct Found {
     /// Detection by fault and size: the power curve.
-    curve: Vec<Point>,
+    pub(super) curve: Vec<Point>,
     /// Faults of three times the detectable size or more: caught, of how many.
-    large: [u64; 2],
+    pub(super) large: [u64; 2],
     /// Checks of sound runs: false alarms, of how many.
-    alarms: [u64; 2],
+    pub(super) alarms: [u64; 2],
     /// Cells in whose range a predictor that looks at nothing lies: their range cannot tell.
-    blind: Vec<String>,
+    pub(super) blind: Vec<String>,
     /// Cells that were looked at.
-    cells: usize,
+    pub(super) cells: usize,
 }
 
 /// A point of the power curve.
 #[derive(Debug, Serialize)]
 pub(super) struct Point {
-    fault: &'static str,
+    pub(super) fault: &'static str,
     /// Share of the test split that is hit, or what the learning rate is multiplied by.
-    size: f64,
-    caught: u64,
-    injected: u64,
+    pub(super) size: f64,
+    pub(super) caught: u64,
+    pub(super) injected: u64,
     /// Mean distance that the fault moved a cell's mean by, in the cells' units.
-    moved: f64,
+    pub(super) moved: f64,
 }
 
 impl Found {
@@ -73,10 +71,10 @@ impl Found {
 }
 
 /// A stored run of a cell, with what its metrics follow from.
-struct Run {
-    manifest: Manifest,
-    logits: Vec<Vec<f32>>,
-    data: std::sync::Arc<dyn Dataset>,
+pub(super) struct Run {
+    pub(super) manifest: Manifest,
+    pub(super) logits: Vec<Vec<f32>>,
+    pub(super) data: std::sync::Arc<dyn Dataset>,
 }
 
 /// Puts faults of every kind and size into the runs behind every cell that has a range.
@@ -176,39 +174,6 @@ impl Tally<'_> {
     }
 }
 
-/// Nobody is told, nothing is kept.
-struct Unheard;
-
-impl Observer for Unheard {
-    fn epoch(&mut self, _: &EpochReport, _: &[u8]) -> Result<(), std::io::Error> {
-        Ok(())
-    }
-}
-
-/// The cell's mean with every run trained anew at another learning rate; `None` where that takes long or starts from others.
-fn retrained(resolved: &Resolved, runs: &[Run], metric: &str, factor: f64) -> Result<Option<f64>, Failure> {
-    let cheap = |run: &Run| {
-        let manifest = &run.manifest;
-        manifest.recipe.trains() && manifest.upstream.is_empty() && manifest.spent.wall_seconds < CHEAP
-    };
-    if !runs.iter().all(cheap) {
-        return Ok(None);
-    }
-    let values: Vec<Option<f64>> = runs
-        .par_iter()
-        .map(|run| {
-            let mut recipe = run.manifest.recipe.clone();
-            recipe.training.learning_rate *= factor;
-            let job =
-                Job { recipe: &recipe, data: &*run.data, seed: run.manifest.seed, upstream: Vec::new() };
-            let outcome = experiment::train(resolved.place, &job, None, &mut Unheard)?;
-            Ok(outcome.metrics.get(metric).copied())
-        })
-        .collect::<Result<_, TrainError>>()?;
-    let values: Option<Vec<f64>> = values.into_iter().collect();
-    Ok(values.map(|values| values.iter().sum::<f64>() / values.len() as f64))
-}
-
 /// Faults that these runs can have: an expert can only be missing where there are others.
 fn faults(runs: &[Run]) -> Vec<(&'static str, Fault)> {
     let mut faults = vec![("labels shuffled", Fault::Labels), ("class order", Fault::ClassOrder)];
@@ -270,53 +235,4 @@ fn count_alarms(range: &Range, seeds: &Seeds, alarms: &mut [u64; 2]) {
         alarms[0] += u64::from(predicted.is_some_and(|predicted| !predicted.holds(mean)));
         alarms[1] += 1;
     }
-}
-
-/// How many were caught, and how far the means moved, by size.
-fn rows(points: &[&Point]) -> String {
-    let rate = |point: &&Point| {
-        let share = 100.0 * point.caught as f64 / point.injected.max(1) as f64;
-        format!("{:>7}", format!("{share:.0} %"))
-    };
-    let name = points.first().map(|point| point.fault).filter(|&fault| fault != LEARNING_RATE);
-    let caught: String = points.iter().map(rate).collect();
-    let moved: String = points.iter().map(|point| format!("{:>7.2}", point.moved)).collect();
-    format!("  {:<24} {caught}\n  {:<24} {moved}\n", name.unwrap_or("    caught"), "    moves the mean by")
-}
-
-pub(super) fn text(found: &Found) -> String {
-    let mut text = format!(
-        "\nstatistical faults in copies of the test logits and labels of {} cells: how many of {DRAWS} draws each the ranges catch\n",
-        found.cells
-    );
-    text += &format!(
-        "  {:<24} {}\n",
-        "share of the test split",
-        SHARES.map(|share| format!("{:>7}", format!("{} %", 100.0 * share))).join("")
-    );
-    let (rates, shares): (Vec<&Point>, Vec<&Point>) =
-        found.curve.iter().partition(|point| point.fault == LEARNING_RATE);
-    for points in shares.chunk_by(|a, b| a.fault == b.fault) {
-        text += &rows(points);
-    }
-    if !rates.is_empty() {
-        let factors: String = rates.iter().map(|point| format!("{:>7}", point.size)).collect();
-        text += &format!("  {LEARNING_RATE:<24} {factors}   (trained anew)\n");
-        text += &rows(&rates);
-    }
-    let [caught, large] = found.large;
-    text += &format!("  of at least three times the detectable size: {caught} of {large} caught\n");
-    let [alarms, checks] = found.alarms;
-    text += &format!(
-        "  sound seeds drawn from each range's mean and deviation: {alarms} false alarms in {checks} checks\n"
-    );
-    if found.blind.is_empty() {
-        text += "  controls: constant predictions and permuted labels are out of every range\n";
-    } else {
-        text += &format!(
-            "  controls: constant predictions or permuted labels lie within the ranges of {}\n",
-            found.blind.join(", ")
-        );
-    }
-    text
 }

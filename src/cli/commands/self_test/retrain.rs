@@ -1,0 +1,51 @@
+//! A fault of training: the same runs at another learning rate.
+//!
+//! Invariant: nothing is stored; only runs that take a second at most and start from no other are trained anew.
+
+use rayon::prelude::*;
+
+use super::statistics::Run;
+use crate::cli::failure::Failure;
+use crate::cli::resolve::Resolved;
+use crate::experiment::{self, EpochReport, Job, Observer, TrainError};
+
+/// Seconds of a run that is trained anew for this, at most.
+const CHEAP: f64 = 1.0;
+
+/// Nobody is told, nothing is kept.
+struct Unheard;
+
+impl Observer for Unheard {
+    fn epoch(&mut self, _: &EpochReport, _: &[u8]) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+/// The cell's mean with every run trained anew at another learning rate; `None` where that takes long or starts from others.
+pub(super) fn retrained(
+    resolved: &Resolved,
+    runs: &[Run],
+    metric: &str,
+    factor: f64,
+) -> Result<Option<f64>, Failure> {
+    let cheap = |run: &Run| {
+        let manifest = &run.manifest;
+        manifest.recipe.trains() && manifest.upstream.is_empty() && manifest.spent.wall_seconds < CHEAP
+    };
+    if !runs.iter().all(cheap) {
+        return Ok(None);
+    }
+    let values: Vec<Option<f64>> = runs
+        .par_iter()
+        .map(|run| {
+            let mut recipe = run.manifest.recipe.clone();
+            recipe.training.learning_rate *= factor;
+            let job =
+                Job { recipe: &recipe, data: &*run.data, seed: run.manifest.seed, upstream: Vec::new() };
+            let outcome = experiment::train(resolved.place, &job, None, &mut Unheard)?;
+            Ok(outcome.metrics.get(metric).copied())
+        })
+        .collect::<Result<_, TrainError>>()?;
+    let values: Option<Vec<f64>> = values.into_iter().collect();
+    Ok(values.map(|values| values.iter().sum::<f64>() / values.len() as f64))
+}
