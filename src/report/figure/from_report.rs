@@ -50,13 +50,21 @@ fn rows<T>(
         .collect()
 }
 
+/// A metric's name for people: what follows the point is one of several heads, which the panel names.
+fn metric(name: &str) -> String {
+    let name = name.split('.').next().unwrap_or(name);
+    match name.strip_prefix("test_").unwrap_or(name) {
+        "auroc" => "AUROC".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
 /// The columns' group, or else their metric; then the unit.
 fn y_label(report: &Report, columns: &[Column]) -> String {
     let cell = report.cells.iter().find(|cell| columns.iter().any(|column| column.id == cell.id.column));
-    let metric = || cell.map_or(String::new(), |cell| cell.metric.replace('_', " "));
     let name = match columns {
         [Column { group, .. }, ..] if !group.is_empty() => (*group).to_owned(),
-        _ => metric(),
+        _ => cell.map_or(String::new(), |cell| metric(&cell.metric)),
     };
     match cell.map(|cell| cell.unit.as_str()) {
         None | Some("" | "none") => name,
