@@ -24,7 +24,7 @@ use crate::protocol::{DatasetName, Protocol};
 
 pub use layout::{Chart, CheckHead, Column, Head, Layout, Row};
 pub use published::{Published, PublishedError, published};
-pub use registry::{UnknownBenchmark, all, find};
+pub use registry::{UnknownBenchmark, all, find, nearest};
 
 /// A table or figure of the paper.
 #[derive(Debug)]

@@ -47,14 +47,20 @@ pub fn find(id: &str) -> Result<&'static Benchmark, UnknownBenchmark> {
     if let Some(found) = REGISTRY.iter().find(|benchmark| benchmark.id == wanted) {
         return Ok(found);
     }
-    let mut nearest: Option<(f64, &'static str)> = None;
-    for benchmark in REGISTRY {
-        let likeness = strsim::jaro_winkler(&wanted, benchmark.id);
+    let nearest = nearest(&wanted, REGISTRY.iter().map(|benchmark| benchmark.id));
+    Err(UnknownBenchmark { asked: id.to_owned(), nearest })
+}
+
+/// The name that was probably meant; `None` where none is like it.
+pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut nearest: Option<(f64, &str)> = None;
+    for name in names {
+        let likeness = strsim::jaro_winkler(wanted, name);
         if likeness > nearest.map_or(0.7, |(best, _)| best) {
-            nearest = Some((likeness, benchmark.id));
+            nearest = Some((likeness, name));
         }
     }
-    Err(UnknownBenchmark { asked: id.to_owned(), nearest: nearest.map(|(_, id)| id) })
+    nearest.map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::evaluate;
-use super::heads::Scored;
+use super::measure;
 use crate::protocol::{Evaluation, Task};
 use crate::random::Seeds;
 
@@ -40,21 +39,22 @@ pub fn metrics_with(
     let hit: Vec<usize> =
         seeds.stream().permutation(examples).into_iter().take(count).map(|n| n as usize).collect();
     let (mut logits, mut labels) = (logits.to_vec(), labels.to_vec());
+    // The logits of every expert and head of the examples that are hit, with the number of the head.
+    let each_head = |logits: &mut [Vec<f32>], change: &dyn Fn(usize, &mut [f32])| {
+        for logits in logits {
+            for &n in &hit {
+                let heads = logits[n * width..][..width].chunks_exact_mut(task.classes());
+                heads.enumerate().for_each(|(number, head)| change(number, head));
+            }
+        }
+    };
     match fault {
         Fault::Dropped { expert } => {
             for &n in &hit {
                 logits[expert][n * width..][..width].fill(0.0);
             }
         }
-        Fault::ClassOrder => {
-            for logits in &mut logits {
-                for &n in &hit {
-                    for head in logits[n * width..][..width].chunks_exact_mut(task.classes()) {
-                        head.rotate_right(1);
-                    }
-                }
-            }
-        }
+        Fault::ClassOrder => each_head(&mut logits, &|_, head| head.rotate_right(1)),
         Fault::Labels => {
             // The examples that are hit pass their labels around.
             let taken: Vec<u8> = hit.iter().map(|&n| labels[n]).collect();
@@ -66,30 +66,14 @@ pub fn metrics_with(
             let mut counts = [0usize; 256];
             labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
             let most = (0..=255u8).max_by_key(|&label| counts[usize::from(label)]).unwrap_or(0);
-            for logits in &mut logits {
-                for &n in &hit {
-                    for (head, logits) in
-                        logits[n * width..][..width].chunks_exact_mut(task.classes()).enumerate()
-                    {
-                        let class = if task.heads().is_empty() {
-                            usize::from(most)
-                        } else {
-                            usize::from(most >> head & 1)
-                        };
-                        logits.fill(0.0);
-                        logits[class] = 1.0;
-                    }
-                }
-            }
+            each_head(&mut logits, &|number, head| {
+                let class = if task.heads().is_empty() { most } else { most >> number & 1 };
+                head.fill(0.0);
+                head[usize::from(class)] = 1.0;
+            });
         }
     }
-    let heads = task.heads();
-    let found = if heads.is_empty() {
-        evaluate::summarise(&logits, task.classes(), &labels, evaluation.combine)
-    } else {
-        Scored { logits: &logits, labels: &labels, heads, combine: evaluation.combine }
-            .summarise(evaluation.ranking.unwrap_or_default().score)
-    };
+    let found = measure::summarise(task, (evaluation.combine, evaluation.ranking), &labels, &logits);
     found.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect()
 }
 

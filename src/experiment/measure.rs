@@ -9,7 +9,7 @@ use super::heads::Scored;
 use super::{Job, evaluate, metrics};
 use crate::data::Split;
 use crate::ops::product_of_experts::evaluate::entropy;
-use crate::protocol::Combine;
+use crate::protocol::{Combine, Ranking, Task};
 
 /// Logits with the labels of a split, where the task has several heads.
 fn scored<'a>(job: &Job<'a>, split: Split, combine: Combine, logits: &'a [Vec<f32>]) -> Option<Scored<'a>> {
@@ -25,11 +25,22 @@ pub(super) fn split<'a>(
     combine: Combine,
     logits: &'a [Vec<f32>],
 ) -> BTreeMap<String, f64> {
-    let recipe = job.recipe;
-    match scored(job, split, combine, logits) {
-        Some(scored) => scored.summarise(recipe.evaluation.ranking.unwrap_or_default().score),
-        None => evaluate::summarise(logits, recipe.task.classes(), job.data.labels(split), combine),
+    let (task, ranking) = (job.recipe.task, job.recipe.evaluation.ranking);
+    summarise(task, (combine, ranking), job.data.labels(split), logits)
+}
+
+/// Metrics that follow from the logits of every expert and the labels alone, by name.
+pub(super) fn summarise(
+    task: Task,
+    (combine, ranking): (Combine, Option<Ranking>),
+    labels: &[u8],
+    logits: &[Vec<f32>],
+) -> BTreeMap<String, f64> {
+    let heads = task.heads();
+    if heads.is_empty() {
+        return evaluate::summarise(logits, task.classes(), labels, combine);
     }
+    Scored { logits, labels, heads, combine }.summarise(ranking.unwrap_or_default().score)
 }
 
 /// Metrics of the test split: `test_<name>`, entropies, and where `valid` has the validation logits of the same weights,

@@ -179,14 +179,26 @@ fn the_documented_columns_are_the_columns() {
     assert_eq!(documented, columns);
 }
 
+/// Compiles a file, wants success, and gives what was said; `None` where there is no LaTeX.
+fn pdflatex(folder: &std::path::Path, file: &str) -> Option<String> {
+    let Ok(found) = std::process::Command::new("pdflatex").arg("--version").output() else {
+        let _ = writeln!(std::io::stderr(), "skipped: pdflatex is not installed");
+        return None;
+    };
+    assert!(found.status.success());
+    let output = std::process::Command::new("pdflatex")
+        .args(["-interaction=nonstopmode", "-halt-on-error", file])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    Some(said)
+}
+
 /// The document compiles as it is, with a figure that is there and with figures that are not.
 #[test]
 fn the_document_compiles_where_there_is_latex() {
-    let Ok(found) = std::process::Command::new("pdflatex").arg("--version").output() else {
-        let _ = writeln!(std::io::stderr(), "skipped: pdflatex is not installed");
-        return;
-    };
-    assert!(found.status.success());
     let with_rows = benchmarks::all().iter().filter(|benchmark| !benchmark.layout.rows.is_empty());
     let reports: Vec<Report> = with_rows.map(|benchmark| made_up(benchmark.id, Tier::Paper, 2)).collect();
     let folder = tempfile::tempdir().unwrap();
@@ -196,23 +208,14 @@ fn the_document_compiles_where_there_is_latex() {
     std::fs::write(folder.path().join("figure2.paper/figure.png"), png).unwrap();
     let text = document(&reports, |report| format!("{}.paper", report.benchmark.id));
     std::fs::write(folder.path().join("report.tex"), text).unwrap();
-    let output = std::process::Command::new("pdflatex")
-        .args(["-interaction=nonstopmode", "-halt-on-error", "report.tex"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("figure2.paper/figure.png"), "{said}");
+    if let Some(said) = pdflatex(folder.path(), "report.tex") {
+        assert!(said.contains("figure2.paper/figure.png"), "{said}");
+    }
 }
 
 /// Every fragment compiles in a document that loads booktabs and amssymb.
 #[test]
 fn latex_compiles_where_there_is_latex() {
-    let Ok(found) = std::process::Command::new("pdflatex").arg("--version").output() else {
-        let _ = writeln!(std::io::stderr(), "skipped: pdflatex is not installed");
-        return;
-    };
-    assert!(found.status.success());
     let folder = tempfile::tempdir().unwrap();
     let mut document = "\\documentclass{article}\\usepackage{booktabs,amssymb}\\begin{document}\n".to_owned();
     for benchmark in benchmarks::all().iter().filter(|benchmark| !benchmark.layout.rows.is_empty()) {
@@ -224,10 +227,5 @@ fn latex_compiles_where_there_is_latex() {
     }
     document += "\\end{document}\n";
     std::fs::write(folder.path().join("main.tex"), document).unwrap();
-    let output = std::process::Command::new("pdflatex")
-        .args(["-interaction=nonstopmode", "-halt-on-error", "main.tex"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    pdflatex(folder.path(), "main.tex");
 }

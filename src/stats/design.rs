@@ -81,7 +81,6 @@ fn shows(size: f64, difference: &Difference, alpha: f64) -> bool {
         return false;
     }
     let error = difference.standard_error;
-    // Quick bounds first: the noncentral distribution is an integral.
     if error == 0.0 {
         return true;
     }

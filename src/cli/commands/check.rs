@@ -125,7 +125,8 @@ pub fn accept(
     Ok(Exit::Success)
 }
 
-fn path(folder: &Path, report: &Report) -> std::path::PathBuf {
+/// Where the ranges of a report stand.
+pub(super) fn path(folder: &Path, report: &Report) -> std::path::PathBuf {
     Expected::path(folder, report.benchmark.id, report.tier, report.protocol, &report.device_class)
 }
 

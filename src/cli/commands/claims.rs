@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::benchmarks::nearest;
 use crate::cli::args::Claims;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -32,12 +33,10 @@ pub fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
             let found: Vec<_> =
                 all.into_iter().filter(|claim| claim.id == *id || claim.touches(id)).collect();
             if found.is_empty() {
-                let near = ids
-                    .iter()
-                    .max_by(|a, b| strsim::jaro_winkler(id, a).total_cmp(&strsim::jaro_winkler(id, b)));
+                let near = nearest(id, ids.iter().map(String::as_str));
                 let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 return Err(Failure::usage(format!(
-                    "there is no claim `{id}` and none about a table of this name{hint} `i2m2 claims` prints them all"
+                    "there is no claim `{id}` and none about a table of this name{hint}; `i2m2 claims` prints them all"
                 )));
             }
             found

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::args::Selection;
+use crate::cli::commands::check;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -113,13 +114,7 @@ pub fn run(selection: &Selection, json: bool, expected: &Path, out: &Path) -> Re
             cell.benchmark
         )));
     };
-    let range = Expected::read(&Expected::path(
-        expected,
-        report.benchmark.id,
-        report.tier,
-        report.protocol,
-        &report.device_class,
-    ))?;
+    let range = Expected::read(&check::path(expected, report))?;
     let range =
         range.and_then(|expected| expected.cells.get(&cell.to_string()).map(|range| [range.low, range.high]));
     let lineage = lineage(report, result, range, &Store::open(out))?;

@@ -196,9 +196,9 @@ impl Case<'_> {
             return inconclusive("a value is not a number");
         }
         if summary.n < 2 {
-            let mut judged = inconclusive("one seed has no deviation to compare with");
-            judged.reason += "; two are the least, and as many as the paper has are usual";
-            return judged;
+            return inconclusive(
+                "one seed has no deviation to compare with; two are the least, and as many as the paper has are usual",
+            );
         }
         let mut judged = plain(Verdict::Inconclusive, "");
         judged.margin = Some(margin);

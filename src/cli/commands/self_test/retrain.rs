@@ -8,6 +8,7 @@ use super::statistics::Run;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::Resolved;
 use crate::experiment::{self, EpochReport, Job, Observer, TrainError};
+use crate::stats::Summary;
 
 /// Seconds of a run that is trained anew for this, at most.
 const CHEAP: f64 = 1.0;
@@ -47,5 +48,5 @@ pub(super) fn retrained(
         })
         .collect::<Result<_, TrainError>>()?;
     let values: Option<Vec<f64>> = values.into_iter().collect();
-    Ok(values.map(|values| values.iter().sum::<f64>() / values.len() as f64))
+    Ok(values.and_then(|values| Summary::of(&values)).map(|summary| summary.mean))
 }

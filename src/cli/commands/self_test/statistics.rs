@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::retrain::retrained;
+use crate::cli::commands::check;
 use crate::cli::datasets::Opened;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::Resolved;
@@ -20,6 +21,7 @@ use crate::experiment::faults::{Fault, metrics_with};
 use crate::gate::expected::{Expected, Range};
 use crate::random::Seeds;
 use crate::report::{CellResult, Report};
+use crate::stats::Summary;
 
 /// Shares of the test split that are hit.
 pub(super) const SHARES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
@@ -88,9 +90,7 @@ pub(super) fn inject(
     let mut curve: BTreeMap<(&'static str, usize), Point> = BTreeMap::new();
     let mut found = Found { curve: Vec::new(), large: [0; 2], alarms: [0; 2], blind: Vec::new(), cells: 0 };
     for report in reports {
-        let path =
-            Expected::path(folder, report.benchmark.id, report.tier, report.protocol, &report.device_class);
-        let Some(expected) = Expected::read(&path)? else { continue };
+        let Some(expected) = Expected::read(&check::path(folder, report))? else { continue };
         for cell in &report.cells {
             let Some(range) = expected.cells.get(&cell.id.to_string()) else { continue };
             let seeds = Seeds::root(0).child("self-test").child(cell.id.to_string().as_str());
@@ -218,7 +218,7 @@ fn mean(runs: &[Run], metric: &str, fault: (Fault, f64), seeds: &Seeds) -> Optio
             .copied()
     };
     let values: Vec<f64> = runs.iter().enumerate().map(value).collect::<Option<_>>()?;
-    Some(values.iter().sum::<f64>() / values.len() as f64)
+    Some(Summary::of(&values)?.mean)
 }
 
 /// Ranges predicted from as many seeds as this one was, checked with as many as it is for, all drawn from one distribution.
