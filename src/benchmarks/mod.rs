@@ -3,6 +3,7 @@
 //! Invariant: a benchmark describes what the paper prints and which runs its cells need, as static data and a pure
 //! function; it trains nothing, reads no file and knows neither store nor report.
 
+mod figure1;
 mod figure2;
 mod figure3;
 mod figure4;
@@ -76,6 +77,7 @@ impl Needs {
             Needs::Dataset(DatasetName::Avmnist) => "AV-MNIST",
             Needs::Dataset(DatasetName::Mimic) => "MIMIC-III",
             Needs::Dataset(DatasetName::Fastmri) => "fastMRI",
+            Needs::Dataset(DatasetName::Generative) => "the paper's generative model",
             Needs::Unread(title) => title,
         }
     }
@@ -110,6 +112,11 @@ impl Benchmark {
     /// Whether it can be reproduced.
     pub fn is_registered(&self) -> bool {
         matches!(self.status, Status::Registered(_))
+    }
+
+    /// Whether its data is synthetic by nature, so that it has the smoke tier alone.
+    pub fn is_synthetic(&self) -> bool {
+        self.needs.contains(&Needs::Dataset(DatasetName::Generative))
     }
 
     /// Adds its runs and cells to a plan; one that is not registered yet gets unmeasured cells with the reason.

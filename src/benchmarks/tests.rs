@@ -21,7 +21,7 @@ fn context(name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> 
 }
 
 const BOTH: &[DatasetName] = &[DatasetName::Avmnist, DatasetName::Mimic];
-const ALL: &[DatasetName] = &[DatasetName::Avmnist, DatasetName::Mimic, DatasetName::Fastmri];
+const ALL: &[DatasetName] = &DatasetName::ALL;
 
 fn plan(ids: &[&str], name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> Plan {
     let context = context(name, tier, seeds, data);
@@ -150,6 +150,10 @@ fn the_plans_are_as_reviewed() {
                 outline(&plan(&[id], ProtocolName::Paper, Tier::Paper, 3, ALL))
             );
         }
+        insta::assert_snapshot!(
+            "figure1.smoke",
+            outline(&plan(&["figure1"], ProtocolName::Paper, Tier::Smoke, 1, ALL))
+        );
         let released = plan(&["table1"], ProtocolName::Released, Tier::Paper, 1, BOTH);
         insta::assert_snapshot!("table1.released", outline(&released));
     });

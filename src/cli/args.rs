@@ -30,6 +30,16 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Command {
+    /// Whether it trains more than the canaries.
+    pub fn trains(&self) -> bool {
+        matches!(
+            self,
+            Command::Reproduce { .. } | Command::Doctor(_) | Command::Check { self_test: true, .. }
+        )
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {

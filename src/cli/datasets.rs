@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cli::resolve::Resolved;
 use crate::data::{self, Dataset, Identity, Prepared, Source};
 use crate::engine::Datasets;
-use crate::protocol::{DatasetName, Preparation, Task};
+use crate::protocol::{DatasetName, Preparation, Recipe};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -36,8 +36,8 @@ impl Datasets for Opened<'_> {
         self.identities.get(&dataset)
     }
 
-    fn open(&self, task: Task) -> Result<Arc<dyn Dataset>, Cause> {
-        let name = task.dataset();
+    fn open(&self, recipe: &Recipe) -> Result<Arc<dyn Dataset>, Cause> {
+        let name = recipe.task.dataset();
         // Held while loading, so that two runs do not load one dataset twice.
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let dataset = match prepared.entry(name) {
@@ -49,7 +49,14 @@ impl Datasets for Opened<'_> {
                 entry.insert(data::open(name, source, self.preparation)?)
             }
         };
-        dataset.task(task).ok_or_else(|| format!("{name} has no labels of the task {task}").into())
+        let lacks = || match recipe.population {
+            Some(population) => format!(
+                "{name} has no {} training rows of selection strength {}",
+                population.rows, population.strength
+            ),
+            None => format!("{name} has no labels of the task {}", recipe.task),
+        };
+        dataset.of(recipe).ok_or_else(|| lacks().into())
     }
 
     fn unchanged(&self, dataset: DatasetName) -> Result<(), Cause> {

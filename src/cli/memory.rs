@@ -13,7 +13,7 @@ pub fn needed<'a>(runs: impl Iterator<Item = &'a Run>, datasets: &dyn Datasets, 
     let mut bytes: Vec<u64> = runs
         .filter(|run| is_large(&run.recipe))
         .filter_map(|run| {
-            let data = datasets.open(run.recipe.task).ok()?;
+            let data = datasets.open(&run.recipe).ok()?;
             Some(step_bytes(&run.recipe, data.all_dims()))
         })
         .collect();

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod commands;
+mod controls;
 mod datasets;
 mod device;
 pub mod exit;
@@ -29,10 +30,12 @@ use failure::Failure;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // Before any thread is started.
-    crate::device::keep_freed_memory();
     // clap prints usage errors itself and exits with 2.
     let cli = Cli::parse();
+    if cli.command.trains() {
+        // Before any thread is started. Commands that only read are faster with the allocator as it is.
+        crate::device::keep_freed_memory();
+    }
     match run(&cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -55,9 +55,10 @@ pub fn out(out: Option<&Path>) -> PathBuf {
     out.unwrap_or(Path::new(DEFAULT_OUT)).to_owned()
 }
 
-/// Where a dataset is, given `--data`: DIR/<name> where there is such a folder, otherwise DIR itself.
+/// Where a dataset is, given `--data`: DIR/<name> where there is such a folder, otherwise DIR itself. The generative model is
+/// always synthetic.
 pub fn source(name: DatasetName, data: Option<&Path>, out: &Path) -> Source {
-    match data {
+    match data.filter(|_| name != DatasetName::Generative) {
         None => Source::Fixture(out.join("fixtures")),
         Some(folder) => {
             let below = folder.join(name.to_string());
@@ -72,13 +73,26 @@ impl Resolved {
     /// # Errors
     /// Unknown benchmarks, tiers that do not fit `--data`, devices that are not there.
     pub fn new(selection: &Selection, out: PathBuf) -> Result<Self, Failure> {
+        let tier = tier(selection)?;
         let benchmarks = match selection.id.as_str() {
             "all" => {
-                benchmarks::all().iter().copied().filter(|benchmark| benchmark.is_registered()).collect()
+                let here = |benchmark: &&Benchmark| {
+                    benchmark.is_registered() && (tier == Tier::Smoke || !benchmark.is_synthetic())
+                };
+                benchmarks::all().iter().copied().filter(here).collect()
             }
             id => vec![benchmarks::find(id).map_err(Failure::usage)?],
         };
-        let tier = tier(selection)?;
+        if let [benchmark] = benchmarks[..]
+            && benchmark.is_synthetic()
+            && tier != Tier::Smoke
+        {
+            return Err(Failure::usage(format!(
+                "`{}` has the smoke tier alone: it runs on the paper's generative model, for which there is no real \
+                 data; leave --data and --tier out",
+                benchmark.id
+            )));
+        }
         let mut changes = selection.set.clone();
         // Sorted, so that a kind of run wins over `common`, whichever was given first.
         changes.sort();

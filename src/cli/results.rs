@@ -6,16 +6,18 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use crate::benchmarks::{Benchmark, Needs};
+use crate::cli::controls::controls;
+use crate::cli::datasets::Opened;
 use crate::cli::device;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::{self, Resolved};
 use crate::data::synthetic::knee::{self, KneeReferences, KneeSettings};
-use crate::data::synthetic::{self, References};
+use crate::data::synthetic::{self, References, Settings};
 use crate::data::{self, Source, atomic};
 use crate::digest::Digest;
 use crate::engine::store::{Depth, Store};
 use crate::protocol::{DatasetName, Preparation, Task, Tier};
-use crate::report::{self, Observed, Reference, Report, figure};
+use crate::report::{self, Known, Observed, Reference, Report, figure};
 
 /// 300 dots per inch at the width of a page.
 const PNG_SCALE: f64 = 3.0;
@@ -27,12 +29,14 @@ pub struct Results {
 }
 
 impl Results {
-    /// Reads the store, for people: with the known optima of synthetic data. Trains nothing.
+    /// Reads the store, for people: with the known optima of synthetic data, and negative controls. Trains nothing.
     pub fn read(resolved: &Resolved) -> Result<Self, Failure> {
         let mut results = Results::values(resolved)?;
         if resolved.tier == Tier::Smoke {
+            let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
             for report in &mut results.reports {
                 report.references = references(report.benchmark, resolved.protocol.preparation())?;
+                report.references.extend(controls(report, &store, &opened)?);
             }
         }
         Ok(results)
@@ -89,6 +93,9 @@ impl Results {
                 let exporter = format.exporter();
                 put(&format!("table.{}", exporter.extension()), exporter.export(report)?.as_bytes())?;
             }
+            if !report.references.is_empty() {
+                put("references.csv", report::references_csv(report)?.as_bytes())?;
+            }
             if let Some(figure) = figure::from_report(report)? {
                 put("figure.svg", figure::svg(&figure).as_bytes())?;
                 put("figure.png", &figure::png(&figure, PNG_SCALE)?)?;
@@ -109,6 +116,9 @@ fn references(benchmark: &Benchmark, preparation: Preparation) -> Result<Vec<Ref
     if benchmark.needs.contains(&Needs::Dataset(DatasetName::Fastmri)) {
         return knee_references(benchmark, preparation);
     }
+    if benchmark.needs.contains(&Needs::Dataset(DatasetName::Generative)) {
+        return sweep_references();
+    }
     let columns: &[(&str, Task)] = match benchmark.id {
         "table1" => &[("accuracy", Task::Digits)],
         "table2" => &[
@@ -122,17 +132,33 @@ fn references(benchmark: &Benchmark, preparation: Preparation) -> Result<Vec<Ref
     for &(column, task) in columns {
         known.push((column, synthetic::references(task.dataset(), task)?));
     }
-    let line = |label: &str, value: fn(&References) -> f64| Reference {
-        label: label.to_owned(),
-        values: known.iter().map(|(column, references)| ((*column).to_owned(), value(references))).collect(),
+    Ok(lines(&known))
+}
+
+/// The same of the generative model, by selection strength.
+fn sweep_references() -> Result<Vec<Reference>, Failure> {
+    let settings = Settings::embedded(DatasetName::Generative)?;
+    let one = |&strength: &f64| {
+        let population = settings.clone().with_strength(strength);
+        Ok((format!("@{strength}"), synthetic::references_for(&population, Task::Generated)?))
     };
-    Ok(vec![
-        line("Bayes (Eq. 2)", |r| r.bayes),
-        line("best log-additive f(x, y) + g(x', y)", |r| r.log_additive),
-        line("best from x alone", |r| r.first_only),
-        line("best from x' alone", |r| r.second_only),
-        line("majority class", |r| r.majority),
-    ])
+    Ok(lines(&settings.strengths().par_iter().map(one).collect::<Result<Vec<_>, Failure>>()?))
+}
+
+/// A line for each kind of predictor, of what is known at each place.
+fn lines(known: &[(impl ToString, References)]) -> Vec<Reference> {
+    let line = |label: &str, known_as, value: fn(&References) -> f64| Reference {
+        label: label.to_owned(),
+        values: known.iter().map(|(place, references)| (place.to_string(), value(references))).collect(),
+        known: known_as,
+    };
+    vec![
+        line("Bayes (Eq. 2)", Known::Bound, |r| r.bayes),
+        line("best log-additive f(x, y) + g(x', y)", Known::Bound, |r| r.log_additive),
+        line("best from x alone", Known::Optimum, |r| r.first_only),
+        line("best from x' alone", Known::Optimum, |r| r.second_only),
+        line("majority class", Known::Optimum, |r| r.majority),
+    ]
 }
 
 /// The same of fastMRI: AUROC of each finding.
@@ -146,6 +172,7 @@ fn knee_references(benchmark: &Benchmark, preparation: Preparation) -> Result<Ve
     let line = |label: &str, value: fn(&KneeReferences) -> f64| Reference {
         label: label.to_owned(),
         values: known.iter().filter_map(|known| Some((columns(known)?, value(known)))).collect(),
+        known: Known::Optimum,
     };
     Ok(vec![
         line("Bayes (Eq. 2)", |r| r.bayes),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,6 +24,8 @@ const SETTLED_NS: i128 = 2_000_000_000;
 pub struct StatCache {
     path: Option<PathBuf>,
     entries: Mutex<BTreeMap<PathBuf, Entry>>,
+    /// Whether something was learnt that the file does not hold.
+    learnt: AtomicBool,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -47,20 +50,22 @@ impl StatCache {
         let saved = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Saved>(&bytes).ok());
         let entries =
             saved.filter(|saved| saved.version == VERSION).map(|saved| saved.files).unwrap_or_default();
-        StatCache { path: Some(path), entries: Mutex::new(entries) }
+        StatCache { path: Some(path), entries: Mutex::new(entries), learnt: AtomicBool::new(false) }
     }
 
     /// A cache that is forgotten at the end.
     pub fn in_memory() -> Self {
-        StatCache { path: None, entries: Mutex::default() }
+        StatCache { path: None, entries: Mutex::default(), learnt: AtomicBool::new(false) }
     }
 
-    /// Keeps the cache for the next call.
+    /// Keeps the cache for the next call, if it learnt something.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn save(&self) -> Result<(), DataError> {
-        let Some(path) = &self.path else { return Ok(()) };
+        let Some(path) = self.path.as_ref().filter(|_| self.learnt.load(Ordering::Relaxed)) else {
+            return Ok(());
+        };
         let saved = Saved { version: VERSION, files: self.lock().clone() };
         atomic::write(path, |out| Ok(serde_json::to_writer_pretty(out, &saved)?))
     }
@@ -78,6 +83,7 @@ impl StatCache {
         let (digest, stat) = hash(path)?;
         if now() - stat.modified > SETTLED_NS {
             self.lock().insert(path.to_owned(), Entry { stat, digest });
+            self.learnt.store(true, Ordering::Relaxed);
         }
         Ok((digest, stat))
     }
@@ -106,8 +112,9 @@ impl Identity {
         let mut names = names.to_vec();
         names.sort_unstable();
         names.dedup();
+        let real_root = real(root)?;
         let file = |name: &&str| {
-            let path = inside(root, name)?;
+            let path = within(&real_root, root, name)?;
             let (digest, stat) = cache.digest(&path)?;
             Ok(FileIdentity { name: (*name).to_owned(), path, digest, stat })
         };
@@ -151,18 +158,31 @@ fn verify(file: &FileIdentity) -> Result<(), DataError> {
 /// # Errors
 /// [`DataError::Outside`], or a file that is missing.
 pub fn inside(root: &Path, name: &str) -> Result<PathBuf, DataError> {
-    let path = root.join(name);
-    let outside = |found: String| DataError::Outside { path: path.clone(), root: root.to_owned(), found };
+    within(&real(root)?, root, name)
+}
+
+/// [`inside`], where the root's real path is known.
+fn within(real_root: &Path, root: &Path, name: &str) -> Result<PathBuf, DataError> {
+    let outside = |found: String| DataError::Outside { path: root.join(name), root: root.to_owned(), found };
     if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
         return Err(outside("its name leads elsewhere".to_owned()));
     }
-    let real = |path: &Path| fs::canonicalize(path).map_err(missing(path));
-    let (real_root, real_path) = (real(root)?, real(&path)?);
-    if real_path.starts_with(&real_root) {
-        Ok(real_path)
-    } else {
-        Err(outside(real_path.display().to_string()))
+    // Only what stands below the root can lead out of it, and only by a link.
+    let mut path = real_root.to_owned();
+    for part in Path::new(name).components() {
+        path.push(part);
+        let here = fs::symlink_metadata(&path).map_err(missing(&root.join(name)))?;
+        if here.is_symlink() {
+            let real_path = real(&root.join(name))?;
+            let stays = real_path.starts_with(real_root);
+            return if stays { Ok(real_path) } else { Err(outside(real_path.display().to_string())) };
+        }
     }
+    Ok(path)
+}
+
+fn real(path: &Path) -> Result<PathBuf, DataError> {
+    fs::canonicalize(path).map_err(missing(path))
 }
 
 fn missing(path: &Path) -> impl FnOnce(io::Error) -> DataError {

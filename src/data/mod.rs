@@ -16,6 +16,7 @@ mod error;
 pub mod fastmri;
 pub mod formats;
 mod gather;
+pub mod generative;
 pub mod identity;
 pub mod mimic;
 mod open;

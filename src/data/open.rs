@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::avmnist::{self, AvmnistDataset};
 use super::fastmri::{self, KneeDataset};
+use super::generative::{self, Sweep};
 use super::mimic::{self, Cohort};
 use super::synthetic::knee::KneeSettings;
 use super::{DataError, Dataset, Identity, Source, StatCache, synthetic};
-use crate::protocol::{DatasetName, KneeFixture, Preparation, Space, Task};
+use crate::protocol::{DatasetName, KneeFixture, Preparation, Recipe, Space, Task};
 
 /// A dataset in memory or mapped, shared by the runs that read it. No `Debug`: samples may be credentialed.
 pub enum Prepared {
@@ -18,12 +19,16 @@ pub enum Prepared {
     Mimic(Arc<Cohort>),
     /// fastMRI.
     Fastmri(Arc<KneeDataset>),
+    /// The generative model.
+    Generative(Arc<Sweep>),
 }
 
 impl Prepared {
-    /// The dataset with the labels of a task; `None` for a task of another dataset.
-    pub fn task(&self, task: Task) -> Option<Arc<dyn Dataset>> {
+    /// What a recipe reads of it, with the labels of its task; `None` where that is not here.
+    pub fn of(&self, recipe: &Recipe) -> Option<Arc<dyn Dataset>> {
+        let task = recipe.task;
         match self {
+            Prepared::Generative(sweep) => Some(Arc::new(sweep.draw(recipe.population?)?)),
             Prepared::Avmnist(dataset) if task == Task::Digits => Some(dataset.clone()),
             Prepared::Avmnist(_) => None,
             Prepared::Mimic(cohort) => Some(Arc::new(cohort.task(task)?)),
@@ -56,7 +61,7 @@ fn prepare(
         Source::Fixture(fixtures) if name == DatasetName::Fastmri => {
             knee(fixtures, preparation.knee_fixture, stats)
         }
-        Source::Fixture(_) => synthetic::generate(name, &folder(name, source, preparation)),
+        Source::Fixture(_) => synthetic::generate(name, &folder(name, source, preparation), stats),
     }
 }
 
@@ -97,6 +102,7 @@ pub fn identify(
         DatasetName::Avmnist => avmnist::identity(&folder, cache),
         DatasetName::Mimic => mimic::identity(&folder, preparation.standardise_on, cache),
         DatasetName::Fastmri => fastmri::identity(&folder, choices(preparation), cache),
+        DatasetName::Generative => generative::identity(&folder, cache),
     }
 }
 
@@ -110,6 +116,7 @@ pub fn open(name: DatasetName, source: &Source, preparation: Preparation) -> Res
         DatasetName::Avmnist => Prepared::Avmnist(Arc::new(avmnist::load(&folder)?)),
         DatasetName::Mimic => Prepared::Mimic(mimic::load(&folder, preparation.standardise_on)?),
         DatasetName::Fastmri => Prepared::Fastmri(Arc::new(fastmri::load(&folder, choices(preparation))?)),
+        DatasetName::Generative => Prepared::Generative(generative::load(&folder)?),
     })
 }
 
@@ -128,6 +135,7 @@ pub fn explain(name: DatasetName) -> &'static str {
         DatasetName::Avmnist => avmnist::explain(),
         DatasetName::Mimic => mimic::explain(),
         DatasetName::Fastmri => fastmri::explain(),
+        DatasetName::Generative => generative::explain(),
     }
 }
 

@@ -151,7 +151,9 @@ pub fn estimate<'a>(
         .iter()
         .zip(missing)
         .map(|(run, missing)| {
-            missing.then(|| measured.seconds(run, plan.tier, rows(run.recipe.task.dataset()))).flatten()
+            let drawn = run.recipe.population.map(|population| population.rows);
+            let rows = || drawn.or_else(|| rows(run.recipe.task.dataset()));
+            missing.then(|| measured.seconds(run, plan.tier, rows())).flatten()
         })
         .collect();
     let seconds: Vec<f64> = known.iter().map(|known| known.map_or(0.0, |(seconds, _)| seconds)).collect();

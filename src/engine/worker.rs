@@ -16,7 +16,7 @@ use super::store::{Depth, State, Store, StoreError};
 use crate::data::{Dataset, Identity};
 use crate::digest::Digest;
 use crate::experiment::{EpochReport, Job, Observer, Outcome, Upstream, reads_logits};
-use crate::protocol::{DatasetName, Task};
+use crate::protocol::{DatasetName, Recipe};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -25,11 +25,11 @@ pub trait Datasets: Sync {
     /// What a dataset was when the plan was made; `None` if it is not here.
     fn identity(&self, dataset: DatasetName) -> Option<&Identity>;
 
-    /// Opens the data of a task. Called once per run: share what is loaded.
+    /// Opens the data that a recipe reads. Called once per run: share what is loaded.
     ///
     /// # Errors
     /// When the files cannot be read.
-    fn open(&self, task: Task) -> Result<Arc<dyn Dataset>, Cause>;
+    fn open(&self, recipe: &Recipe) -> Result<Arc<dyn Dataset>, Cause>;
 
     /// That the files are still those of [`Datasets::identity`]. Called several times per run: must be cheap while
     /// nothing has changed.
@@ -181,7 +181,7 @@ impl Worker<'_> {
         self.datasets.unchanged(name).map_err(RunError::Changed)?;
         let files = identity.files.iter().map(|file| (file.name.clone(), file.digest)).collect();
         let record = DatasetRecord { name, digest: identity.digest, files };
-        Ok((record, self.datasets.open(run.recipe.task).map_err(RunError::Data)?))
+        Ok((record, self.datasets.open(&run.recipe).map_err(RunError::Data)?))
     }
 
     fn upstream(&self, run: &Run) -> Result<Vec<Upstream>, RunError> {

@@ -110,6 +110,14 @@ fn tiny(architecture: &Architecture) -> (&'static str, Architecture) {
         Architecture::StaticMlp { .. } => {
             ("static-mlp", Architecture::StaticMlp { encoder: 10, hidden: 11, activation })
         }
+        Architecture::VectorMlp { .. } => (
+            "vector-mlp",
+            Architecture::VectorMlp {
+                modalities: vec![Modality::First, Modality::Second],
+                encoder: 10,
+                hidden: 11,
+            },
+        ),
         Architecture::SeriesGru { .. } => {
             ("series-gru", Architecture::SeriesGru { gru: 9, projection: 5, hidden: 11, activation })
         }
@@ -135,6 +143,7 @@ fn tiny(architecture: &Architecture) -> (&'static str, Architecture) {
 fn measure(place: Place, architecture: &Architecture) -> Result<Digest, TrainError> {
     use Architecture::{
         ClinicalLateFusion, Lenet, LenetLateFusion, LenetLowRank, PreactResnet, SeriesGru, StaticMlp,
+        VectorMlp,
     };
     let (task, optimizer, learning_rate, dims) = match architecture {
         Lenet { .. } | LenetLateFusion { .. } | LenetLowRank { .. } => {
@@ -143,6 +152,7 @@ fn measure(place: Place, architecture: &Architecture) -> Result<Digest, TrainErr
         StaticMlp { .. } | SeriesGru { .. } | ClinicalLateFusion { .. } => {
             (Task::Mortality, Optimizer::Rmsprop, 1e-3, [vec![5], vec![7, 6], vec![]])
         }
+        VectorMlp { .. } => (Task::Generated, Optimizer::AdamW, 1e-2, [vec![5], vec![7], vec![]]),
         PreactResnet { .. } => (Task::Knee, Optimizer::AdamW, 1e-2, [vec![1, 9, 11], vec![1, 9, 11], vec![]]),
     };
     let spec = |name: &str| ExpertSpec {
@@ -171,6 +181,7 @@ fn measure(place: Place, architecture: &Architecture) -> Result<Digest, TrainErr
             ranking: None,
             noise: None,
         },
+        population: None,
     };
     let data = Noise::new(dims, task.labels());
     let mut states = States(Hasher::new("i2m2 canary"));
@@ -225,6 +236,7 @@ mod tests {
             Architecture::StaticMlp { encoder: 10, hidden: 40, activation },
             Architecture::SeriesGru { gru: 30, projection: 15, hidden: 40, activation },
             Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation },
+            Architecture::VectorMlp { modalities: vec![Modality::First], encoder: 10, hidden: 40 },
         ]
     }
 

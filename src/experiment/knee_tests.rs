@@ -52,6 +52,7 @@ fn recipe(experts: Vec<ExpertSpec>) -> Recipe {
             ranking: Some(Ranking::default()),
             noise: None,
         },
+        population: None,
     }
 }
 

@@ -7,7 +7,6 @@ use dfdx::prelude::{Backward, NoneTape, OwnedTape};
 
 use super::Tensors;
 use super::tensors::TensorData;
-use crate::device::keep_freed_memory;
 use crate::models::{Experts, Inputs, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::optimizer::{self, Met, Optimizer, Rule, Settings, StepError};
@@ -50,7 +49,6 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
             weight_decay: training.weight_decay,
             clip_norm: training.clip_norm,
         };
-        keep_freed_memory();
         let parameters = experts.slots().parameters;
         let optimizer =
             Optimizer::new(device, settings, parameters.iter().map(|(_, parameter)| &**parameter))?;

@@ -87,6 +87,7 @@ fn recipe(task: Task, experts: &[(&str, Architecture)]) -> Recipe {
             ranking: None,
             noise: None,
         },
+        population: None,
     }
 }
 

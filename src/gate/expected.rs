@@ -202,6 +202,41 @@ impl Expected {
         Ok(Some(expected))
     }
 
+    /// The ranges of a benchmark below `folder`; `None` when there are none.
+    ///
+    /// # Errors
+    /// As [`Expected::read`]; and a file that says it is of another benchmark, tier, protocol or device: its numbers mean
+    /// something else, whatever the file is called.
+    pub fn find(
+        folder: &Path,
+        benchmark: &str,
+        tier: Tier,
+        protocol: ProtocolName,
+        device_class: &str,
+    ) -> Result<Option<Self>, ExpectedError> {
+        let path = Expected::path(folder, benchmark, tier, protocol, device_class);
+        let Some(expected) = Expected::read(&path)? else { return Ok(None) };
+        let found = (&*expected.benchmark, expected.tier, expected.protocol, &*expected.device_class);
+        if found != (benchmark, tier, protocol, device_class) {
+            let (benchmark, tier, protocol, device) = found;
+            return Err(ExpectedError::Invalid {
+                path,
+                problem: format!(
+                    "it holds ranges of {benchmark}, {tier} tier, {protocol} protocol, {device}: they are never \
+                     compared with others"
+                ),
+            });
+        }
+        let other = expected.cells.keys().find(|cell| !cell.starts_with(&format!("{benchmark}:")));
+        match other {
+            Some(cell) => {
+                let problem = format!("cell `{cell}` is not of {benchmark}");
+                Err(ExpectedError::Invalid { path, problem })
+            }
+            None => Ok(Some(expected)),
+        }
+    }
+
     /// Writes a file whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), ExpectedError> {
         let io = |source| ExpectedError::Io { action: "write", path: path.to_owned(), source };
@@ -259,5 +294,34 @@ mod tests {
         assert!(Expected::read(&path).unwrap_err().to_string().contains("99"));
         std::fs::write(&path, "schema = ").unwrap();
         assert!(Expected::read(&path).is_err());
+    }
+
+    #[test]
+    fn ranges_of_something_else_are_refused_whatever_their_file_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let find = |device| {
+            Expected::find(folder.path(), "table2", Tier::Smoke, ProtocolName::Paper, device)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(find("cpu"), Ok(None));
+        let path = Expected::path(folder.path(), "table2", Tier::Smoke, ProtocolName::Paper, "cpu");
+        let mut expected =
+            Expected::new("table2", Tier::Smoke, ProtocolName::Paper, "cpu", "first", "2026-01-02".into());
+        expected.cells.insert("table2:mortality:i2m2".into(), range(&[70.0, 71.0], 2));
+        expected.write(&path).unwrap();
+        assert_eq!(find("cpu"), Ok(Some(expected.clone())));
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (from, to, word) in [
+            ("tier = \"smoke\"", "tier = \"paper\"", "paper tier"),
+            ("protocol = \"paper\"", "protocol = \"released\"", "released protocol"),
+            ("\"cpu\"", "\"a GPU\"", "a GPU"),
+            ("benchmark = \"table2\"", "benchmark = \"table1\"", "ranges of table1"),
+            ("table2:mortality", "table1:mortality", "is not of table2"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            std::fs::write(&path, text.replace(from, to)).unwrap();
+            let error = find("cpu").unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
     }
 }

@@ -93,6 +93,11 @@ impl From<&Architecture> for Blueprint {
                 hidden,
                 activation,
             ),
+            Architecture::VectorMlp { ref modalities, encoder: units, hidden } => {
+                let activation = Activation::Relu;
+                let encoder = |&modality: &Modality| (modality, EncoderPlan::Mlp { units, activation });
+                (modalities.iter().map(encoder).collect(), FusionPlan::Concatenate, hidden, activation)
+            }
             Architecture::SeriesGru { gru, projection, hidden, activation } => (
                 vec![(Second, EncoderPlan::Series { hidden: gru, projection: Some(projection) })],
                 FusionPlan::Concatenate,

@@ -24,7 +24,7 @@ const SMOKE: Layer<'static> =
     Layer { file: "paper/protocol/smoke.toml", text: include_str!("../../paper/protocol/smoke.toml") };
 
 /// The kinds of run that a dataset's `common` table stands for.
-const KINDS: [(&str, &[&str]); 3] = [
+const KINDS: [(&str, &[&str]); 4] = [
     ("avmnist", &["unimodal", "inter-lf", "inter-lrtf", "intra", "i2m2-lf", "i2m2-lrtf"]),
     ("mimic", &["unimodal", "inter", "intra", "i2m2"]),
     (
@@ -42,6 +42,7 @@ const KINDS: [(&str, &[&str]); 3] = [
             "wide-inter",
         ],
     ),
+    ("generative", &["unimodal", "inter", "intra", "i2m2"]),
 ];
 
 /// Why a protocol could not be resolved.

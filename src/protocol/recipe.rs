@@ -42,6 +42,14 @@ pub enum DatasetName {
     Mimic,
     /// fastMRI knee: magnitude (x) and phase (x').
     Fastmri,
+    /// The paper's own generative model (Figure 1): vectors drawn from it.
+    Generative,
+}
+
+impl DatasetName {
+    /// Every dataset.
+    pub const ALL: [DatasetName; 4] =
+        [DatasetName::Avmnist, DatasetName::Mimic, DatasetName::Fastmri, DatasetName::Generative];
 }
 
 /// What is predicted. The task fixes labels and number of classes.
@@ -60,6 +68,8 @@ pub enum Task {
     Respiratory,
     /// fastMRI knee, four findings of two classes each: a network has a head for each.
     Knee,
+    /// The label of the paper's generative model, four classes.
+    Generated,
 }
 
 impl Task {
@@ -69,6 +79,7 @@ impl Task {
             Task::Digits => DatasetName::Avmnist,
             Task::Mortality | Task::Neoplasms | Task::Respiratory => DatasetName::Mimic,
             Task::Knee => DatasetName::Fastmri,
+            Task::Generated => DatasetName::Generative,
         }
     }
 
@@ -77,6 +88,7 @@ impl Task {
         match self {
             Task::Digits => 10,
             Task::Mortality => 6,
+            Task::Generated => 4,
             Task::Neoplasms | Task::Respiratory | Task::Knee => 2,
         }
     }
@@ -85,7 +97,7 @@ impl Task {
     pub fn heads(self) -> &'static [Finding] {
         match self {
             Task::Knee => &Finding::ALL,
-            Task::Digits | Task::Mortality | Task::Neoplasms | Task::Respiratory => &[],
+            Task::Digits | Task::Mortality | Task::Neoplasms | Task::Respiratory | Task::Generated => &[],
         }
     }
 
@@ -194,6 +206,15 @@ pub enum Architecture {
         hidden: usize,
         /// Non-linearity of encoder and head.
         activation: Activation,
+    },
+    /// An MLP on the vector of each modality that it looks at, concatenated (first before second), then an MLP head.
+    VectorMlp {
+        /// One, or both.
+        modalities: Vec<Modality>,
+        /// Units of each encoder's hidden layer and output.
+        encoder: usize,
+        /// Hidden units of the head.
+        hidden: usize,
     },
     /// Pre-activation residual network with GroupNorm: a 3x3 stem, stages of basic blocks, mean-pooling to `pool` x `pool`,
     /// and one linear layer (spec 3.6). Several modalities are stacked as channels: early fusion.
@@ -355,6 +376,16 @@ pub struct Ranking {
     pub operating_point: OperatingPoint,
 }
 
+/// What a run draws from the paper's generative model (Figure 1).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Population {
+    /// How strongly v = 1 selects: 0 for no interaction of the modalities.
+    pub strength: f64,
+    /// Rows of the training split that are trained on: the first of them.
+    pub rows: usize,
+}
+
 /// Everything about a run but its data, its seed and its upstream runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
@@ -366,6 +397,9 @@ pub struct Recipe {
     pub training: Training,
     /// How it is evaluated.
     pub evaluation: Evaluation,
+    /// What it draws, where the data is the paper's generative model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<Population>,
 }
 
 impl Recipe {

@@ -36,6 +36,8 @@ pub struct Settings {
     pub mimic: Mimic,
     /// fastMRI.
     pub fastmri: Fastmri,
+    /// The paper's generative model.
+    pub generative: Generative,
 }
 
 /// How many seeds a benchmark runs: repetitions 0, 1, ... (deviation A5).
@@ -282,6 +284,42 @@ impl Fastmri {
     }
 }
 
+/// Networks and runs on the paper's generative model (Figure 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generative {
+    /// Networks by expert.
+    pub experts: GenerativeExperts,
+    /// Training by kind of run.
+    pub runs: GenerativeRuns,
+}
+
+/// The networks on the generative model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerativeExperts {
+    /// q(y | x).
+    pub first: Architecture,
+    /// q(y | x').
+    pub second: Architecture,
+    /// q(y | x, x').
+    pub inter: Architecture,
+}
+
+/// The kinds of run on the generative model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerativeRuns {
+    /// x alone and x' alone.
+    pub unimodal: RunSettings,
+    /// Inter-modality.
+    pub inter: RunSettings,
+    /// Intra-modality.
+    pub intra: RunSettings,
+    /// I2M2.
+    pub i2m2: RunSettings,
+}
+
 /// How one kind of run is trained and evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -390,6 +428,10 @@ impl Protocol {
                     .map(Clone::clone)
                     .to_vec()
             }
+            DatasetName::Generative => {
+                let GenerativeExperts { first, second, inter } = &self.settings.generative.experts;
+                [first, second, inter].map(Clone::clone).to_vec()
+            }
         }
     }
 
@@ -424,6 +466,7 @@ impl std::fmt::Display for DatasetName {
             DatasetName::Avmnist => "avmnist",
             DatasetName::Mimic => "mimic",
             DatasetName::Fastmri => "fastmri",
+            DatasetName::Generative => "generative",
         })
     }
 }
@@ -436,6 +479,7 @@ impl std::fmt::Display for Task {
             Task::Neoplasms => "icd9-140-239",
             Task::Respiratory => "icd9-460-519",
             Task::Knee => "knee",
+            Task::Generated => "generated",
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a protocol that passes holds no zero size, no rate that is not finite, and each network in its place.
 
-use super::{Activation, Architecture, Fastmri, Modality, RunSettings, Settings, Start};
+use super::{Activation, Architecture, Fastmri, Generative, Modality, RunSettings, Settings, Start};
 
 /// A value that cannot be trained with.
 pub(super) struct Bad {
@@ -21,6 +21,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Bad> {
     mimic_experts(settings)?;
     let avmnist = &settings.avmnist.runs;
     let mimic = &settings.mimic.runs;
+    let generative = &settings.generative.runs;
     for (name, settings, joint) in [
         ("avmnist.runs.unimodal", &avmnist.unimodal, false),
         ("avmnist.runs.inter-lf", &avmnist.inter_lf, false),
@@ -32,10 +33,34 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Bad> {
         ("mimic.runs.inter", &mimic.inter, false),
         ("mimic.runs.intra", &mimic.intra, true),
         ("mimic.runs.i2m2", &mimic.i2m2, true),
+        ("generative.runs.unimodal", &generative.unimodal, false),
+        ("generative.runs.inter", &generative.inter, false),
+        ("generative.runs.intra", &generative.intra, true),
+        ("generative.runs.i2m2", &generative.i2m2, true),
     ] {
         run(name, settings, joint)?;
     }
+    generative_experts(&settings.generative)?;
     fastmri(&settings.fastmri)
+}
+
+fn generative_experts(settings: &Generative) -> Result<(), Bad> {
+    use Modality::{First, Second};
+    let experts = &settings.experts;
+    for (name, architecture, looks_at) in [
+        ("first", &experts.first, &[First][..]),
+        ("second", &experts.second, &[Second]),
+        ("inter", &experts.inter, &[First, Second]),
+    ] {
+        let name = format!("generative.experts.{name}");
+        let Architecture::VectorMlp { modalities, encoder, hidden } = architecture else {
+            return Err(wrong_network(&name, architecture, "\"vector-mlp\""));
+        };
+        let expected = "first is x, second is x'; inter looks at both";
+        check(modalities == looks_at, || format!("{name}.modalities"), format!("{modalities:?}"), expected)?;
+        sizes(&name, &[("encoder", *encoder), ("hidden", *hidden)])?;
+    }
+    Ok(())
 }
 
 fn fastmri(settings: &Fastmri) -> Result<(), Bad> {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it is the summary frame, written as CSV.
 
-use super::{Exporter, FrameError, Report, summary_frame, write_csv};
+use super::{Exporter, FrameError, Report, summary_frame, words, write_csv};
 
 /// Comma-separated values with a header.
 pub struct Csv;
@@ -16,4 +16,22 @@ impl Exporter for Csv {
         let bytes = write_csv(&mut summary_frame(std::slice::from_ref(report))?)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// Known optima of synthetic data: a line for each predictor and place.
+///
+/// # Errors
+/// Never in practice: it is written to memory.
+pub fn references_csv(report: &Report) -> Result<String, csv::Error> {
+    let (heads, lines) = words::optima(report);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["predictor", "place", "value"])?;
+    for (label, values) in lines {
+        for (head, value) in heads.iter().zip(values) {
+            let Some(value) = value else { continue };
+            writer.write_record([label, head, &value.to_string()])?;
+        }
+    }
+    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

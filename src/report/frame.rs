@@ -3,6 +3,7 @@
 //! Invariant: a frame that is read back has exactly the columns of a known schema version; anything else is an error
 //! with a hint, never a guess.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use polars::prelude::*;
@@ -32,13 +33,53 @@ pub enum FrameError {
         /// What the schema says.
         expected: String,
     },
+    /// Results that mean different things, or one result twice.
+    #[error(
+        "{what}: a frame holds results of one tier, protocol and device, each once; report them one by one"
+    )]
+    Mixed {
+        /// What was found.
+        what: String,
+    },
     /// Whatever polars found.
     #[error("the frame cannot be written or read: {0}; if it is a file, write it again with `i2m2 report`")]
     Polars(#[from] PolarsError),
 }
 
+/// That results may stand side by side: one tier, protocol and device, every cell once, every seed of a cell once, numbers
+/// only.
+fn one_of_a_kind(reports: &[Report]) -> Result<(), FrameError> {
+    let refused = |what: String| Err(FrameError::Mixed { what });
+    let kind = |report: &Report| {
+        format!("{} tier, protocol {}, {}", report.tier, report.protocol_words(), report.device_class)
+    };
+    if let Some(other) = reports.iter().find(|report| kind(report) != kind(&reports[0])) {
+        return refused(format!("{} beside {}", kind(&reports[0]), kind(other)));
+    }
+    let mut seen = BTreeSet::new();
+    for cell in reports.iter().flat_map(|report| &report.cells) {
+        if !seen.insert(&cell.id) {
+            return refused(format!("cell `{}` stands twice", cell.id));
+        }
+        let mut seeds = BTreeSet::new();
+        for value in &cell.values {
+            if !seeds.insert(value.seed) {
+                return refused(format!("seed {} of `{}` stands twice", value.seed, cell.id));
+            }
+            if !value.value.is_finite() {
+                return refused(format!("seed {} of `{}` is {}", value.seed, cell.id, value.value));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The result frame: one row per cell and seed of several benchmarks.
+///
+/// # Errors
+/// Results of different tiers, protocols or devices, or one of them twice.
 pub fn result_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
+    one_of_a_kind(reports)?;
     let rows: Vec<_> = reports
         .iter()
         .flat_map(|report| report.cells.iter().map(move |cell| (report, cell)))
@@ -55,7 +96,11 @@ pub fn result_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
 }
 
 /// The summary frame: one row per cell of several benchmarks.
+///
+/// # Errors
+/// As [`result_frame`].
 pub fn summary_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
+    one_of_a_kind(reports)?;
     let cells: Vec<(&Report, &CellResult)> =
         reports.iter().flat_map(|report| report.cells.iter().map(move |cell| (report, cell))).collect();
     let summaries: Vec<_> = cells.iter().map(|(_, cell)| cell.summary()).collect();

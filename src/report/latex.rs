@@ -195,15 +195,7 @@ fn notes(report: &Report) -> Vec<String> {
     if !legend.is_empty() {
         notes.push(format!("{}.", legend.join(", ")));
     }
-    for reference in &report.references {
-        let columns = report.benchmark.layout.columns;
-        let values: Vec<String> = columns
-            .iter()
-            .filter_map(|column| Some((column, reference.values.get(column.id)?)))
-            .map(|(column, value)| format!("{} {value:.2}", escape(&column.full_head())))
-            .collect();
-        notes.push(format!("{}: {}.", escape(&reference.label), values.join(", ")));
-    }
+    notes.extend(words::optimum_sentences(report, escape));
     notes.extend(words::notes(report).iter().map(|note| escape(note)));
     notes
 }

@@ -51,14 +51,8 @@ impl Exporter for Markdown {
             }
             line(&mut text, &cells);
         }
-        for reference in &report.references {
-            let values: Vec<String> = layout
-                .columns
-                .iter()
-                .filter_map(|column| Some((column, reference.values.get(column.id)?)))
-                .map(|(column, value)| format!("{} {value:.2}", column.full_head()))
-                .collect();
-            let _ = write!(text, "\n{}: {}.\n", escape(&reference.label), escape(&values.join(", ")));
+        for sentence in words::optimum_sentences(report, escape) {
+            let _ = write!(text, "\n{sentence}\n");
         }
         for note in [words::claims(report), words::notes(report)].concat() {
             let _ = write!(text, "\n{}\n", escape(&note));

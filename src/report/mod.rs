@@ -15,10 +15,10 @@ mod text;
 mod words;
 
 pub use frame::{FrameError, read_csv, read_parquet, result_frame, summary_frame, write_csv, write_parquet};
-pub use result::{CellResult, Observed, Reference, Report, ReportError, SeedValue};
+pub use result::{CellResult, Known, Observed, Reference, Report, ReportError, SeedValue};
 pub use schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
 
-pub use self::csv::Csv;
+pub use self::csv::{Csv, references_csv};
 pub use latex::{Latex, document};
 pub use markdown::Markdown;
 pub use text::Text;

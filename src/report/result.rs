@@ -11,7 +11,7 @@ use crate::gate::{
     Case, ClaimError, Judgement, MarginError, Sample, TestedClaim, claims_about, judge, margins, test_claims,
 };
 use crate::protocol::{self, Change, ProtocolError, ProtocolName, Tier, deviations_of};
-use crate::stats::{Interval, Summary, bootstrap_mean};
+use crate::stats::{Interval, Summary, bootstrap_mean, mean_interval};
 
 /// One benchmark's results.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Report {
     pub determinism: String,
     /// In the plan's order.
     pub cells: Vec<CellResult>,
-    /// Known optima of synthetic data, printed beside the table; empty for real data.
+    /// Known optima of synthetic data and negative controls, printed beside the table; empty for real data.
     pub references: Vec<Reference>,
     /// Ids of the deviations that touch this benchmark.
     pub deviations: Vec<String>,
@@ -72,13 +72,26 @@ pub struct SeedValue {
     pub key: Digest,
 }
 
-/// A known value of synthetic data: the Bayes optimum, the best log-additive predictor.
+/// A known value of synthetic data: the Bayes optimum, the best log-additive predictor, a negative control.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
     /// What it is.
     pub label: String,
-    /// By column id, in the column's unit.
+    /// By column id, in the column's unit; of a figure of curves by `@<number>`, a place on the x axis of all its panels.
     pub values: BTreeMap<String, f64>,
+    /// What kind of value it is.
+    pub known: Known,
+}
+
+/// What is known of synthetic data beside the measured cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The best of its kind, which figures of curves show.
+    Bound,
+    /// The best of its kind.
+    Optimum,
+    /// What a predictor reaches that looks at nothing.
+    Control,
 }
 
 /// What the caller knows beside the plan.
@@ -237,6 +250,11 @@ impl CellResult {
     pub fn bootstrap(&self) -> Option<Interval> {
         let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
         bootstrap_mean(&values, 0.95)
+    }
+
+    /// The 95 % confidence interval of our mean by Student's t; `None` for a single seed.
+    pub fn interval(&self) -> Option<Interval> {
+        mean_interval(&self.summary()?, 0.95)
     }
 
     /// Our value: the mean over the seeds, or the setting.

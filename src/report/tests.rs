@@ -35,7 +35,8 @@ pub(in crate::report) fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
         Tier::Smoke => benchmark.layout.columns.iter().map(|column| (column.id.to_owned(), 81.5)).collect(),
         _ => BTreeMap::new(),
     };
-    let references = Some(Reference { label: "Bayes optimum".to_owned(), values: references });
+    let references =
+        Some(Reference { label: "Bayes optimum".to_owned(), values: references, known: Known::Bound });
     let observed = Observed {
         value: &value,
         calibrated_data: true,
@@ -144,6 +145,31 @@ fn frames_round_trip_through_both_formats() {
         let csv = read_csv(write_csv(frame).unwrap(), schema).unwrap();
         assert!(csv.equals_missing(frame), "{csv}\n{frame}");
     }
+}
+
+#[test]
+fn results_that_mean_different_things_are_not_mixed() {
+    let table = |tier| made_up("table1", tier, 2);
+    let refused = |reports: &[Report], words: &str| {
+        for frame in [result_frame, summary_frame] {
+            let message = frame(reports).unwrap_err().to_string();
+            assert!(message.contains(words) && message.contains("one by one"), "{message}");
+        }
+    };
+    refused(&[table(Tier::Smoke), made_up("table2", Tier::Paper, 2)], "smoke tier");
+    let mut released = made_up("table2", Tier::Smoke, 2);
+    released.protocol = ProtocolName::Released;
+    refused(&[table(Tier::Smoke), released], "protocol released");
+    let mut elsewhere = made_up("table2", Tier::Smoke, 2);
+    elsewhere.device_class = "another device".to_owned();
+    refused(&[table(Tier::Smoke), elsewhere], "another device");
+    refused(&[table(Tier::Smoke), table(Tier::Smoke)], "stands twice");
+    let mut twice = table(Tier::Smoke);
+    twice.cells[0].values[1].seed = 0;
+    refused(&[twice], "seed 0 of `table1:accuracy:image` stands twice");
+    let mut not_a_number = table(Tier::Smoke);
+    not_a_number.cells[0].values[1].value = f64::NAN;
+    refused(&[not_a_number], "is NaN");
 }
 
 #[test]

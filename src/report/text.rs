@@ -3,7 +3,7 @@
 //! Invariant: the first lines say what the table is, and at which tier and on which device it was made.
 
 use super::{CellResult, Exporter, FrameError, Report, words};
-use crate::benchmarks::{Column, Row};
+use crate::benchmarks::Row;
 
 /// Plain text.
 pub struct Text;
@@ -90,15 +90,12 @@ fn verdict(cell: &CellResult) -> String {
 }
 
 fn references(report: &Report) -> Vec<Vec<String>> {
-    let columns = report.benchmark.layout.columns;
-    let mut rows = vec![
-        std::iter::once("known optima".to_owned()).chain(columns.iter().map(Column::full_head)).collect(),
-    ];
-    for reference in &report.references {
-        let values = columns.iter().map(|column| {
-            reference.values.get(column.id).map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
-        });
-        rows.push(std::iter::once(reference.label.clone()).chain(values).collect());
+    let (heads, lines) = words::optima(report);
+    let mut rows = vec![std::iter::once(words::optima_title(report).to_owned()).chain(heads).collect()];
+    for (label, values) in lines {
+        let values =
+            values.into_iter().map(|value| value.map_or("–".to_owned(), |value| format!("{value:.2}")));
+        rows.push(std::iter::once(label.to_owned()).chain(values).collect());
     }
     rows
 }

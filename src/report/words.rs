@@ -2,7 +2,7 @@
 //!
 //! Invariant: all formats say the same of a report; what differs is only how.
 
-use super::{CellResult, Report};
+use super::{CellResult, Known, Reference, Report};
 use crate::engine::plan::CellId;
 use crate::gate::{Claim, Comparison, TestedClaim};
 use crate::protocol::Tier;
@@ -95,11 +95,66 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     }
     let mut notes: Vec<String> =
         reasons.into_iter().map(|(reason, cells)| format!("{}: {reason}.", which(report, &cells))).collect();
+    let nothing_learnt: Vec<&CellResult> =
+        report.cells.iter().filter(|cell| no_better(report, cell)).collect();
+    if !nothing_learnt.is_empty() {
+        notes.push(format!("{}: no better than a negative control.", which(report, &nothing_learnt)));
+    }
     if !report.deviations.is_empty() {
         let ids = report.deviations.join(", ");
         notes.push(format!("Deviations from the paper or its code: {ids} (paper/deviations.toml)."));
     }
     notes
+}
+
+/// Known optima and controls as a table: its heads, and the label and values of each line.
+pub(super) fn optima(report: &Report) -> (Vec<String>, Vec<(&str, Vec<Option<f64>>)>) {
+    let layout = &report.benchmark.layout;
+    let columns = layout.columns.iter().map(|column| (column.id, column.full_head()));
+    let points = layout.rows.iter().filter_map(|row| {
+        let place = &row.id[row.id.rfind('@')?..];
+        Some((place, format!("at {}", &place[1..])))
+    });
+    let mut places: Vec<(&str, String)> = Vec::new();
+    for (place, head) in columns.chain(points) {
+        let known = report.references.iter().any(|reference| reference.values.contains_key(place));
+        if known && places.iter().all(|(other, _)| *other != place) {
+            places.push((place, head));
+        }
+    }
+    let line = |reference: &'_ Reference| -> Vec<Option<f64>> {
+        places.iter().map(|(place, _)| reference.values.get(*place).copied()).collect()
+    };
+    let lines =
+        report.references.iter().map(|reference| (reference.label.as_str(), line(reference))).collect();
+    (places.into_iter().map(|(_, head)| head).collect(), lines)
+}
+
+/// One known optimum in a sentence: `Bayes (Eq. 2): mortality 81.20, ...`.
+pub(super) fn optimum_sentences(report: &Report, escape: impl Fn(&str) -> String) -> Vec<String> {
+    let (heads, lines) = optima(report);
+    let sentence = |(label, values): (&str, Vec<Option<f64>>)| {
+        let pairs = heads.iter().zip(values).filter_map(|(head, value)| Some((head, value?)));
+        let values: Vec<String> = pairs.map(|(head, value)| format!("{} {value:.2}", escape(head))).collect();
+        format!("{}: {}.", escape(label), values.join(", "))
+    };
+    lines.into_iter().map(sentence).collect()
+}
+
+/// Whether a cell is no better than a predictor that looks at nothing.
+fn no_better(report: &Report, cell: &CellResult) -> bool {
+    let controls = report.references.iter().filter(|reference| reference.known == Known::Control);
+    let mut reached = controls.filter_map(|control| control.values.get(&cell.id.column));
+    reached.any(|&control| cell.summary().is_some_and(|ours| ours.mean <= control))
+}
+
+/// What the table of [`optima`] shows.
+pub(super) fn optima_title(report: &Report) -> &'static str {
+    if report.references.iter().any(|reference| reference.known == Known::Control) {
+        "known optima, and controls"
+    } else {
+        "known optima"
+    }
 }
 
 /// The paper's claims, each with what the runs say.

@@ -35,6 +35,15 @@ pub fn prediction_interval(stored: &Summary, new: usize, floor: f64) -> Option<I
     Some(Interval { low: stored.mean - half, high: stored.mean + half })
 }
 
+/// The confidence interval of a mean by Student's t: mean +- t(1 - (1 - level) / 2, n - 1) * s / sqrt(n).
+///
+/// `None` for a single value.
+pub fn mean_interval(summary: &Summary, level: f64) -> Option<Interval> {
+    let n = summary.n as f64;
+    let half = student_quantile(0.5 + level / 2.0, n - 1.0) * summary.std? / n.sqrt();
+    Some(Interval { low: summary.mean - half, high: summary.mean + half })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +58,15 @@ mod tests {
             assert!((interval.low - number("low")).abs() < 1e-8, "{interval:?}");
             assert!((interval.high - number("high")).abs() < 1e-8, "{interval:?}");
         }
+    }
+
+    /// t(0.975, 4) = 2.776445 and s = 1.581139: scipy.stats.t.interval(0.95, 4, 3, 1.581139 / sqrt(5)).
+    #[test]
+    fn the_interval_of_a_mean_is_students() {
+        let interval = mean_interval(&Summary::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap(), 0.95).unwrap();
+        assert!((interval.low - 1.036_756_838_522_439).abs() < 1e-9, "{interval:?}");
+        assert!((interval.high - 4.963_243_161_477_561).abs() < 1e-9, "{interval:?}");
+        assert_eq!(mean_interval(&Summary { n: 1, mean: 1.0, std: None }, 0.95), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use design::{
     POWER, minimum_detectable, pairs_for_difference, seeds_for_difference, seeds_for_equivalence,
 };
 pub use holm::holm;
-pub use interval::{Interval, prediction_interval};
+pub use interval::{Interval, mean_interval, prediction_interval};
 pub use noncentral::{noncentral_cdf, power_of_difference, power_of_equivalence};
 pub use student::{student_cdf, student_quantile};
 pub use summary::Summary;

@@ -90,7 +90,7 @@ pub fn ensemble(
     }
     let settings = &protocol.settings.fastmri;
     let evaluation = settings.evaluation(settings.ensemble, None);
-    let recipe = Recipe { task: Task::Knee, experts, training: Training::NONE, evaluation };
+    let recipe = Recipe { task: Task::Knee, experts, training: Training::NONE, evaluation, population: None };
     planner.run(&format!("fastmri/{name}"), recipe, number, upstream)
 }
 
@@ -118,6 +118,7 @@ fn how(protocol: &Protocol, settings: &KneeRun) -> How {
         training: settings.training(),
         evaluation: protocol.settings.fastmri.evaluation(Combine::Product, None),
         start: settings.start,
+        population: None,
     }
 }
 

@@ -3,12 +3,13 @@
 //! Invariant: a model's recipe is built in one place, so that two cells that need the same run ask for the same key.
 
 pub(super) mod avmnist;
+pub(super) mod generative;
 pub(super) mod knee;
 pub(super) mod mimic;
 
 use crate::engine::plan::{Planner, RunIndex};
 use crate::protocol::{
-    Architecture, Evaluation, ExpertSpec, Init, Recipe, RunSettings, Start, Task, Training,
+    Architecture, Evaluation, ExpertSpec, Init, Population, Recipe, RunSettings, Start, Task, Training,
 };
 
 /// How a model is trained and evaluated.
@@ -16,11 +17,17 @@ struct How {
     training: Training,
     evaluation: Evaluation,
     start: Start,
+    population: Option<Population>,
 }
 
 impl How {
     fn of(settings: &RunSettings, task: Task) -> Self {
-        How { training: settings.training(task), evaluation: settings.evaluation(), start: settings.start }
+        How {
+            training: settings.training(task),
+            evaluation: settings.evaluation(),
+            start: settings.start,
+            population: None,
+        }
     }
 }
 
@@ -66,5 +73,5 @@ fn joint<'p, M: Copy>(
 }
 
 fn recipe(task: Task, experts: Vec<ExpertSpec>, how: &How) -> Recipe {
-    Recipe { task, experts, training: how.training, evaluation: how.evaluation }
+    Recipe { task, experts, training: how.training, evaluation: how.evaluation, population: how.population }
 }

@@ -11,7 +11,7 @@ use crate::cli::output;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::Results;
 use crate::gate::check::{Finding, Measured, Outcome, check, worst};
-use crate::gate::expected::{Expected, Range};
+use crate::gate::expected::{Expected, ExpectedError, Range};
 use crate::provenance;
 use crate::report::{CellResult, Report};
 
@@ -38,7 +38,7 @@ pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path
     let results = Results::values(&resolved)?;
     let mut findings = Vec::new();
     for report in &results.reports {
-        let expected = Expected::read(&path(folder, report))?;
+        let expected = expected(folder, report)?;
         findings.extend(check(&report.cells.iter().map(measured).collect::<Vec<_>>(), expected.as_ref()));
     }
     let outcome = worst(&findings);
@@ -91,7 +91,7 @@ pub fn accept(
             reason,
             today.clone(),
         );
-        if let Some(before) = Expected::read(&path)? {
+        if let Some(before) = self::expected(folder, report)? {
             expected.cells = before.cells;
         }
         let mut accepted = 0;
@@ -125,8 +125,13 @@ pub fn accept(
     Ok(Exit::Success)
 }
 
+/// The ranges of a report, if there are any.
+pub(super) fn expected(folder: &Path, report: &Report) -> Result<Option<Expected>, ExpectedError> {
+    Expected::find(folder, report.benchmark.id, report.tier, report.protocol, &report.device_class)
+}
+
 /// Where the ranges of a report stand.
-pub(super) fn path(folder: &Path, report: &Report) -> std::path::PathBuf {
+fn path(folder: &Path, report: &Report) -> std::path::PathBuf {
     Expected::path(folder, report.benchmark.id, report.tier, report.protocol, &report.device_class)
 }
 

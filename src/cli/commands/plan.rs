@@ -81,10 +81,10 @@ pub fn run(
         .iter()
         .zip(&train)
         .filter(|(_, train)| **train)
-        .map(|(run, _)| (run.recipe.task.dataset(), run.recipe.task))
+        .map(|(run, _)| (run.recipe.task.dataset(), &run.recipe))
         .collect::<BTreeMap<_, _>>()
         .into_iter()
-        .filter_map(|(dataset, task)| Some((dataset, opened.open(task).ok()?.len(Split::Train))))
+        .filter_map(|(dataset, recipe)| Some((dataset, opened.open(recipe).ok()?.len(Split::Train))))
         .collect();
     let stored: Vec<Manifest> = store
         .list(Depth::Manifest)?

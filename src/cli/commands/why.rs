@@ -15,7 +15,6 @@ use crate::digest::Digest;
 use crate::engine::Manifest;
 use crate::engine::plan::CellId;
 use crate::engine::store::{Depth, Store};
-use crate::gate::expected::Expected;
 use crate::gate::{Judgement, Reading};
 use crate::provenance::{Provenance, Tool};
 use crate::report::{CellResult, Report};
@@ -114,7 +113,7 @@ pub fn run(selection: &Selection, json: bool, expected: &Path, out: &Path) -> Re
             cell.benchmark
         )));
     };
-    let range = Expected::read(&check::path(expected, report))?;
+    let range = check::expected(expected, report)?;
     let range =
         range.and_then(|expected| expected.cells.get(&cell.to_string()).map(|range| [range.low, range.high]));
     let lineage = lineage(report, result, range, &Store::open(out))?;

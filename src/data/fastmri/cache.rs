@@ -105,12 +105,18 @@ impl Index {
         hasher.finish()
     }
 
-    /// Writes the index of a cache.
+    /// Writes the index of a cache, unless it is there already.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, cache: &Path) -> Result<(), DataError> {
-        atomic::write(&cache.join(INDEX), |out| Ok(serde_json::to_writer(out, self)?))
+        let path = cache.join(INDEX);
+        let bytes =
+            serde_json::to_vec(self).map_err(|error| DataError::io(&path, "write it")(error.into()))?;
+        if std::fs::read(&path).is_ok_and(|here| here == bytes) {
+            return Ok(());
+        }
+        atomic::write(&path, |out| out.write_all(&bytes))
     }
 
     /// Reads the index of a cache.

@@ -134,7 +134,7 @@ impl Cohort {
     /// The cohort with the labels of a task; `None` for a task of another dataset.
     pub fn task(self: &Arc<Self>, task: Task) -> Option<MimicDataset> {
         match task {
-            Task::Digits | Task::Knee => None,
+            Task::Digits | Task::Knee | Task::Generated => None,
             Task::Mortality | Task::Neoplasms | Task::Respiratory => {
                 Some(MimicDataset { cohort: Arc::clone(self), task })
             }
@@ -155,7 +155,7 @@ impl Dataset for MimicDataset {
         let labels = match self.task {
             Task::Neoplasms => &self.cohort.neoplasms,
             Task::Respiratory => &self.cohort.respiratory,
-            Task::Mortality | Task::Digits | Task::Knee => &self.cohort.mortality,
+            Task::Mortality | Task::Digits | Task::Knee | Task::Generated => &self.cohort.mortality,
         };
         &labels[part(self.cohort.rows, split)]
     }

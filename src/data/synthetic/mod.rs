@@ -15,10 +15,12 @@ mod files;
 mod joint;
 pub mod knee;
 mod picture;
+pub mod population;
 mod references;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub use clinical::{ChannelSettings, SeriesSettings, StaticState};
 pub use files::{generate, generate_from, verify};
@@ -26,3 +28,4 @@ pub use joint::{Joint, Sample, Sampler, Table};
 pub use picture::PictureSettings;
 pub use references::{References, references, references_for, standard_error};
 pub use settings::{Evidence, Rendering, Selection, Settings, SettingsError, TaskSettings};
+pub use vector::VectorSettings;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::clinical::{SeriesSettings, StaticState};
 use super::picture::PictureSettings;
+use super::vector::VectorSettings;
 use crate::digest::Digest;
 use crate::protocol::{DatasetName, Task};
 
@@ -14,6 +15,8 @@ use crate::protocol::{DatasetName, Task};
 const AVMNIST: &str = include_str!("../../../fixtures/avmnist.toml");
 /// The embedded settings of the MIMIC-III fixture.
 const MIMIC: &str = include_str!("../../../fixtures/mimic.toml");
+/// The embedded settings of the generative model's sweep.
+const GENERATIVE: &str = include_str!("../../../fixtures/generative.toml");
 
 /// Everything that determines a fixture's bytes and its references.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,6 +53,17 @@ pub enum Rendering {
         static_states: Vec<StaticState>,
         /// The time series.
         series: SeriesSettings,
+    },
+    /// The generative model by itself: vectors, and a file for each selection strength.
+    Vectors {
+        /// The selection strengths of the sweep.
+        strengths: Vec<f64>,
+        /// Rows of the training, validation and test split of each.
+        rows: [usize; 3],
+        /// x.
+        first: VectorSettings,
+        /// x'.
+        second: VectorSettings,
     },
 }
 
@@ -150,11 +164,12 @@ impl Settings {
         let text = match name {
             DatasetName::Avmnist => AVMNIST,
             DatasetName::Mimic => MIMIC,
+            DatasetName::Generative => GENERATIVE,
             // Its settings are of another kind: `KneeSettings`.
             DatasetName::Fastmri => {
                 return Err(SettingsError::Value {
                     place: "fixtures".to_owned(),
-                    expected: "avmnist or mimic".to_owned(),
+                    expected: "avmnist, mimic or generative".to_owned(),
                     found: name.to_string(),
                 });
             }
@@ -181,6 +196,7 @@ impl Settings {
         match &self.rendering {
             Rendering::Avmnist { image, audio, .. } => [image.patterns.len(), audio.patterns.len()],
             Rendering::Mimic { static_states, series, .. } => [static_states.len(), series.patterns.len()],
+            Rendering::Vectors { first, second, .. } => [first.patterns.len(), second.patterns.len()],
         }
     }
 
@@ -207,10 +223,18 @@ impl Settings {
                 StaticState::check_all(static_states)?;
                 series.check()?;
             }
+            Rendering::Vectors { strengths, rows, first, second } => {
+                first.check("rendering.first")?;
+                second.check("rendering.second")?;
+                require(rows.iter().all(|&rows| rows > 0), "rendering.rows", "a row in every split", rows)?;
+                let valid = strengths.iter().all(|strength| *strength >= 0.0 && strength.is_finite());
+                require(valid, "rendering.strengths", "numbers from 0", strengths)?;
+            }
         }
         let layout = match self.rendering {
             Rendering::Avmnist { .. } => &[Task::Digits][..],
             Rendering::Mimic { .. } => &[Task::Mortality, Task::Neoplasms, Task::Respiratory],
+            Rendering::Vectors { .. } => &[Task::Generated],
         };
         let tasks: Vec<Task> = self.tasks.iter().map(|settings| settings.task).collect();
         require(tasks == layout, "tasks", &format!("{layout:?}"), &tasks)?;

@@ -9,12 +9,13 @@ use super::picture::Painter;
 use super::*;
 use crate::data::formats::npy::{Dim, Npy};
 use crate::data::formats::npz::Npz;
-use crate::data::{Dataset, Split, avmnist, mimic};
+use crate::data::{Dataset, Split, StatCache, avmnist, mimic};
 use crate::digest::Digest;
 use crate::protocol::{DatasetName, Modality, Task};
 use crate::random::Seeds;
 
 const TASKS: [Task; 4] = [Task::Digits, Task::Mortality, Task::Neoplasms, Task::Respiratory];
+const FIXTURES: [DatasetName; 3] = [DatasetName::Avmnist, DatasetName::Mimic, DatasetName::Generative];
 
 fn embedded(name: DatasetName) -> Settings {
     Settings::embedded(name).unwrap()
@@ -26,6 +27,7 @@ fn small(name: DatasetName, count: usize) -> Settings {
     match &mut settings.rendering {
         Rendering::Avmnist { train_rows, test_rows, .. } => (*train_rows, *test_rows) = (count, count / 2),
         Rendering::Mimic { rows, .. } => *rows = count,
+        Rendering::Vectors { rows, .. } => *rows = [count; 3],
     }
     settings
 }
@@ -36,7 +38,7 @@ fn npy(folder: &Path, file: &str) -> Vec<f32> {
 
 #[test]
 fn references_are_ordered_at_every_strength() {
-    for task in TASKS {
+    for task in TASKS.into_iter().chain([Task::Generated]) {
         for strength in [0.0, 0.3, 1.0, 2.0, 5.0] {
             let settings = embedded(task.dataset()).with_strength(strength);
             let r = references_for(&settings, task).unwrap();
@@ -90,7 +92,7 @@ fn the_fixtures_have_the_difficulty_they_were_chosen_for() {
 #[test]
 fn enumeration_agrees_with_the_sampler() {
     const DRAWS: usize = 200_000;
-    for name in [DatasetName::Avmnist, DatasetName::Mimic] {
+    for name in FIXTURES {
         let settings = embedded(name);
         let joint = Joint::new(&settings);
         let sampler = joint.sampler();
@@ -180,8 +182,60 @@ fn written_patients_show_the_drawn_states() {
 }
 
 #[test]
+fn written_vectors_show_the_drawn_states() {
+    let settings = small(DatasetName::Generative, 300);
+    let folder = tempfile::tempdir().unwrap();
+    generate_from(&settings, folder.path()).unwrap();
+    let Rendering::Vectors { first, second, .. } = &settings.rendering else { unreachable!() };
+    let mut sets = Vec::new();
+    for &strength in settings.strengths() {
+        let mut npz = Npz::open(&folder.path().join(population::file(strength))).unwrap();
+        for split in population::SPLITS {
+            let samples =
+                draw(&settings.clone().with_strength(strength), &format!("{split} at {strength}"), 300);
+            let labels = npz.array(&format!("y_{split}"), &[Dim::Is(300)]).unwrap().to_labels(4).unwrap();
+            let modalities: [(&str, _, fn(&Sample) -> usize); 2] =
+                [("x", first, |sample| sample.first), ("x'", second, |sample| sample.second)];
+            for (name, modality, state) in modalities {
+                let dims = [Dim::Is(300), Dim::Is(modality.features)];
+                let vectors = npz.array(&format!("{name}_{split}"), &dims).unwrap().to_f32();
+                for (vector, sample) in vectors.chunks_exact(modality.features).zip(&samples) {
+                    assert_eq!(modality.painter().decode(vector), state(sample), "{strength} {split} {name}");
+                }
+            }
+            assert!(
+                labels.iter().zip(&samples).all(|(&label, sample)| usize::from(label) == sample.labels[0])
+            );
+            sets.push(samples);
+        }
+    }
+    let every = sets.len();
+    sets.dedup();
+    assert_eq!(sets.len(), every, "splits and strengths are draws of their own");
+}
+
+/// What Figure 1 sweeps: neither modality alone ever gains, the additive bound falls behind, and the optimum rises.
+#[test]
+fn selection_speaks_for_both_modalities_together_alone() {
+    let settings = embedded(DatasetName::Generative);
+    let found: Vec<References> = (settings.strengths().iter())
+        .map(|&strength| references_for(&settings.clone().with_strength(strength), Task::Generated).unwrap())
+        .collect();
+    for pair in found.windows(2) {
+        assert!(pair[0].bayes < pair[1].bayes, "{pair:?}");
+        assert!((pair[0].first_only - pair[1].first_only).abs() < 1e-9, "{pair:?}");
+        assert!(
+            pair[1].bayes - pair[1].log_additive > pair[0].bayes - pair[0].log_additive - 1e-9,
+            "{pair:?}"
+        );
+    }
+    let last = found.last().unwrap();
+    assert!(last.bayes - last.log_additive > 8.0, "{last:?}");
+}
+
+#[test]
 fn bytes_are_those_of_the_manifest() {
-    for name in [DatasetName::Avmnist, DatasetName::Mimic] {
+    for name in FIXTURES {
         let found: Vec<(String, Digest)> = render(&embedded(name))
             .unwrap()
             .into_iter()
@@ -201,15 +255,15 @@ fn bytes_are_those_of_the_manifest() {
 #[test]
 fn generating_again_repairs_and_leaves_what_is_right() {
     let folder = tempfile::tempdir().unwrap();
-    generate(DatasetName::Mimic, folder.path()).unwrap();
+    generate(DatasetName::Mimic, folder.path(), &StatCache::in_memory()).unwrap();
     let path = folder.path().join("im.npz");
     let modified = || std::fs::metadata(&path).unwrap().modified().unwrap();
     let (before, bytes) = (modified(), std::fs::read(&path).unwrap());
-    generate(DatasetName::Mimic, folder.path()).unwrap();
+    generate(DatasetName::Mimic, folder.path(), &StatCache::in_memory()).unwrap();
     assert_eq!(modified(), before, "rewritten although it was right");
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     assert!(verify(DatasetName::Mimic, folder.path()).unwrap_err().to_string().contains("generated again"));
-    generate(DatasetName::Mimic, folder.path()).unwrap();
+    generate(DatasetName::Mimic, folder.path(), &StatCache::in_memory()).unwrap();
     assert!(std::fs::read(&path).unwrap() == bytes);
 }
 
@@ -252,4 +306,14 @@ fn settings_that_would_lie_are_refused() {
     assert!(refused("[0, 1], [1, 0]", "[0, 1], [0, 1]").contains("modes that differ"));
     assert!(refused("strength = 2.0", "strength = -1.0").contains("a number from 0"));
     assert!(refused("seed =", "sed =").contains("sed"));
+    let text = include_str!("../../../fixtures/generative.toml");
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Settings::parse(DatasetName::Generative, &text.replacen(from, to, 1)).unwrap_err().to_string()
+    };
+    assert!(refused("noise = 0.38", "noise = 0.4").contains("noise below"));
+    assert!(refused("[1, -1], [2, 1]", "[1, 1], [2, 1]").contains("patterns that differ"));
+    assert!(refused("nuisances = [4, 6, 7]", "nuisances = [5]").contains("other modes"));
+    assert!(refused("[4000, 1000, 8000]", "[4000, 0, 8000]").contains("a row in every split"));
+    assert!(refused("[0.0, 1.0,", "[-1.0, 1.0,").contains("numbers from 0"));
 }

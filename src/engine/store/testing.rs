@@ -15,7 +15,7 @@ use crate::engine::plan::{Context, Plan, Planner, RunIndex};
 use crate::engine::worker::{Datasets, TrainFailure, Trainer};
 use crate::experiment::tensors::TensorData;
 use crate::experiment::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors};
-use crate::protocol::{DatasetName, Modality, ProtocolName, Recipe, Task, Tier};
+use crate::protocol::{DatasetName, Modality, ProtocolName, Recipe, Tier};
 use crate::random::Seeds;
 
 pub(crate) fn recipe() -> Recipe {
@@ -190,7 +190,7 @@ impl Datasets for MockData {
     fn identity(&self, _: DatasetName) -> Option<&Identity> {
         Some(&self.identity)
     }
-    fn open(&self, _: Task) -> Result<Arc<dyn Dataset>, Box<dyn std::error::Error + Send + Sync>> {
+    fn open(&self, _: &Recipe) -> Result<Arc<dyn Dataset>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(Arc::new(NoRows))
     }
     fn unchanged(&self, _: DatasetName) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

@@ -28,6 +28,14 @@ impl Item for Bar {
         self.reference.into_iter().collect()
     }
 
+    fn extent(&self) -> Vec<f64> {
+        let ends = shown(self.value).map(|value| {
+            let std = value.std.filter(|&std| drawable(std)).unwrap_or(0.0);
+            [value.mean - std, value.mean + std]
+        });
+        ends.into_iter().flatten().chain(self.reference).collect()
+    }
+
     fn draw(panel: &Panel<Self>, frame: &Frame<'_>, scene: &mut Scene) {
         let area = frame.area;
         let slot = (area.right - area.left) / (panel.items.len() as f64 + 0.6);
@@ -56,7 +64,7 @@ impl Item for Bar {
         }
     }
 
-    fn sample(scene: &mut Scene, area: Area, index: usize) {
+    fn sample(&self, scene: &mut Scene, area: Area, index: usize) {
         style::area(scene, area, index);
     }
 }

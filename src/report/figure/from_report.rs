@@ -5,7 +5,7 @@
 use super::{Bar, Bars, Caption, Curves, Figure, FigureError, Mean, Panel, Point, Row, Series};
 use crate::benchmarks::{Chart, Column};
 use crate::protocol::Tier;
-use crate::report::{CellResult, Report, words};
+use crate::report::{CellResult, Known, Reference, Report, words};
 
 /// The figure of a report, or `None` where its benchmark is no chart.
 ///
@@ -30,7 +30,7 @@ pub fn from_report(report: &Report) -> Result<Option<Figure>, FigureError> {
         }
         Chart::Curves { x } => {
             let curves = rows(report, |column| curves(report, column))?;
-            Figure::Curves(Curves { caption, x_label: x.to_owned(), rows: curves })
+            Figure::Curves(Curves { caption, x_label: x.to_owned(), factors: false, rows: curves })
         }
     }))
 }
@@ -98,19 +98,37 @@ fn curves(report: &Report, column: &Column) -> Result<Vec<Series>, FigureError> 
         let (method, level) = row.id.rsplit_once('@').ok_or_else(refused)?;
         let x: f64 = level.parse().ok().filter(|x: &f64| x.is_finite()).ok_or_else(refused)?;
         let cell = report.cell(row.id, column.id);
-        let point = Point { x, value: mean(cell), reference: published(cell) };
+        let band = cell.and_then(CellResult::interval).map(|interval| [interval.low, interval.high]);
+        let point = Point { x, value: mean(cell), band, reference: published(cell) };
         match curves.iter_mut().find(|(known, _)| *known == method) {
             Some((_, series)) => series.points.push(point),
             None => {
                 let label = if row.group.is_empty() { method } else { row.group };
-                curves.push((method, Series { label: label.to_owned(), points: vec![point] }));
+                curves.push((method, Series { label: label.to_owned(), points: vec![point], known: None }));
             }
         }
     }
     for (_, series) in &mut curves {
         series.points.sort_by(|a, b| a.x.total_cmp(&b.x));
     }
-    Ok(curves.into_iter().map(|(_, series)| series).collect())
+    let mut curves: Vec<Series> = curves.into_iter().map(|(_, series)| series).collect();
+    curves.extend(known(report));
+    Ok(curves)
+}
+
+/// The known optima that belong into a figure of curves, the same in every panel.
+fn known(report: &Report) -> Vec<Series> {
+    let curve = |(number, reference): (usize, &Reference)| {
+        let point = |(place, &value): (&String, &f64)| {
+            let x = place.strip_prefix('@')?.parse().ok()?;
+            Some(Point { x, value: Some(Mean { mean: value, std: None, n: 0 }), ..Point::default() })
+        };
+        let mut points: Vec<Point> = reference.values.iter().filter_map(point).collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        Series { label: reference.label.clone(), points, known: Some(number) }
+    };
+    let drawn = report.references.iter().filter(|reference| reference.known == Known::Bound);
+    drawn.enumerate().map(curve).filter(|series| !series.points.is_empty()).collect()
 }
 
 fn mean(cell: Option<&CellResult>) -> Option<Mean> {
@@ -252,6 +270,30 @@ mod tests {
         assert_eq!(curves, [("Inter-modality", vec![0.0, 5.0]), ("i2m2", vec![0.0, 2.5])]);
         let last = &figure.rows[1].panels[0].items[0].points;
         assert_eq!((last[0].value.map(|v| v.mean), last[1].value), (Some(81.0), None));
+        // Three values one apart: 4.302653 (t of 2 degrees of freedom) / sqrt(3) to either side.
+        let [low, high] = last[0].band.unwrap();
+        assert!((low - 78.515_862).abs() < 1e-5 && (high - 83.484_138).abs() < 1e-5, "{low} {high}");
+    }
+
+    #[test]
+    fn known_optima_are_curves_without_markers_in_every_panel() {
+        let mut report = made_up(LEVELS, Chart::Curves { x: "noise (%)" }, Tier::Smoke);
+        let optimum = |label: &str, known| Reference {
+            label: label.to_owned(),
+            values: [("@0", 90.0), ("@2.5", 88.0)].map(|(place, value)| (place.to_owned(), value)).into(),
+            known,
+        };
+        report.references = vec![optimum("Bayes", Known::Bound), optimum("majority", Known::Optimum)];
+        let Some(Figure::Curves(figure)) = from_report(&report).unwrap() else { panic!("no curves") };
+        for panel in figure.rows.iter().flat_map(|row| &row.panels) {
+            let known: Vec<&Series> = panel.items.iter().filter(|series| series.known.is_some()).collect();
+            assert_eq!(known.len(), 1);
+            let points: Vec<(f64, f64)> =
+                known[0].points.iter().filter_map(|point| Some((point.x, point.value?.mean))).collect();
+            assert_eq!((known[0].label.as_str(), &points[..]), ("Bayes", &[(0.0, 90.0), (2.5, 88.0)][..]));
+        }
+        let drawn = crate::report::figure::svg(&Figure::Curves(figure));
+        assert!(drawn.contains(">Bayes</text>") && drawn.contains("Means over 3 runs"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ struct Entry {
 }
 
 /// Draws the legend.
-pub(super) fn legend<T: Item>(scene: &mut Scene, labels: &[String], compared: bool) {
+pub(super) fn legend<T: Item>(scene: &mut Scene, rows: &[Row<T>], labels: &[String], compared: bool) {
     const SAMPLE: (f64, f64) = (24.0, 11.0);
     const APART: f64 = 16.0;
     let most = scene.width - 2.0 * MARGIN;
@@ -39,7 +39,11 @@ pub(super) fn legend<T: Item>(scene: &mut Scene, labels: &[String], compared: bo
         for entry in line {
             let area = Area { left, top, right: left + SAMPLE.0, bottom: top + SAMPLE.1 };
             match entry.series {
-                Some(index) => T::sample(scene, area, index),
+                Some(index) => {
+                    if let Some(item) = items(rows).find(|item| item.label() == labels[index]) {
+                        item.sample(scene, area, index);
+                    }
+                }
                 None => reference(scene, area.left, area.right, area.middle().1),
             }
             let at = (area.right + 5.0, top + 9.2);
@@ -53,15 +57,16 @@ pub(super) fn legend<T: Item>(scene: &mut Scene, labels: &[String], compared: bo
 /// What the marks mean.
 pub(super) fn footnote<T: Item>(rows: &[Row<T>], truncated: bool, curves: bool) -> String {
     let means: Vec<Option<Mean>> = items(rows).flat_map(T::means).map(shown).collect();
-    let counts = || means.iter().flatten().map(|mean| mean.n);
+    let counts = || means.iter().flatten().map(|mean| mean.n).filter(|&n| n > 0);
     let mut said = Vec::new();
     match (counts().min(), counts().max()) {
         (Some(1), Some(1)) => said.push("Single runs.".to_owned()),
         (Some(low), Some(high)) => {
             let runs = if low == high { low.to_string() } else { format!("{low} to {high}") };
-            let bars = match means.iter().flatten().any(|mean| mean.std.is_some()) {
-                true => "; error bars: ± 1 standard deviation",
-                false => "",
+            let bars = match (means.iter().flatten().any(|mean| mean.std.is_some()), curves) {
+                (true, true) => "; bands: 95 % confidence intervals of the mean (Student's t)",
+                (true, false) => "; error bars: ± 1 standard deviation",
+                (false, _) => "",
             };
             said.push(format!("Means over {runs} runs{bars}."));
         }

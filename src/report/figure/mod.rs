@@ -55,6 +55,8 @@ pub struct Curves {
     pub caption: Caption,
     /// What the x axis shows, with its unit.
     pub x_label: String,
+    /// Whether equal factors lie equally far apart on the x axis.
+    pub factors: bool,
     /// Rows of panels, one y axis each.
     pub rows: Vec<Row<Series>>,
 }
@@ -95,6 +97,8 @@ pub struct Series {
     pub label: String,
     /// By rising x.
     pub points: Vec<Point>,
+    /// Of a known optimum, which is no measurement: its number among those. Its points have values without a deviation.
+    pub known: Option<usize>,
 }
 
 /// One point of a curve.
@@ -104,6 +108,8 @@ pub struct Point {
     pub x: f64,
     /// `None` where it is not measured.
     pub value: Option<Mean>,
+    /// Lower and upper end of the band around it, if there is one.
+    pub band: Option<[f64; 2]>,
     /// A published value to compare with.
     pub reference: Option<f64>,
 }
@@ -115,7 +121,7 @@ pub struct Mean {
     pub mean: f64,
     /// The standard deviation; `None` for a single value.
     pub std: Option<f64>,
-    /// Values behind it.
+    /// Values behind it; 0 where it is no mean of runs.
     pub n: usize,
 }
 

@@ -28,10 +28,12 @@ pub(super) trait Item: Sized {
     /// What is measured; `None` for a gap.
     fn means(&self) -> Vec<Option<Mean>>;
     fn references(&self) -> Vec<f64>;
+    /// All that the y axis has to reach.
+    fn extent(&self) -> Vec<f64>;
     /// Draws all items of a panel.
     fn draw(panel: &Panel<Self>, frame: &Frame<'_>, scene: &mut Scene);
-    /// Draws the legend's sample of a series.
-    fn sample(scene: &mut Scene, area: Area, index: usize);
+    /// Draws the legend's sample of it.
+    fn sample(&self, scene: &mut Scene, area: Area, index: usize);
 }
 
 /// The inside of a panel.
@@ -66,26 +68,28 @@ pub(super) fn shown(value: Option<Mean>) -> Option<Mean> {
 
 pub(super) fn compose(figure: &Figure) -> Scene {
     match figure {
-        Figure::Bars(bars) => grid(&bars.caption, &bars.rows, None),
-        Figure::Curves(curves) => grid(&curves.caption, &curves.rows, Some(&curves.x_label)),
+        Figure::Bars(bars) => grid(&bars.caption, &bars.rows, None, false),
+        Figure::Curves(curves) => grid(&curves.caption, &curves.rows, Some(&curves.x_label), curves.factors),
     }
 }
 
-fn grid<T: Item>(caption: &Caption, rows: &[Row<T>], x_label: Option<&str>) -> Scene {
+fn grid<T: Item>(caption: &Caption, rows: &[Row<T>], x_label: Option<&str>, factors: bool) -> Scene {
     let columns = rows.iter().map(|row| abreast(row.panels.len())).max().unwrap_or(1);
     let width = [420.0, 560.0, 720.0][columns.clamp(1, 3) - 1];
     let mut scene = Scene { width, height: 6.0, title: caption.title.clone(), marks: Vec::new() };
     head(&mut scene, caption);
     let labels = labels(rows);
-    let x = Scale::over(items(rows).flat_map(T::xs));
+    let xs = items(rows).flat_map(T::xs);
+    let x = if factors { Scale::over_factors(xs) } else { Scale::over(xs) };
     let mut truncated = false;
     for row in rows {
-        let y = Scale::around(row.panels.iter().flat_map(|panel| &panel.items).flat_map(extent));
+        let values = row.panels.iter().flat_map(|panel| &panel.items).flat_map(T::extent);
+        let y = Scale::around(values, x_label.is_none());
         truncated |= x_label.is_none() && (y.low > 0.0 || y.high < 0.0);
         panels(&mut scene, row, columns, (&x, x_label), &y, &labels);
     }
     let compared = items(rows).flat_map(T::references).any(drawable);
-    legend::<T>(&mut scene, &labels, compared);
+    legend(&mut scene, rows, &labels, compared);
     let note = footnote(rows, truncated, x_label.is_some());
     for line in font::wrap(&note, NOTE, false, width - 2.0 * MARGIN) {
         scene.height += 1.4 * NOTE;
@@ -113,15 +117,6 @@ fn labels<T: Item>(rows: &[Row<T>]) -> Vec<String> {
         }
     }
     labels
-}
-
-/// All that the y axis has to reach.
-fn extent<T: Item>(item: &T) -> Vec<f64> {
-    let means = item.means().into_iter().filter_map(shown).flat_map(|value| {
-        let std = value.std.filter(|&std| drawable(std)).unwrap_or(0.0);
-        [value.mean - std, value.mean + std]
-    });
-    means.chain(item.references()).collect()
 }
 
 fn head(scene: &mut Scene, caption: &Caption) {

@@ -9,7 +9,7 @@ use ttf_parser::OutlineBuilder;
 
 use super::FigureError;
 use super::font;
-use super::scene::{Anchor, Colour, Mark, Path, Scene, Step, Text};
+use super::scene::{Anchor, Colour, FAINT, Mark, Path, Scene, Step, Text};
 
 /// Longest side in pixels.
 const MOST: u32 = 16_384;
@@ -33,10 +33,10 @@ pub(super) fn write(scene: &Scene, scale: f64) -> Result<Vec<u8>, FigureError> {
     canvas.encode_png().map_err(|error| FigureError::Encoding(error.to_string()))
 }
 
-fn paint(colour: Colour) -> Paint<'static> {
+fn paint(colour: Colour, opacity: f64) -> Paint<'static> {
     let [_, red, green, blue] = colour.0.to_be_bytes();
     let mut paint = Paint { anti_alias: true, ..Paint::default() };
-    paint.set_color_rgba8(red, green, blue, 255);
+    paint.set_color_rgba8(red, green, blue, libm::round(255.0 * opacity) as u8);
     paint
 }
 
@@ -56,12 +56,13 @@ fn draw_path(canvas: &mut Pixmap, path: &Path, place: Transform) {
     // Nothing is drawn of a path without extent, as in SVG.
     let Some(outline) = builder.finish() else { return };
     if let Some(colour) = path.fill {
-        canvas.fill_path(&outline, &paint(colour), FillRule::Winding, place, None);
+        let opacity = if path.faint { FAINT } else { 1.0 };
+        canvas.fill_path(&outline, &paint(colour, opacity), FillRule::Winding, place, None);
     }
     if let Some(stroke) = path.stroke {
         let dash = if stroke.dash > 0.0 { StrokeDash::new(vec![stroke.dash as f32; 2], 0.0) } else { None };
         let pen = Pen { width: stroke.width as f32, line_join: LineJoin::Miter, dash, ..Pen::default() };
-        canvas.stroke_path(&outline, &paint(stroke.colour), &pen, place, None);
+        canvas.stroke_path(&outline, &paint(stroke.colour, 1.0), &pen, place, None);
     }
 }
 
@@ -88,7 +89,7 @@ fn draw_text(canvas: &mut Pixmap, text: &Text, place: Transform) -> Result<(), F
     } else {
         Transform::from_row(unit, 0.0, 0.0, -unit, x, y)
     };
-    canvas.fill_path(&outline, &paint(text.colour), FillRule::Winding, place.pre_concat(stand), None);
+    canvas.fill_path(&outline, &paint(text.colour, 1.0), FillRule::Winding, place.pre_concat(stand), None);
     Ok(())
 }
 

@@ -21,11 +21,13 @@ pub(super) struct Scale {
     pub ticks: Vec<f64>,
     /// Digits after the point that tell ticks apart.
     pub decimals: usize,
+    /// Whether equal factors lie equally far apart.
+    pub logarithmic: bool,
 }
 
 impl Scale {
-    /// Around values, with a little room above and below; from 0 where the values lie close enough to it.
-    pub fn around(values: impl Iterator<Item = f64>) -> Self {
+    /// Around values, with a little room above and below; of lengths from 0, where the values lie close enough to it.
+    pub fn around(values: impl Iterator<Item = f64>, lengths: bool) -> Self {
         let (low, high) = bounds(values);
         let room = match high - low {
             span if span > 0.0 => 0.06 * span,
@@ -33,7 +35,7 @@ impl Scale {
             _ => 0.05 * high.abs(),
         };
         let (mut from, to) = (low - room, high + room);
-        if low >= 0.0 && low < 0.5 * high {
+        if low >= 0.0 && (low < 0.5 * high && lengths || from < 0.0) {
             from = 0.0;
         }
         let step = step((to - from) / 6.0);
@@ -48,6 +50,21 @@ impl Scale {
         Scale::ticked(low, high, step((high - low) / 8.0))
     }
 
+    /// From the first to the last positive value, equal factors equally far apart; as [`Scale::over`] where there are none.
+    pub fn over_factors(values: impl Iterator<Item = f64>) -> Self {
+        let positive: Vec<f64> = values.filter(|&value| drawable(value) && value > 0.0).collect();
+        let (low, high) = bounds(positive.iter().copied());
+        if positive.is_empty() || low == high {
+            return Scale::over(positive.into_iter());
+        }
+        let decades = libm::floor(libm::log10(low)) as i32..=libm::ceil(libm::log10(high)) as i32;
+        let steps = decades
+            .flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * libm::pow(10.0, f64::from(decade))));
+        let inside = |tick: &f64| *tick >= low * (1.0 - 1e-9) && *tick <= high * (1.0 + 1e-9);
+        let decimals = libm::fmax(0.0, -libm::floor(libm::log10(low))) as usize;
+        Scale { low, high, ticks: steps.filter(inside).collect(), decimals, logarithmic: true }
+    }
+
     fn ticked(low: f64, high: f64, step: f64) -> Self {
         let first = libm::ceil(low / step - 1e-9);
         let ticks =
@@ -58,17 +75,26 @@ impl Scale {
             decimals += 1;
             unit *= 10.0;
         }
-        Scale { low, high, ticks: ticks.collect(), decimals }
+        Scale { low, high, ticks: ticks.collect(), decimals, logarithmic: false }
     }
 
     /// Where a value stands between two pixels; values outside stand at the ends.
     pub fn place(&self, value: f64, from: f64, to: f64) -> f64 {
-        let share = ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
+        let share = if self.logarithmic {
+            libm::log(libm::fmax(value, self.low) / self.low) / libm::log(self.high / self.low)
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        let share = share.clamp(0.0, 1.0);
         from + share * (to - from)
     }
 
     /// A tick in words.
     pub fn word(&self, tick: f64) -> String {
+        if self.logarithmic {
+            let needed = libm::fmax(0.0, -libm::floor(libm::log10(tick) + 1e-9)) as usize;
+            return format!("{tick:.needed$}");
+        }
         // Adding to +0 keeps -0 from being written.
         format!("{:.*}", self.decimals, tick + 0.0).replace('-', "−")
     }

@@ -24,11 +24,16 @@ pub(super) enum Mark {
     Text(Text),
 }
 
+/// How much of a faint fill covers.
+pub(super) const FAINT: f64 = 0.18;
+
 /// A path, filled first and stroked then.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Path {
     pub steps: Vec<Step>,
     pub fill: Option<Colour>,
+    /// Whether what lies beneath shows through the fill.
+    pub faint: bool,
     pub stroke: Option<Stroke>,
 }
 
@@ -127,6 +132,11 @@ impl Path {
 
     pub fn filled(self, colour: Colour) -> Self {
         Path { fill: Some(colour), ..self }
+    }
+
+    /// Filled so that what lies beneath shows through.
+    pub fn washed(self, colour: Colour) -> Self {
+        Path { fill: Some(colour), faint: true, ..self }
     }
 
     pub fn stroked(self, colour: Colour, width: f64) -> Self {

@@ -102,6 +102,11 @@ pub(super) fn dash(index: usize) -> f64 {
     [0.0, 5.0, 2.0, 8.0][index % 4]
 }
 
+/// Length of the dashes of a known optimum's line, which is dark and without markers.
+pub(super) fn known_dash(number: usize) -> f64 {
+    [0.0, 4.0, 1.5][number % 3]
+}
+
 /// Draws the marker of a series.
 pub(super) fn marker(scene: &mut Scene, (x, y): (f64, f64), index: usize) {
     const R: f64 = 3.2;

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::font;
-use super::scene::{Anchor, Mark, Path, Scene, Step, Text, WHITE};
+use super::scene::{Anchor, FAINT, Mark, Path, Scene, Step, Text, WHITE};
 
 pub(super) fn write(scene: &Scene) -> String {
     let (width, height) = (number(scene.width), number(scene.height));
@@ -44,6 +44,9 @@ fn write_path(out: &mut String, path: &Path) {
     }
     let fill = path.fill.map_or_else(|| "none".to_owned(), super::scene::Colour::hex);
     let _ = write!(out, "\" fill=\"{fill}\"");
+    if path.faint {
+        let _ = write!(out, " fill-opacity=\"{}\"", number(FAINT));
+    }
     if let Some(stroke) = path.stroke {
         let _ = write!(out, " stroke=\"{}\" stroke-width=\"{}\"", stroke.colour.hex(), number(stroke.width));
         if stroke.dash > 0.0 {

@@ -60,16 +60,29 @@ fn small_curves() -> Figure {
             .map(|(i, x)| Point {
                 x,
                 value: if i == gap { None } else { mean(start - x, 0.5) },
+                band: (i != gap).then_some([start - x - 0.7, start - x + 0.7]),
                 reference: None,
             })
             .collect(),
+        known: None,
     };
-    let items = vec![series("Inter-modality", 90.0, 3), series("I2M2", 92.0, 9)];
+    let known = |number: usize, label: &str, value: f64| Series {
+        label: label.to_owned(),
+        points: [0.0, 25.0].map(|x| Point { x, value: mean(value, 0.0), ..Point::default() }).to_vec(),
+        known: Some(number),
+    };
+    let items = vec![
+        series("Inter-modality", 90.0, 3),
+        series("I2M2", 92.0, 9),
+        known(0, "Bayes", 95.0),
+        known(1, "log-additive", 88.0),
+    ];
     let panels = vec![
         Panel { title: "ACL".to_owned(), items },
         Panel { title: "Others".to_owned(), items: vec![series("I2M2", 91.0, 0)] },
     ];
     Figure::Curves(Curves {
+        factors: false,
         caption: Caption { warning: None, ..caption() },
         x_label: "Rician noise (%)".to_owned(),
         rows: vec![Row { y_label: "AUROC (%)".to_owned(), panels }],
@@ -99,12 +112,27 @@ fn odd() -> Vec<Figure> {
                 bar("odd", value, Some(value.map_or(0.0, |v| v.mean))),
                 bar("sound", mean(90.0, 1.0), None),
             ]));
-            let points =
-                [f64::NAN, 0.0, 1e300, 7.0, 7.0].map(|x| Point { x, value, reference: Some(1.0) }).to_vec();
-            let panels =
-                vec![Panel { title: String::new(), items: vec![Series { label: String::new(), points }] }; 9];
+            let points = [f64::NAN, 0.0, 1e300, 7.0, 7.0]
+                .map(|x| {
+                    let band = std.map(|std| [-std, std]);
+                    Point { x, value, band, reference: Some(1.0) }
+                })
+                .to_vec();
+            let panels = vec![
+                Panel {
+                    title: String::new(),
+                    items: vec![
+                        Series { label: String::new(), points: points.clone(), known: None },
+                        Series { label: "known".to_owned(), points, known: Some(0) },
+                    ]
+                };
+                9
+            ];
             let rows = vec![Row { y_label: "y".repeat(200), panels }];
-            figures.push(Figure::Curves(Curves { caption: caption(), x_label: "x ".repeat(200), rows }));
+            for factors in [false, true] {
+                let (rows, x_label) = (rows.clone(), "x ".repeat(200));
+                figures.push(Figure::Curves(Curves { caption: caption(), x_label, factors, rows }));
+            }
         }
     }
     figures
@@ -305,14 +333,22 @@ fn ticks_are_round_and_the_values_lie_between_the_ends() {
     for _ in 0..2000 {
         let size = 10f64.powf(random.uniform() * 12.0 - 6.0);
         let (a, b) = (size * (random.uniform() - 0.5), size * (random.uniform() - 0.5));
-        for scale in [Scale::around([a, b].into_iter()), Scale::over([a, b].into_iter())] {
+        for scale in [Scale::around([a, b].into_iter(), true), Scale::over([a, b].into_iter())] {
             assert!(scale.low <= a.min(b) && scale.high >= a.max(b), "{a} {b} {scale:?}");
             assert!((3..=12).contains(&scale.ticks.len()), "{a} {b} {scale:?}");
             let words: BTreeSet<String> = scale.ticks.iter().map(|&tick| scale.word(tick)).collect();
             assert_eq!(words.len(), scale.ticks.len(), "{a} {b} {scale:?}");
         }
     }
-    let scale = Scale::around([81.0, 92.5].into_iter());
+    let scale = Scale::around([81.0, 92.5].into_iter(), true);
     assert_eq!((scale.low, &scale.ticks[..2], scale.decimals), (80.0, &[80.0, 85.0][..], 0));
-    assert_eq!(Scale::around([10.0, 92.5].into_iter()).low, 0.0);
+    assert_eq!(Scale::around([10.0, 92.5].into_iter(), true).low, 0.0);
+    let factors = Scale::over_factors([0.5, 0.0, 2.0, 100.0].into_iter());
+    assert_eq!(factors.ticks.len(), 8);
+    let words: Vec<String> = factors.ticks.iter().map(|&tick| factors.word(tick)).collect();
+    assert_eq!(words, ["0.5", "1", "2", "5", "10", "20", "50", "100"]);
+    assert!((factors.place(5.0, 0.0, 1.0) - factors.place(50.0, 0.0, 1.0)).abs() > 0.43);
+    assert_eq!((factors.place(0.0, 0.0, 1.0), factors.place(100.0, 0.0, 1.0)), (0.0, 1.0));
+    assert_eq!(Scale::around([30.0, 92.5].into_iter(), false).low, 20.0);
+    assert_eq!(Scale::around([1.0, 92.5].into_iter(), false).low, 0.0);
 }

@@ -136,23 +136,19 @@ fn tier(report: &Report) -> &'static str {
 
 /// Known optima of synthetic data.
 pub(super) fn references(report: &Report) -> Markup {
-    let columns = report.benchmark.layout.columns;
-    let known: Vec<&Column> = columns
-        .iter()
-        .filter(|column| report.references.iter().any(|reference| reference.values.contains_key(column.id)))
-        .collect();
+    let (heads, lines) = words::optima(report);
     html! {
         details.optima {
-            summary { "Known optima of the synthetic data" }
-            div.scroll tabindex="0" role="group" aria-label="known optima" {
+            summary { "Synthetic data: " (words::optima_title(report)) }
+            div.scroll tabindex="0" role="group" aria-label=(words::optima_title(report)) {
                 table {
-                    thead { tr { th scope="col" { "Predictor" } @for column in &known { th.number scope="col" { (column.full_head()) } } } }
+                    thead { tr { th scope="col" { "Predictor" } @for head in &heads { th.number scope="col" { (head) } } } }
                     tbody {
-                        @for reference in &report.references {
+                        @for (label, values) in &lines {
                             tr {
-                                th scope="row" { (reference.label) }
-                                @for column in &known {
-                                    td.number { (reference.values.get(column.id).map_or("–".to_owned(), |value| format!("{value:.2}"))) }
+                                th scope="row" { (label) }
+                                @for value in values {
+                                    td.number { (value.map_or("–".to_owned(), |value| format!("{value:.2}"))) }
                                 }
                             }
                         }

@@ -3,6 +3,7 @@
 //! Invariant: faults are put into copies; the store and the data are only read.
 
 mod digests;
+mod picture;
 mod retrain;
 mod statistics;
 mod text;
@@ -46,6 +47,9 @@ pub fn run(selection: &Selection, format: CheckFormat, expected: &Path, out: &Pa
     match format {
         CheckFormat::Json => output::json(&test)?,
         CheckFormat::Text | CheckFormat::Github | CheckFormat::Markdown => output::data(&words(&test))?,
+    }
+    if let Some(folder) = picture::write(&test.statistics, &selection.id, out)? {
+        output::note(&format!("written: {}", folder.display()));
     }
     Ok(if passed { Exit::Success } else { Exit::GateFailed })
 }

@@ -18,7 +18,7 @@ use crate::data::{Dataset, Split};
 use crate::engine::store::{Depth, Store};
 use crate::engine::{Datasets, Manifest};
 use crate::experiment::faults::{Fault, metrics_with};
-use crate::gate::expected::{Expected, Range};
+use crate::gate::expected::Range;
 use crate::random::Seeds;
 use crate::report::{CellResult, Report};
 use crate::stats::Summary;
@@ -90,7 +90,7 @@ pub(super) fn inject(
     let mut curve: BTreeMap<(&'static str, usize), Point> = BTreeMap::new();
     let mut found = Found { curve: Vec::new(), large: [0; 2], alarms: [0; 2], blind: Vec::new(), cells: 0 };
     for report in reports {
-        let Some(expected) = Expected::read(&check::path(folder, report))? else { continue };
+        let Some(expected) = check::expected(folder, report)? else { continue };
         for cell in &report.cells {
             let Some(range) = expected.cells.get(&cell.id.to_string()) else { continue };
             let seeds = Seeds::root(0).child("self-test").child(cell.id.to_string().as_str());
@@ -200,8 +200,9 @@ fn runs(cell: &CellResult, store: &Store, opened: &Opened<'_>) -> Result<Vec<Run
             return Ok(Vec::new());
         }
         let logits = store.logits(&entry.manifest)?.into_iter().map(|expert| expert.logits).collect();
-        let task = entry.manifest.recipe.task;
-        let data = opened.open(task).map_err(|error| Failure::internal(anyhow::anyhow!("{error}")))?;
+        let data = opened
+            .open(&entry.manifest.recipe)
+            .map_err(|error| Failure::internal(anyhow::anyhow!("{error}")))?;
         runs.push(Run { manifest: entry.manifest, logits, data });
     }
     Ok(runs)

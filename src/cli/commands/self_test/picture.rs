@@ -1,0 +1,78 @@
+//! The power curve of the self-test as a figure, with the numbers behind it as CSV.
+
+use std::path::{Path, PathBuf};
+
+use super::statistics::{Found, LEARNING_RATE, Point};
+use crate::cli::failure::Failure;
+use crate::data::atomic;
+use crate::report::figure::{self, Caption, Curves, Figure, Mean, Panel, Row, Series};
+
+/// 300 dots per inch at the width of a page.
+const PNG_SCALE: f64 = 3.0;
+
+/// Writes `power.svg`, `power.png` and `power.csv` to `<out>/self-test.<selection>/`; returns the folder. Nothing is written
+/// where no fault was put in.
+pub(super) fn write(found: &Found, selection: &str, out: &Path) -> Result<Option<PathBuf>, Failure> {
+    if found.curve.is_empty() {
+        return Ok(None);
+    }
+    let folder = out.join(format!("self-test.{selection}"));
+    let put = |file: &str, bytes: &[u8]| atomic::write(&folder.join(file), |out| out.write_all(bytes));
+    let drawn = Figure::Curves(curves(found, selection));
+    put("power.svg", figure::svg(&drawn).as_bytes())?;
+    put("power.png", &figure::png(&drawn, PNG_SCALE)?)?;
+    put("power.csv", csv(&found.curve)?.as_bytes())?;
+    Ok(Some(folder))
+}
+
+fn curves(found: &Found, selection: &str) -> Curves {
+    let shares: Vec<&Point> = found.curve.iter().filter(|point| point.fault != LEARNING_RATE).collect();
+    let series = shares.chunk_by(|a, b| a.fault == b.fault).map(|points| Series {
+        label: points[0].fault.to_owned(),
+        points: points
+            .iter()
+            .map(|point| figure::Point {
+                x: 100.0 * point.size,
+                value: Some(Mean { mean: rate(point), std: None, n: 0 }),
+                ..figure::Point::default()
+            })
+            .collect(),
+        known: None,
+    });
+    let panel = Panel { title: String::new(), items: series.collect() };
+    Curves {
+        caption: Caption {
+            title: format!("Self-test of the gate: {selection}"),
+            subtitle: format!(
+                "How often expected ranges catch a fault that is put into a share of the test split of {} cells",
+                found.cells
+            ),
+            warning: None,
+        },
+        x_label: "Share of the test split that is at fault (%)".to_owned(),
+        factors: true,
+        rows: vec![Row { y_label: "caught (%)".to_owned(), panels: vec![panel] }],
+    }
+}
+
+/// In percent.
+fn rate(point: &Point) -> f64 {
+    100.0 * point.caught as f64 / point.injected.max(1) as f64
+}
+
+fn csv(curve: &[Point]) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["fault", "size", "caught", "injected", "moved"])?;
+    for point in curve {
+        let Point { fault, size, caught, injected, moved } = point;
+        writer.write_record([
+            (*fault).to_owned(),
+            size.to_string(),
+            caught.to_string(),
+            injected.to_string(),
+            moved.to_string(),
+        ])?;
+    }
+    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

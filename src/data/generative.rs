@@ -1,0 +1,205 @@
+//! The paper's own generative model (Figure 1) as a dataset: vectors x and x' with labels, a file for each selection strength.
+//!
+//! Invariant: nested samples. A run on n rows reads the first n of the training split; validation and test split are the same
+//! for every n.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::formats::npy::Dim;
+use super::formats::npz::Npz;
+use super::gather::gather_rows;
+use super::synthetic::{Settings, population};
+use super::{DataError, Dataset, Identity, Split, StatCache, identity as files};
+use crate::protocol::{DatasetName, Modality, Population, Task};
+
+/// Changes whenever this loader makes other values of the same files.
+const LOADER: &str = "generative 1";
+/// Rows of a split at most, and features of a modality.
+const MOST: [usize; 2] = [10_000_000, 10_000];
+
+/// The populations of a sweep, each with its selection strength.
+pub struct Sweep {
+    populations: Vec<(f64, Arc<[Part; 3]>)>,
+}
+
+/// One split.
+struct Part {
+    /// Row after row, of x and of x'.
+    values: [Vec<f32>; 2],
+    dims: [[usize; 1]; 2],
+    labels: Vec<u8>,
+}
+
+/// A population of which a run trains on the first rows.
+pub struct GenerativeDataset {
+    parts: Arc<[Part; 3]>,
+    rows: usize,
+}
+
+/// Identity of the files, for keys.
+///
+/// # Errors
+/// A file that is missing, unreadable, or outside of `root`.
+pub fn identity(root: &Path, cache: &StatCache) -> Result<Identity, DataError> {
+    let settings = Settings::embedded(DatasetName::Generative)?;
+    let names: Vec<String> =
+        settings.strengths().iter().map(|&strength| population::file(strength)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Identity::of(root, &names, LOADER, "", cache)
+}
+
+/// Loads all populations below `root`.
+///
+/// # Errors
+/// A file that is missing or broken, or has other arrays, shapes or types than the generator writes.
+pub fn load(root: &Path) -> Result<Arc<Sweep>, DataError> {
+    let settings = Settings::embedded(DatasetName::Generative)?;
+    let one = |&strength: &f64| {
+        let mut npz = Npz::open(&files::inside(root, &population::file(strength))?)?;
+        let [train, valid, test] = population::SPLITS.map(|split| part(&mut npz, split));
+        Ok((strength, Arc::new([train?, valid?, test?])))
+    };
+    Ok(Arc::new(Sweep {
+        populations: settings.strengths().iter().map(one).collect::<Result<_, DataError>>()?,
+    }))
+}
+
+fn part(npz: &mut Npz, split: &str) -> Result<Part, DataError> {
+    let labels = npz.array(&format!("y_{split}"), &[Dim::UpTo(MOST[0])])?;
+    let rows = labels.dims()[0];
+    let mut vectors = |name: &str| -> Result<(Vec<f32>, [usize; 1]), DataError> {
+        let array = npz.array(&format!("{name}_{split}"), &[Dim::Is(rows), Dim::UpTo(MOST[1])])?;
+        let values = array.to_f32();
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(DataError::Value {
+                file: array.file().to_owned(),
+                row: None,
+                expected: "finite values".into(),
+                found: "NaN or infinity".into(),
+            });
+        }
+        Ok((values, [array.dims()[1]]))
+    };
+    let (first, second) = (vectors("x")?, vectors("x'")?);
+    let labels = labels.to_labels(Task::Generated.classes())?;
+    Ok(Part { values: [first.0, second.0], dims: [first.1, second.1], labels })
+}
+
+impl Sweep {
+    /// A population; `None` where the sweep has no such strength, or not so many rows.
+    pub fn draw(&self, population: Population) -> Option<GenerativeDataset> {
+        let (_, parts) = self.populations.iter().find(|(strength, _)| *strength == population.strength)?;
+        let here = parts[Split::Train as usize].labels.len();
+        let rows = population.rows;
+        ((1..=here).contains(&rows)).then(|| GenerativeDataset { parts: Arc::clone(parts), rows })
+    }
+}
+
+impl GenerativeDataset {
+    fn part(&self, split: Split) -> &Part {
+        &self.parts[split as usize]
+    }
+}
+
+impl Dataset for GenerativeDataset {
+    fn classes(&self) -> usize {
+        Task::Generated.classes()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        match split {
+            Split::Train => self.rows,
+            Split::Valid | Split::Test => self.part(split).labels.len(),
+        }
+    }
+
+    fn labels(&self, split: Split) -> &[u8] {
+        &self.part(split).labels[..self.len(split)]
+    }
+
+    fn dims(&self, modality: Modality) -> &[usize] {
+        match modality {
+            Modality::First => &self.part(Split::Train).dims[0],
+            Modality::Second => &self.part(Split::Train).dims[1],
+            Modality::Third => &[],
+        }
+    }
+
+    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
+        let (Modality::First | Modality::Second) = modality else { return };
+        let part = self.part(split);
+        gather_rows(&part.values[modality as usize], part.dims[modality as usize][0], rows, out);
+    }
+}
+
+/// What it is, for `i2m2 data explain generative`.
+pub fn explain() -> &'static str {
+    "\
+The paper's generative model (its Figure 1, Eq. 1): synthetic by nature. There is nothing to get.
+
+A label y causes a latent state a of x and b of x'; a sample is kept with probability p(v = 1 | a, b, y), whose strength
+`figure1` sweeps. x and x' are vectors that show their states under nuisances which mean nothing, so the best accuracy of every
+kind of model is known exactly. fixtures/generative.toml holds the tables; the files are generated when they are first needed,
+below results/fixtures/generative:
+
+  strength-S.npz   x_SPLIT, x'_SPLIT (rows, features) f32; y_SPLIT (rows) u8; SPLIT: train, valid, test
+
+    i2m2 reproduce figure1
+"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::formats::npz::{NpzBuilder, Packing};
+    use crate::data::synthetic;
+
+    #[test]
+    fn samples_are_nested_and_the_rest_is_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        synthetic::generate(DatasetName::Generative, folder.path(), &StatCache::in_memory()).unwrap();
+        let sweep = load(folder.path()).unwrap();
+        let draw = |strength, rows| sweep.draw(Population { strength, rows });
+        let (few, many) = (draw(2.0, 250).unwrap(), draw(2.0, 4000).unwrap());
+        assert_eq!((few.len(Split::Train), many.len(Split::Train)), (250, 4000));
+        assert_eq!(few.labels(Split::Train), &many.labels(Split::Train)[..250]);
+        assert_eq!(few.labels(Split::Test), many.labels(Split::Test));
+        let row = |data: &GenerativeDataset| {
+            let mut out = vec![0.0; 16];
+            data.gather(Split::Train, Modality::Second, &[249], &mut out);
+            out
+        };
+        assert_eq!(row(&few), row(&many));
+        assert!(draw(2.5, 250).is_none() && draw(2.0, 0).is_none() && draw(2.0, 4001).is_none());
+        let other = draw(3.0, 250).unwrap();
+        assert_ne!(row(&few), row(&other));
+    }
+
+    #[test]
+    fn broken_files_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        synthetic::generate(DatasetName::Generative, folder.path(), &StatCache::in_memory()).unwrap();
+        let broken = |x: f32, label: u8, rows: usize| {
+            let mut npz = NpzBuilder::new(Packing::Stored);
+            for split in population::SPLITS {
+                npz.add(&format!("x_{split}"), &[2, 3], &[x; 6]).unwrap();
+                npz.add(&format!("x'_{split}"), &[rows, 3], &vec![0.0f32; 3 * rows]).unwrap();
+                npz.add(&format!("y_{split}"), &[2], &[0, label]).unwrap();
+            }
+            npz.write(&folder.path().join("strength-3.npz")).unwrap();
+            load(folder.path()).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(broken(0.0, 3, 2), Ok(()));
+        for (error, word) in [
+            (broken(f32::NAN, 3, 2), "finite"),
+            (broken(0.0, 4, 2), "y_train"),
+            (broken(0.0, 3, 5), "x'_train"),
+        ] {
+            let error = error.unwrap_err();
+            assert!(error.contains(word) && error.contains("strength-3.npz"), "{error}");
+        }
+        std::fs::remove_file(folder.path().join("strength-3.npz")).unwrap();
+        assert!(load(folder.path()).err().unwrap().to_string().contains("strength-3.npz"));
+    }
+}
