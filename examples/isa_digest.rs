@@ -4,7 +4,7 @@
 //! ```text
 //! cargo run --release --example isa_digest
 //! cargo rustc --release --example isa_digest -- -C target-feature=+crt-static
-//! scripts/emulate-avx512.sh target/release/examples/isa_digest --fast lrtf series static mimic-inter
+//! scripts/emulate-avx512.sh target/release/examples/isa_digest --fast lrtf series static mimic-inter small-resnet
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -13,14 +13,16 @@ mod common;
 use anyhow::ensure;
 use common::Model;
 use i2m2::digest::{Digest, Hasher};
-use i2m2::experiment::rehearsal::MODELS;
+use i2m2::experiment::rehearsal::{MODELS, SMALL_RESNET};
 use i2m2::ops::simd::{Isa, force, isa};
 
 /// Losses and parameters of three steps on batches that fill no, some and several vectors.
 fn digest(name: &str) -> anyhow::Result<Digest> {
     let mut hasher = Hasher::new("i2m2 instruction sets");
-    for batch in [5, 16, 43] {
-        let mut model = Model::with(name, batch, [18, 66])?;
+    let (batches, sides): (&[usize], _) =
+        if name == SMALL_RESNET { (&[1, 3], [27, 27]) } else { (&[5, 16, 43], [18, 66]) };
+    for &batch in batches {
+        let mut model = Model::with(name, batch, sides)?;
         for _ in 0..3 {
             hasher.field(&model.step()?.to_le_bytes());
         }
@@ -41,7 +43,8 @@ fn main() -> anyhow::Result<()> {
     let least = if flags.contains(&"--fast".to_owned()) { Isa::Avx2 } else { Isa::Portable };
     let sets: Vec<Isa> = Isa::ALL.into_iter().filter(|&isa| least <= isa && isa <= Isa::best()).collect();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    for (name, _) in MODELS.into_iter().filter(|(name, _)| wanted(name)) {
+    let models = MODELS.into_iter().map(|(name, _)| name).chain([SMALL_RESNET]);
+    for name in models.filter(|name| wanted(name)) {
         let mut digests = Vec::new();
         for &set in &sets {
             ensure!(force(set) == set && isa() == set, "{} is not here", set.name());

@@ -11,7 +11,9 @@ use crate::models::{Experts, ModelError, Scope};
 use crate::ops::Backend;
 use crate::ops::product_of_experts::Heads;
 use crate::ops::simd::Real;
-use crate::protocol::{Architecture, ProtocolError, ProtocolName, Settings, Task, Tier, Training, resolve};
+use crate::protocol::{
+    Architecture, Modality, ProtocolError, ProtocolName, Settings, Task, Tier, Training, resolve,
+};
 use crate::random::Seeds;
 
 /// The batch of AV-MNIST and MIMIC-III.
@@ -45,6 +47,10 @@ pub const KNEE_MODELS: [(&str, &[&str]); 6] = [
     ("wide-magnitude", &["wide-magnitude"]),
     ("wide-early-fusion", &["wide-early-fusion"]),
 ];
+
+/// A residual network that is small enough for an emulator, and whose convolutions are large enough to take the way of
+/// fastMRI's: packed weights, padded copies, strides.
+pub const SMALL_RESNET: &str = "small-resnet";
 
 fn models() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     MODELS.into_iter().chain(KNEE_MODELS)
@@ -105,6 +111,9 @@ impl Subject {
     /// # Errors
     /// If there is no such model.
     pub fn new(name: &str, batch: usize, sides: [usize; 2]) -> Result<Self, RehearsalError> {
+        if name == SMALL_RESNET {
+            return Subject::small_resnet(batch, sides[0]);
+        }
         let unknown = || RehearsalError::Unknown(name.to_owned());
         let (_, experts) = models().find(|(model, _)| *model == name).ok_or_else(unknown)?;
         let mimic = experts.iter().any(|expert| ["static", "series", "clinical"].contains(expert));
@@ -123,6 +132,26 @@ impl Subject {
         let training = Training { batch_size: batch, ..training };
         let experts = experts.iter().map(|name| (*name, architecture(&settings, name))).collect();
         Ok(Subject { experts, dims, task, training })
+    }
+
+    /// [`SMALL_RESNET`] on images of both modalities.
+    fn small_resnet(batch: usize, side: usize) -> Result<Self, RehearsalError> {
+        let runs = resolve(ProtocolName::Paper, Tier::Paper)?.settings.fastmri.runs;
+        let network = Architecture::PreactResnet {
+            modalities: vec![Modality::First, Modality::Second],
+            stem: 40,
+            widths: vec![40, 56],
+            blocks: 1,
+            groups: 8,
+            pool: 2,
+        };
+        let image = vec![1, side, side];
+        Ok(Subject {
+            experts: vec![("inter", network)],
+            dims: [image.clone(), image, vec![]],
+            task: Task::Knee,
+            training: Training { batch_size: batch, ..runs.inter.training() },
+        })
     }
 
     /// Its networks with fresh weights, and their optimiser.
