@@ -32,6 +32,8 @@ pub(super) const LEARNING_RATE: &str = "learning rate times";
 pub(super) const DRAWS: u64 = 100;
 /// Draws of seeds per range where nothing is at fault.
 const SOUND: u64 = 400;
+/// Cells of a benchmark that faults are put into, at most: spread evenly over those that have a range.
+const MOST_CELLS: usize = 24;
 /// z of 80 %.
 const Z80: f64 = 0.841_621_233_572_914_3;
 
@@ -46,8 +48,10 @@ pub(super) struct Found {
     pub(super) alarms: [u64; 2],
     /// Cells in whose range a predictor that looks at nothing lies: their range cannot tell.
     pub(super) blind: Vec<String>,
-    /// Cells that were looked at.
+    /// Cells that faults were put into.
     pub(super) cells: usize,
+    /// Cells that have a range.
+    pub(super) ranged: usize,
 }
 
 /// A point of the power curve.
@@ -88,13 +92,21 @@ pub(super) fn inject(
 ) -> Result<Found, Failure> {
     let opened = Opened::new(resolved);
     let mut curve: BTreeMap<(&'static str, usize), Point> = BTreeMap::new();
-    let mut found = Found { curve: Vec::new(), large: [0; 2], alarms: [0; 2], blind: Vec::new(), cells: 0 };
+    let mut found =
+        Found { curve: Vec::new(), large: [0; 2], alarms: [0; 2], blind: Vec::new(), cells: 0, ranged: 0 };
     for report in reports {
         let Some(expected) = check::expected(folder, report)? else { continue };
-        for cell in &report.cells {
-            let Some(range) = expected.cells.get(&cell.id.to_string()) else { continue };
+        let range = |cell: &CellResult| expected.cells.get(&cell.id.to_string());
+        let ranged: Vec<&CellResult> = report.cells.iter().filter(|cell| range(cell).is_some()).collect();
+        let apart = ranged.len().div_ceil(MOST_CELLS).max(1);
+        found.ranged += ranged.len();
+        for (number, cell) in ranged.into_iter().enumerate() {
+            let Some(range) = range(cell) else { continue };
             let seeds = Seeds::root(0).child("self-test").child(cell.id.to_string().as_str());
             count_alarms(range, &seeds.child("sound"), &mut found.alarms);
+            if number % apart != 0 {
+                continue;
+            }
             let runs = runs(cell, store, &opened)?;
             if runs.is_empty() || cell.values.len() < range.new_seeds {
                 continue;

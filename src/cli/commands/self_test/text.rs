@@ -16,8 +16,8 @@ fn rows(points: &[&Point]) -> String {
 
 pub(super) fn statistics(found: &Found) -> String {
     let mut text = format!(
-        "\nstatistical faults in copies of the test logits and labels of {} cells: how many of {DRAWS} draws each the ranges catch\n",
-        found.cells
+        "\nstatistical faults in copies of the test logits and labels of {} cells (of {} with a range): how many of {DRAWS} draws each the ranges catch\n",
+        found.cells, found.ranged
     );
     text += &format!(
         "  {:<24} {}\n",
