@@ -13,6 +13,7 @@ pub static SOURCES: &[Source] = &[
     ("ops/kernel/prelude.cuh", include_str!("kernel/prelude.cuh")),
     ("ops/kernel/project.cu", include_str!("kernel/project.cu")),
     ("ops/kernel/correlate.cu", include_str!("kernel/correlate.cu")),
+    ("ops/kernel/mma.cuh", include_str!("kernel/mma.cuh")),
     ("ops/kernel/tile.cuh", include_str!("kernel/tile.cuh")),
     ("ops/conv2d/blocked.cu", include_str!("conv2d/blocked.cu")),
     ("ops/kernel/ceiling.cu", include_str!("kernel/ceiling.cu")),

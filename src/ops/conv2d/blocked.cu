@@ -172,7 +172,7 @@ KERNEL_BOUNDS(blocked_project, BlockedProject, 128) {
             const u32 row = row_block * TILE_ROWS + row_of(i);
             if (row < a.rows) {
                 float* one = out + (long long)row * row_size + place;
-                *one = a.accumulate ? *one + sums.at[i][j] : sums.at[i][j];
+                *one = a.accumulate ? *one + sums.of(i, j) : sums.of(i, j);
             }
         }
     }
@@ -292,7 +292,7 @@ KERNEL_BOUNDS(blocked_correlate, BlockedCorrelate, 128) {
             const u32 to = first_row + row_of(i), column = first_column + column_of(j);
             if (to < a.rows && column < a.pairs) {
                 float* one = out + (long long)to * a.pairs + column;
-                *one = a.accumulate ? *one + sums.at[i][j] : sums.at[i][j];
+                *one = a.accumulate ? *one + sums.of(i, j) : sums.of(i, j);
             }
         }
     }

@@ -355,9 +355,9 @@ mod tests {
     fn every_cut_keeps_a_gpu_busy_and_no_chain_is_long() {
         for shape in resnet() {
             let forward = Projection::forward(shape);
-            for cut in cuts(shape) {
+            for (cut, planes) in cuts(shape).into_iter().zip([1, shape.stride * shape.stride, 1]) {
                 // Two blocks for each of 132 multiprocessors, but where the terms are few.
-                let enough = cut.tiles * cut.splits >= 264 || shape.kernel == 1;
+                let enough = cut.tiles * planes * cut.splits >= 264 || shape.kernel == 1;
                 assert!(enough && cut.splits <= 4096, "{shape:?}: {cut:?}");
             }
             let slices = (shape.out_height() * shape.out_width() * shape.batch).div_ceil(SLICE);
@@ -397,6 +397,13 @@ mod tests {
             })
             .filter(|&shape| is_blocked(shape))
             .collect();
+        let added_to = |case: &Case| match *case {
+            Case::Shortcut([inputs, outputs, height, width, batch], stride) => {
+                is_blocked(Shape { inputs, outputs, kernel: 3, stride, height, width, batch })
+            }
+            _ => false,
+        };
+        assert!(CASES.iter().any(added_to), "no case of parity adds to an input gradient that is there");
         let some = |what: &str, holds: &dyn Fn(&Shape) -> bool| {
             assert!(shapes.iter().any(holds), "no case of parity has {what}");
         };
@@ -405,6 +412,7 @@ mod tests {
         }
         some("a stride on odd sides", &|s| s.stride == 2 && s.height % 2 == 1 && s.kernel == 3);
         some("a strided kernel of one tap", &|s| s.stride == 2 && s.kernel == 1);
+        some("shared sums without a tap", &|s| s.stride > s.kernel && cuts(*s)[1].splits > 1);
         some("a stride of three", &|s| s.stride == 3);
         some("examples that fill no vector", &|s| s.batch > 1 && s.batch % 2 == 1);
         some("a block of rows that is not full", &|s| s.outputs > ROWS && s.outputs % ROWS > 0);

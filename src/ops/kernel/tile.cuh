@@ -5,7 +5,8 @@
 // A block is 4 warps, each with 32 rows and 64 columns, 64 sums to a thread. While a slice is multiplied, the next one is on its way
 // into registers; it then goes to the other half of the shared memory, so that one barrier a slice is enough.
 //
-// Invariant: every sum is one chain of fused multiply-adds in the order of the terms.
+// Invariant: every sum is one chain in the order of the terms: of fused multiply-adds, or with TF32 of a tensor core's products of 8
+// terms each.
 
 constexpr u32 TILE_ROWS = 64, TILE_COLUMNS = 128, TILE_THREADS = 128, SLICE = 16;
 // Numbers from row to row of a slice: four more than there are, so that neither the stores nor the loads of a warp meet in a bank.
@@ -17,9 +18,56 @@ struct alignas(16) Slice {
 };
 
 // Sums of a thread, and which rows and columns of the block they have.
+#ifdef I2M2_TENSOR_CORES
+constexpr u32 THREAD_ROWS = 4, THREAD_COLUMNS = 16;
+
+struct Sums {
+    // By 16 rows, 8 columns, and as a tensor core has them.
+    float at[THREAD_ROWS / 2][THREAD_COLUMNS / 2][4];
+
+    __device__ __forceinline__ float of(u32 i, u32 j) const { return at[i / 2][j / 2][2 * (i % 2) + j % 2]; }
+};
+
+__device__ __forceinline__ u32 row_of(u32 i) {
+    return threadIdx.x / 64 * 32 + threadIdx.x % WARP / 4 + 8 * i;
+}
+
+__device__ __forceinline__ u32 column_of(u32 j) {
+    return threadIdx.x / WARP % 2 * 64 + 2 * (threadIdx.x % 4) + 8 * (j / 2) + j % 2;
+}
+
+__device__ __forceinline__ void multiply(const Slice& slice, Sums& sums) {
+    const u32 lane = threadIdx.x % WARP;
+    const float* rows = slice.rows + row_of(0) * PITCH + lane % 4;
+    const float* columns = slice.columns + (threadIdx.x / WARP % 2 * 64 + lane / 4) * PITCH + lane % 4;
+#pragma unroll
+    for (u32 term = 0; term < SLICE; term += 8) {
+        float row[THREAD_ROWS / 2][4];
+#pragma unroll
+        for (u32 i = 0; i < THREAD_ROWS / 2; ++i) {
+#pragma unroll
+            for (u32 k = 0; k < 4; ++k) {
+                row[i][k] = rows[(16 * i + k % 2 * 8) * PITCH + term + k / 2 * 4];
+            }
+        }
+#pragma unroll
+        for (u32 j = 0; j < THREAD_COLUMNS / 2; ++j) {
+            const float column[2] = {columns[8 * j * PITCH + term], columns[8 * j * PITCH + term + 4]};
+#pragma unroll
+            for (u32 i = 0; i < THREAD_ROWS / 2; ++i) {
+                mma_m16n8k8_tf32(sums.at[i][j], row[i], column);
+            }
+        }
+    }
+}
+#else
 constexpr u32 THREAD_ROWS = 8, THREAD_COLUMNS = 8;
 
-struct Sums { float at[THREAD_ROWS][THREAD_COLUMNS]; };
+struct Sums {
+    float at[THREAD_ROWS][THREAD_COLUMNS];
+
+    __device__ __forceinline__ float of(u32 i, u32 j) const { return at[i][j]; }
+};
 
 __device__ __forceinline__ u32 row_of(u32 i) {
     return threadIdx.x / 64 * 32 + threadIdx.x % WARP / 8 + 4 * i;
@@ -32,7 +80,9 @@ __device__ __forceinline__ u32 column_of(u32 j) {
 __device__ __forceinline__ void multiply(const Slice& slice, Sums& sums) {
     const float* rows = slice.rows + row_of(0) * PITCH;
     const float* columns = slice.columns + column_of(0) * PITCH;
-#pragma unroll
+    // Not unrolled: the compiler would bring the loads of all four rounds forward, and of their registers two blocks fill a
+    // multiprocessor in place of three.
+#pragma unroll 1
     for (u32 term = 0; term < SLICE; term += 4) {
         Floats<4> row[THREAD_ROWS];
 #pragma unroll
@@ -52,6 +102,7 @@ __device__ __forceinline__ void multiply(const Slice& slice, Sums& sums) {
         }
     }
 }
+#endif
 
 // Adds up `slices` slices of a source: `fetch` brings the next one into registers, `put` writes it down.
 template <typename Source>
