@@ -83,6 +83,15 @@ fn every_op_agrees_with_the_cpu_in_any_order_of_blocks_and_threads() {
 }
 
 #[test]
+fn every_op_agrees_with_the_cpu_in_tf32() {
+    // On tensor cores, as the kernels' sources describe them for the emulator.
+    let lines = doctor(&mut i2m2(&shared_cache()), &["--precision", "tf32"]);
+    let cases = lines.iter().filter(|line| line.get("case").is_some());
+    let rounded = |line: &&Value| line["largest"].as_f64().unwrap() > 1e-4;
+    assert!(cases.filter(rounded).count() > 15);
+}
+
+#[test]
 fn a_recorded_step_is_the_plain_step_with_few_launches_and_none_of_dfdx() {
     // Launches of a step: an upper bound that a change must not raise unnoticed.
     for (model, most) in [("static", 17), ("series", 17), ("image", 38)] {

@@ -13,6 +13,9 @@ pub static SOURCES: &[Source] = &[
     ("ops/kernel/prelude.cuh", include_str!("kernel/prelude.cuh")),
     ("ops/kernel/project.cu", include_str!("kernel/project.cu")),
     ("ops/kernel/correlate.cu", include_str!("kernel/correlate.cu")),
+    ("ops/kernel/mma.cuh", include_str!("kernel/mma.cuh")),
+    ("ops/kernel/tile.cuh", include_str!("kernel/tile.cuh")),
+    ("ops/conv2d/blocked.cu", include_str!("conv2d/blocked.cu")),
     ("ops/kernel/ceiling.cu", include_str!("kernel/ceiling.cu")),
     ("ops/concat/concat.cu", include_str!("concat/concat.cu")),
     ("ops/add/add.cu", include_str!("add/add.cu")),
@@ -47,7 +50,7 @@ mod tests {
     use super::SOURCES;
     use crate::device::cuda::{Arguments, names};
     use crate::ops::{
-        add, average_pool, concat, gather, group_norm, gru, kernel, lrtf, norm_relu_pool, optimizer,
+        add, average_pool, concat, conv2d, gather, group_norm, gru, kernel, lrtf, norm_relu_pool, optimizer,
         product_of_experts,
     };
 
@@ -114,6 +117,10 @@ mod tests {
     fn kernels_and_host_agree_about_every_field() {
         same::<kernel::cuda::Project>();
         same::<kernel::cuda::Correlate>();
+        same::<conv2d::blocked::PackWeights>();
+        same::<conv2d::blocked::BlockedProject>();
+        same::<conv2d::blocked::BlockedCorrelate>();
+        same::<conv2d::blocked::AddParts>();
         same::<kernel::ceiling::Ceiling>();
         same::<concat::cuda::Concat>();
         same::<concat::cuda::AddTo>();

@@ -29,6 +29,8 @@ type Given = Vec<(String, Vec<f32>)>;
 pub enum Case {
     /// Inputs, outputs, kernel, height, width, batch; stride.
     Conv2d([usize; 6], usize),
+    /// A block's two convolutions of one input, of 3 x 3 and of one tap: inputs, outputs, height, width, batch; stride.
+    Shortcut([usize; 5], usize),
     /// Channels, height, width, batch.
     NormReluPool([usize; 4], Statistics),
     /// Steps, inputs, outputs, batch.
@@ -67,6 +69,13 @@ pub const CASES: &[Case] = &[
     Case::Conv2d([5, 13, 3, 7, 6, 3], 2),
     Case::Conv2d([11, 7, 1, 5, 8, 4], 2),
     Case::Conv2d([3, 4, 5, 7, 9, 2], 3),
+    Case::Conv2d([41, 70, 3, 19, 17, 3], 1),
+    Case::Conv2d([66, 67, 3, 29, 27, 2], 2),
+    Case::Conv2d([72, 300, 1, 39, 41, 1], 2),
+    Case::Conv2d([18, 37, 5, 23, 22, 1], 1),
+    Case::Conv2d([64, 58, 3, 45, 46, 1], 3),
+    Case::Shortcut([5, 7, 6, 5, 4], 1),
+    Case::Shortcut([66, 67, 29, 27, 1], 2),
     Case::NormReluPool([6, 28, 28, 40], Statistics::Batch),
     Case::NormReluPool([192, 3, 3, 40], Statistics::Batch),
     Case::NormReluPool([3, 5, 7, 9], Statistics::Batch),
@@ -86,6 +95,9 @@ pub const CASES: &[Case] = &[
     Case::AveragePool([2, 5, 7, 3], 3),
     Case::GroupNormRelu([8, 6, 5, 3], 2),
     Case::GroupNormRelu([64, 40, 40, 1], 32),
+    Case::GroupNormRelu([4, 70, 73, 1], 2),
+    Case::GroupNormRelu([6, 50, 33, 5], 3),
+    Case::GroupNormRelu([4, 9, 8, 40], 2),
     Case::ProductOfHeads([1, 4, 16]),
     Case::ProductOfHeads([3, 4, 7]),
     Case::ProductOfExperts([1, 10, 40]),
@@ -209,6 +221,20 @@ fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpE
                 x.value.leaky_trace().try_reshape_like(&(inputs, height, width, batch)).map_err(shaped)?;
             let out = conv2d(maps, &weight, stride, InputGradient::Needed)?;
             back(out, &[("x", &x.value), ("weight", &weight.value)])
+        }
+        // The second gradient of the input is added to the first one.
+        Case::Shortcut([inputs, outputs, height, width, batch], stride) => {
+            let x = parameter(device, "x", &[inputs * height * width * batch], 1.0)?;
+            let weight = parameter(device, "weight", &[outputs, inputs, 3, 3], 0.3)?;
+            let shortcut = parameter(device, "shortcut", &[outputs, inputs, 1, 1], 0.3)?;
+            let maps =
+                x.value.leaky_trace().try_reshape_like(&(inputs, height, width, batch)).map_err(shaped)?;
+            let (maps, tape) = maps.split_tape();
+            let out = conv2d(maps.clone().put_tape(tape), &weight, stride, InputGradient::Needed)?;
+            let beside = maps.put_tape(OwnedTape::default());
+            let beside = conv2d(beside, &shortcut, stride, InputGradient::Needed)?;
+            let leaves = [("x", &x.value), ("weight", &weight.value), ("shortcut", &shortcut.value)];
+            back(add(out, beside)?, &leaves)
         }
         Case::NormReluPool([channels, height, width, batch], statistics) => {
             let x = parameter(device, "x", &[channels * height * width * batch], 2.0)?;

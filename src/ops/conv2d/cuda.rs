@@ -1,12 +1,15 @@
-//! [`Conv2d`] on a GPU: the products of `kernel/*.cu`.
+//! [`Conv2d`] on a GPU: the products of `kernel/*.cu`, or those of `blocked.cu` where channels are many.
+//!
+//! Invariant: the choice follows from the shape alone.
 
 use cudarc::driver::{DevicePtr, DevicePtrMut};
 use dfdx::prelude::*;
 
-use super::{Conv2d, Shape};
+use super::{Conv2d, Shape, blocked};
 use crate::device::Storage1;
 use crate::device::cuda::{address, uninitialised};
 use crate::ops::Maps;
+use crate::ops::cuda::launched;
 use crate::ops::kernel::cuda::{Correlate, Project};
 
 impl Conv2d<f32> for Cuda {
@@ -19,6 +22,10 @@ impl Conv2d<f32> for Cuda {
         let Shape { inputs, outputs, kernel, stride, height, width, batch } = shape;
         let (out_height, out_width) = (shape.out_height(), shape.out_width());
         let out = uninitialised(|| self.try_zeros_like(&(outputs, out_height, out_width, batch)))?;
+        if blocked::is_blocked(shape) {
+            launched(blocked::output(shape, address(weight), address(x), address(&out)))?;
+            return Ok(out);
+        }
         let taps = (kernel * kernel) as u32;
         let project = Project {
             weight: address(weight),
@@ -43,6 +50,10 @@ impl Conv2d<f32> for Cuda {
         x_gradient: &mut Storage1<Self, f32>,
     ) -> Result<(), CudaError> {
         let Shape { inputs, outputs, kernel, stride, height, width, .. } = shape;
+        if blocked::is_blocked(shape) {
+            let (gradient, x_gradient) = (*gradient.device_ptr(), *x_gradient.device_ptr_mut());
+            return launched(blocked::input_gradient(shape, address(weight), gradient, x_gradient));
+        }
         let taps = (kernel * kernel) as u32;
         // Output and input channels swapped, the kernel turned by 180 degrees.
         let project = Project {
@@ -70,6 +81,10 @@ impl Conv2d<f32> for Cuda {
     ) -> Result<(), CudaError> {
         let Shape { inputs, outputs, kernel, stride, height, width, batch } = shape;
         let (out_height, out_width) = (shape.out_height(), shape.out_width());
+        if blocked::is_blocked(shape) {
+            let (gradient, sums) = (*gradient.device_ptr(), *weight_gradient.device_ptr_mut());
+            return launched(blocked::weight_gradient(shape, address(x), gradient, sums));
+        }
         let (taps, map) = ((kernel * kernel) as u32, (out_height * out_width * batch) as u32);
         let correlate = Correlate {
             gradient: *gradient.device_ptr(),

@@ -4,6 +4,8 @@
 //! Invariant: every output is one chain of fused multiply-adds over (input channel, kernel row, kernel column); taps
 //! that fall outside of the image are left out or are products with zero, which change no sum.
 
+#[cfg(feature = "cuda")]
+pub(crate) mod blocked;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;

@@ -88,15 +88,9 @@ impl Held<'_> {
         Ok(())
     }
 
-    /// Gathers a batch of a split.
-    fn fill(
-        &self,
-        batch: &Batch,
-        pick: Pick<'_>,
-        samples: &Samples,
-        labelled: bool,
-    ) -> Result<(), ModelError> {
-        let mut labels = labelled.then_some((&samples.labels, &*batch.labels));
+    /// Gathers a batch of a split, with its labels if the samples have any.
+    fn fill(&self, batch: &Batch, pick: Pick<'_>, samples: &Samples) -> Result<(), ModelError> {
+        let mut labels = samples.labels.as_ref().map(|labels| (labels, &*batch.labels));
         for (&modality, (values, index)) in self.modalities.iter().zip(samples.modalities()) {
             let Some(input) = &batch.inputs.0[modality as usize] else { continue };
             let features: usize = self.data.dims(modality).iter().product();
@@ -123,7 +117,7 @@ impl Held<'_> {
         let classes = self.data.classes();
         let before = counts();
         let mut step = || {
-            self.fill(batch, pick, &self.train, true)?;
+            self.fill(batch, pick, &self.train)?;
             learner.send(&batch.inputs, &Labels::held(Arc::clone(&batch.labels), size, classes))
         };
         // Once refused, always refused.
@@ -168,11 +162,14 @@ impl Feed for Cuda {
 
     fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Held<'a>, ModelError> {
         let gpu = |error: GpuError| failed(&error);
+        let train = Samples::of(data, Split::Train, modalities)
+            .and_then(|samples| samples.labelled(data, Split::Train))
+            .map_err(|error| no_room(&error))?;
         Ok(Held {
             device: self.clone(),
             data,
             modalities: modalities.to_vec(),
-            train: Samples::of(data, Split::Train, modalities).map_err(|error| no_room(&error))?,
+            train,
             order: Buffer::zeros(0).map_err(gpu)?,
             batches: BTreeMap::new(),
             recorded: BTreeMap::new(),
@@ -251,7 +248,7 @@ impl Feed for Cuda {
                 held.make_room(size)?;
                 let batch = &held.batches[&size];
                 let pick = Pick { order: &order, first, step: None, stride: 0, batch: size };
-                held.fill(batch, pick, &samples, false)?;
+                held.fill(batch, pick, &samples)?;
                 work(&batch.inputs)?;
             }
         }

@@ -33,14 +33,15 @@ static SHARED: Mutex<BTreeMap<(Loaded, Split, Modality), Arc<Whole>>> = Mutex::n
 /// Where samples are.
 enum Place {
     Whole(Vec<Arc<Whole>>),
-    Window(Vec<Buffer<f32>>),
+    /// And the rows that it has room for.
+    Window(Vec<Buffer<f32>>, usize),
 }
 
-/// A split's samples and labels.
+/// A split's samples.
 pub(super) struct Samples {
     place: Place,
-    /// By row, or by place in the window.
-    pub(super) labels: Buffer<u8>,
+    /// By row, or by place in the window; none where nobody learns from them.
+    pub(super) labels: Option<Buffer<u8>>,
 }
 
 /// Rows that can be picked.
@@ -62,11 +63,22 @@ impl Samples {
     /// If the device fails.
     pub(super) fn of(data: &dyn Dataset, split: Split, modalities: &[Modality]) -> Result<Self, GpuError> {
         if !fits(data, split, modalities) {
-            return Ok(Samples { place: Place::Window(Vec::new()), labels: Buffer::zeros(0)? });
+            return Ok(Samples { place: Place::Window(Vec::new(), 0), labels: None });
         }
         let whole = modalities.iter().map(|&modality| Whole::of(data, split, modality));
-        let labels = Buffer::of(data.labels(split))?;
-        Ok(Samples { place: Place::Whole(whole.collect::<Result<_, _>>()?), labels })
+        Ok(Samples { place: Place::Whole(whole.collect::<Result<_, _>>()?), labels: None })
+    }
+
+    /// With the labels of all rows, or of those of the window.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub(super) fn labelled(self, data: &dyn Dataset, split: Split) -> Result<Self, GpuError> {
+        let labels = match self.place {
+            Place::Whole(_) => Buffer::of(data.labels(split))?,
+            Place::Window(..) => Buffer::zeros(0)?,
+        };
+        Ok(Samples { labels: Some(labels), ..self })
     }
 
     /// Rows that can be in place at a time: all of them, or as many whole batches as a window holds, at least one.
@@ -79,8 +91,8 @@ impl Samples {
     ) -> usize {
         match &self.place {
             Place::Whole(_) => rows,
-            Place::Window(held) if !held.is_empty() => self.labels.len(),
-            Place::Window(_) => {
+            &Place::Window(_, room) if room > 0 => room,
+            Place::Window(..) => {
                 let bytes: usize = modalities.iter().map(|&modality| 4 * features(data, modality)).sum();
                 let room = limit().map_or(WINDOW, |limit| WINDOW.min(limit / 4));
                 (room / bytes.max(1) / batch * batch).max(batch)
@@ -100,21 +112,25 @@ impl Samples {
         rows: &'a [u32],
         span: usize,
     ) -> Result<InPlace<'a>, GpuError> {
-        let Place::Window(held) = &mut self.place else {
+        let Place::Window(held, rows_held) = &mut self.place else {
             return Ok(InPlace { places: rows.into(), moved: false });
         };
         let moved = held.is_empty();
         if moved {
             let room = modalities.iter().map(|&modality| Buffer::room(span * features(data, modality)));
             *held = room.collect::<Result<_, _>>()?;
-            self.labels = Buffer::room(span)?;
+            *rows_held = span;
         }
         for (&modality, values) in modalities.iter().zip(held) {
             send(data, split, modality, rows, values)?;
         }
-        let labels = data.labels(split);
-        let labels: Vec<u8> = rows.iter().map(|&row| labels[row as usize]).collect();
-        self.labels.write(0, &labels)?;
+        if let Some(labels) = &mut self.labels {
+            if moved {
+                *labels = Buffer::room(span)?;
+            }
+            let all = data.labels(split);
+            labels.write(0, &rows.iter().map(|&row| all[row as usize]).collect::<Vec<u8>>())?;
+        }
         let places: Vec<u32> = (0..rows.len() as u32).collect();
         Ok(InPlace { places: places.into(), moved })
     }
@@ -123,7 +139,7 @@ impl Samples {
     pub(super) fn modalities(&self) -> Vec<(&Buffer<f32>, Option<&Buffer<u32>>)> {
         match &self.place {
             Place::Whole(whole) => whole.iter().map(|whole| (&whole.values, whole.index.as_ref())).collect(),
-            Place::Window(held) => held.iter().map(|values| (values, None)).collect(),
+            Place::Window(held, _) => held.iter().map(|values| (values, None)).collect(),
         }
     }
 }
