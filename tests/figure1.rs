@@ -64,12 +64,21 @@ fn methods_stand_to_the_optima_as_the_theory_says() {
         }
     }
 
+    // Predictors that look at nothing reach a quarter of four classes.
+    let known = ran["benchmarks"][0]["references"].as_array().unwrap();
+    let controls: Vec<_> =
+        known.iter().filter(|known| known["label"].as_str().unwrap().starts_with("control")).collect();
+    assert_eq!(controls.len(), 2);
+    for value in controls.iter().flat_map(|control| control["values"].as_object().unwrap().values()) {
+        assert!((value.as_f64().unwrap() - 25.0).abs() < 4.0 * standard_error(25.0, test_rows), "{value}");
+    }
+
     let figure = std::fs::read_to_string(bench.path("results/figure1.smoke/figure.svg")).unwrap();
     for word in ["Bayes (Eq. 2)", "best log-additive", "4,000 training rows", "Selection strength"] {
         assert!(figure.contains(word), "{word}");
     }
     let references = std::fs::read_to_string(bench.path("results/figure1.smoke/references.csv")).unwrap();
-    assert_eq!(references.lines().count(), 1 + 5 * settings.strengths().len());
+    assert_eq!(references.lines().count(), 1 + 5 * settings.strengths().len() + 2 * ROWS.len());
 }
 
 #[test]

@@ -105,6 +105,10 @@ fn the_gate_is_shown_to_fail() {
     assert!(
         statistics["large"][1].as_u64().unwrap() > 0 && statistics["blind"].as_array().unwrap().is_empty()
     );
+    let csv = std::fs::read_to_string(bench.path("results/self-test.table2/power.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + statistics["curve"].as_array().unwrap().len());
+    let picture = std::fs::read_to_string(bench.path("results/self-test.table2/power.svg")).unwrap();
+    assert!(picture.contains("labels shuffled") && picture.contains("caught (%)"));
     // The store itself is untouched.
     bench.expect(0, &["store", "verify"]);
     let nothing = Bench::new();

@@ -25,8 +25,9 @@ pub fn controls(report: &Report, store: &Store, opened: &Opened<'_>) -> Result<V
             },
         );
     for column in report.benchmark.layout.columns {
-        let cells = report.cells.iter().filter(|cell| cell.id.column == column.id && !cell.values.is_empty());
-        let Some(cell) = cells.last() else { continue };
+        let mut cells =
+            report.cells.iter().filter(|cell| cell.id.column == column.id && !cell.values.is_empty());
+        let Some(cell) = cells.next_back() else { continue };
         for (fault, reference) in &mut found {
             if let Some(value) = control(cell, *fault, store, opened)? {
                 reference.values.insert(column.id.to_owned(), value);

@@ -174,6 +174,23 @@ fn names_are_unique_and_stable() {
 }
 
 /// Spec 3.11: as the protocol has them.
+/// Encoder 16 -> 24 -> 24, head 24 -> 32 -> 4; with both modalities the head sees 48.
+#[test]
+fn parameter_counts_on_the_generative_model_are_those_of_its_layers() {
+    let experts = resolve(ProtocolName::Paper, Tier::Smoke).unwrap().settings.generative.experts;
+    let scope = Scope::new(Cpu::default(), Seeds::root(1));
+    let encoder = 16 * 24 + 24 + 24 * 24 + 24;
+    for (architecture, parameters) in [
+        (&experts.first, encoder + 24 * 32 + 32 + 32 * 4 + 4),
+        (&experts.second, encoder + 24 * 32 + 32 + 32 * 4 + 4),
+        (&experts.inter, 2 * encoder + 48 * 32 + 32 + 32 * 4 + 4),
+    ] {
+        let built: Result<Experts<f32, Cpu>, _> =
+            Experts::new(&scope, std::iter::once(("expert", architecture)), [&[16], &[16], &[]], 4);
+        assert_eq!(built.unwrap().parameter_count(), parameters);
+    }
+}
+
 #[test]
 fn parameter_counts_of_fastmri_are_the_specs() {
     let settings = resolve(ProtocolName::Paper, Tier::Paper).unwrap().settings.fastmri.experts;

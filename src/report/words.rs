@@ -107,8 +107,11 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
+/// A line of the table of known optima: what it is, and its values by place.
+pub(super) type Optimum<'a> = (&'a str, Vec<Option<f64>>);
+
 /// Known optima and controls as a table: its heads, and the label and values of each line.
-pub(super) fn optima(report: &Report) -> (Vec<String>, Vec<(&str, Vec<Option<f64>>)>) {
+pub(super) fn optima(report: &Report) -> (Vec<String>, Vec<Optimum<'_>>) {
     let layout = &report.benchmark.layout;
     let columns = layout.columns.iter().map(|column| (column.id, column.full_head()));
     let points = layout.rows.iter().filter_map(|row| {

@@ -194,13 +194,12 @@ fn written_vectors_show_the_drawn_states() {
             let samples =
                 draw(&settings.clone().with_strength(strength), &format!("{split} at {strength}"), 300);
             let labels = npz.array(&format!("y_{split}"), &[Dim::Is(300)]).unwrap().to_labels(4).unwrap();
-            let modalities: [(&str, _, fn(&Sample) -> usize); 2] =
-                [("x", first, |sample| sample.first), ("x'", second, |sample| sample.second)];
-            for (name, modality, state) in modalities {
+            for (name, modality) in [("x", first), ("x'", second)] {
                 let dims = [Dim::Is(300), Dim::Is(modality.features)];
                 let vectors = npz.array(&format!("{name}_{split}"), &dims).unwrap().to_f32();
                 for (vector, sample) in vectors.chunks_exact(modality.features).zip(&samples) {
-                    assert_eq!(modality.painter().decode(vector), state(sample), "{strength} {split} {name}");
+                    let state = if name == "x" { sample.first } else { sample.second };
+                    assert_eq!(modality.painter().decode(vector), state, "{strength} {split} {name}");
                 }
             }
             assert!(
