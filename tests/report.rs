@@ -115,20 +115,16 @@ fn the_gate_is_shown_to_fail() {
     nothing.expect(3, &["check", "table2", "--self-test"]);
 }
 
-/// Chromium runs the page: no message on its console, and what the script adds is there.
-#[test]
-fn the_page_works_in_a_browser() {
-    let bench = trained();
-    let page = bench.expect(0, &["report", "all", "--format", "html"]).stdout;
-    assert!(page.len() < 3_000_000);
+/// What Chromium makes of a page, and what it said; `None` where there is none.
+fn opened(bench: &Bench, page: &str) -> Option<(String, String)> {
     let path = bench.path("report.html");
-    std::fs::write(&path, &page).unwrap();
+    std::fs::write(&path, page).unwrap();
     let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
         Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
     });
     let Some(browser) = browser else {
         println!("skipped: there is no Chromium");
-        return;
+        return None;
     };
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
@@ -136,7 +132,17 @@ fn the_page_works_in_a_browser() {
         .arg(format!("file://{}", path.display()))
         .output()
         .unwrap();
-    let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((text(&output.stdout), text(&output.stderr)))
+}
+
+/// Chromium runs the page: no message on its console, and what the script adds is there.
+#[test]
+fn the_page_works_in_a_browser() {
+    let bench = trained();
+    let page = bench.expect(0, &["report", "all", "--format", "html"]).stdout;
+    assert!(page.len() < 3_000_000);
+    let Some((dom, log)) = opened(&bench, &page) else { return };
     assert!(!log.contains("CONSOLE"), "{log}");
     // The script ran: controls are shown, heads are buttons.
     assert!(
@@ -144,13 +150,50 @@ fn the_page_works_in_a_browser() {
             && dom.contains("aria-sort=\"none\"><button type=\"button\">"),
         "{log}"
     );
-    for id in
-        ["table1", "figure2", "table2", "figure3", "figure4", "table5", "table-b6", "figure-b7", "table-c7"]
-    {
+    let benchmarks = [
+        "figure1",
+        "table1",
+        "figure2",
+        "table2",
+        "figure3",
+        "figure4",
+        "table5",
+        "table-b6",
+        "figure-b7",
+        "table-c7",
+    ];
+    for id in benchmarks {
         assert!(dom.contains(&format!("<section class=\"benchmark\" id=\"{id}\">")), "{id}");
     }
-    for figure in ["figure2", "figure3", "figure4", "figure-b7"] {
+    for figure in ["figure1", "figure2", "figure3", "figure4", "figure-b7"] {
         let section = dom.split(&format!("id=\"{figure}\"")).nth(1).unwrap();
         assert!(section.split("</section>").next().unwrap().contains("<svg"), "{figure}");
     }
+}
+
+/// Everything that can be reached takes the focus, with all evidence expanded, too; nothing answers to the mouse alone.
+#[test]
+fn the_page_is_usable_by_keyboard() {
+    const PROBE: &str = r#"<script>
+        addEventListener("load", () => setTimeout(() => {
+            const shown = (element) => element.checkVisibility();
+            const looked = [];
+            for (let round = 0; round < 2; round++) {
+                const all = document.querySelectorAll("a[href], button, input, select, summary, [tabindex]");
+                const reachable = Array.from(all).filter(shown);
+                const stuck = reachable.filter((element) => { element.focus(); return document.activeElement !== element; });
+                const native = "a[href], button, input, select, summary, label";
+                const mouse = Array.from(document.body.querySelectorAll("*")).filter((element) =>
+                    shown(element) && getComputedStyle(element).cursor === "pointer" && !element.closest(native));
+                looked.push(`${reachable.length > 50 ? "many" : "few"} ${stuck.length} ${mouse.length}`);
+                document.getElementById("expand").click();
+            }
+            document.documentElement.dataset.keyboard = looked.join(", ");
+        }, 0));
+    </script>"#;
+    let bench = trained();
+    let page = bench.expect(0, &["report", "all", "--format", "html"]).stdout;
+    let Some((dom, log)) = opened(&bench, &(page + PROBE)) else { return };
+    let head: String = dom.chars().take(400).collect();
+    assert!(head.contains("data-keyboard=\"many 0 0, many 0 0\""), "{head}\n{log}");
 }
