@@ -7,7 +7,8 @@
 //!
 //! Invariant: all methods of a point read the same draw; columns differ in the number of training rows alone.
 
-use super::runs::generative::{Model, run};
+use super::runs::generative::run;
+use super::runs::pair::Model;
 use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Status};
 use crate::engine::plan::Planner;
 use crate::protocol::{DatasetName, Population, Protocol};

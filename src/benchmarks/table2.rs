@@ -2,7 +2,8 @@
 //!
 //! Invariant: each row is one model, each column one task with runs of its own.
 
-use super::runs::mimic::{Model, run};
+use super::runs::mimic::run;
+use super::runs::pair::Model;
 use super::{Benchmark, CheckHead, Column, Kind, Layout, Needs, PaperFile, Row, Status};
 use crate::engine::plan::Planner;
 use crate::protocol::{DatasetName, Protocol, Task};
@@ -42,8 +43,8 @@ pub static BENCHMARK: Benchmark = Benchmark {
 };
 
 const MODELS: [(&str, Model); 5] = [
-    ("static", Model::Static),
-    ("series", Model::Series),
+    ("static", Model::First),
+    ("series", Model::Second),
     ("intra", Model::Intra),
     ("inter", Model::Inter),
     ("i2m2", Model::I2m2),

@@ -21,7 +21,8 @@ fn context(name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> 
 }
 
 const BOTH: &[DatasetName] = &[DatasetName::Avmnist, DatasetName::Mimic];
-const ALL: &[DatasetName] = &DatasetName::ALL;
+const ALL: &[DatasetName] =
+    &[DatasetName::Avmnist, DatasetName::Mimic, DatasetName::Fastmri, DatasetName::Generative];
 
 fn plan(ids: &[&str], name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> Plan {
     let context = context(name, tier, seeds, data);

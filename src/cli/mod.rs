@@ -16,6 +16,7 @@ pub mod pattern;
 mod progress;
 pub mod resolve;
 pub mod results;
+mod stored;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! From a resolved selection and the store to reports, and to the files of a benchmark.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -17,10 +17,8 @@ use crate::data::{self, Source, atomic};
 use crate::digest::Digest;
 use crate::engine::store::{Depth, Store};
 use crate::protocol::{DatasetName, Preparation, Task, Tier};
+use crate::report::figure::Figure;
 use crate::report::{self, Known, Observed, Reference, Report, figure};
-
-/// 300 dots per inch at the width of a page.
-const PNG_SCALE: f64 = 3.0;
 
 /// What the store has of a selection.
 pub struct Results {
@@ -97,13 +95,20 @@ impl Results {
                 put("references.csv", report::references_csv(report)?.as_bytes())?;
             }
             if let Some(figure) = figure::from_report(report)? {
-                put("figure.svg", figure::svg(&figure).as_bytes())?;
-                put("figure.png", &figure::png(&figure, PNG_SCALE)?)?;
+                picture(&folder, "figure", &figure)?;
             }
             folders.push(folder);
         }
         Ok(folders)
     }
+}
+
+/// Writes a figure as `<name>.svg` and `<name>.png`, the latter with 300 dots per inch at the width of a page.
+pub fn picture(folder: &Path, name: &str, drawn: &Figure) -> Result<(), Failure> {
+    let svg = figure::svg(drawn);
+    atomic::write(&folder.join(format!("{name}.svg")), |out| out.write_all(svg.as_bytes()))?;
+    let png = figure::png(drawn, 3.0)?;
+    Ok(atomic::write(&folder.join(format!("{name}.png")), |out| out.write_all(&png))?)
 }
 
 /// The folder of a report's files within the results folder.

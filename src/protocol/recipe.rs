@@ -46,12 +46,6 @@ pub enum DatasetName {
     Generative,
 }
 
-impl DatasetName {
-    /// Every dataset.
-    pub const ALL: [DatasetName; 4] =
-        [DatasetName::Avmnist, DatasetName::Mimic, DatasetName::Fastmri, DatasetName::Generative];
-}
-
 /// What is predicted. The task fixes labels and number of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

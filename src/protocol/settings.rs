@@ -102,7 +102,7 @@ pub struct Mimic {
     /// Networks by expert.
     pub experts: MimicExperts,
     /// Training by kind of run.
-    pub runs: MimicRuns,
+    pub runs: PairRuns,
 }
 
 /// The rows whose mean and standard deviation standardise all of them (deviation M5).
@@ -142,11 +142,11 @@ pub struct MimicExperts {
     pub inter: Architecture,
 }
 
-/// The kinds of run of MIMIC-III.
+/// The kinds of run of two modalities with one way to fuse them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MimicRuns {
-    /// Static-only and series-only.
+pub struct PairRuns {
+    /// Of one modality alone.
     pub unimodal: RunSettings,
     /// Inter-modality.
     pub inter: RunSettings,
@@ -291,7 +291,7 @@ pub struct Generative {
     /// Networks by expert.
     pub experts: GenerativeExperts,
     /// Training by kind of run.
-    pub runs: GenerativeRuns,
+    pub runs: PairRuns,
 }
 
 /// The networks on the generative model.
@@ -304,20 +304,6 @@ pub struct GenerativeExperts {
     pub second: Architecture,
     /// q(y | x, x').
     pub inter: Architecture,
-}
-
-/// The kinds of run on the generative model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GenerativeRuns {
-    /// x alone and x' alone.
-    pub unimodal: RunSettings,
-    /// Inter-modality.
-    pub inter: RunSettings,
-    /// Intra-modality.
-    pub intra: RunSettings,
-    /// I2M2.
-    pub i2m2: RunSettings,
 }
 
 /// How one kind of run is trained and evaluated.

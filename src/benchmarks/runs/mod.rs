@@ -6,6 +6,7 @@ pub(super) mod avmnist;
 pub(super) mod generative;
 pub(super) mod knee;
 pub(super) mod mimic;
+pub(super) mod pair;
 
 use crate::engine::plan::{Planner, RunIndex};
 use crate::protocol::{

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -170,7 +171,7 @@ impl State {
 
 fn status(only: Option<DatasetName>, data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
     let cache = StatCache::open(out);
-    let names = only.map_or_else(|| DatasetName::ALL.to_vec(), |name| vec![name]);
+    let names = only.map_or_else(|| DatasetName::value_variants().to_vec(), |name| vec![name]);
     let states: Vec<State> = names
         .into_iter()
         .map(|name| {

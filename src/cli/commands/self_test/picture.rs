@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::statistics::{Found, LEARNING_RATE, Point};
 use crate::cli::failure::Failure;
+use crate::cli::results::picture;
 use crate::data::atomic;
 use crate::report::figure::{self, Caption, Curves, Figure, Mean, Panel, Row, Series};
-
-/// 300 dots per inch at the width of a page.
-const PNG_SCALE: f64 = 3.0;
 
 /// Writes `power.svg`, `power.png` and `power.csv` to `<out>/self-test.<selection>/`; returns the folder. Nothing is written
 /// where no fault was put in.
@@ -17,11 +15,9 @@ pub(super) fn write(found: &Found, selection: &str, out: &Path) -> Result<Option
         return Ok(None);
     }
     let folder = out.join(format!("self-test.{selection}"));
-    let put = |file: &str, bytes: &[u8]| atomic::write(&folder.join(file), |out| out.write_all(bytes));
-    let drawn = Figure::Curves(curves(found, selection));
-    put("power.svg", figure::svg(&drawn).as_bytes())?;
-    put("power.png", &figure::png(&drawn, PNG_SCALE)?)?;
-    put("power.csv", csv(&found.curve)?.as_bytes())?;
+    picture(&folder, "power", &Figure::Curves(curves(found, selection)))?;
+    let numbers = csv(&found.curve)?;
+    atomic::write(&folder.join("power.csv"), |out| out.write_all(numbers.as_bytes()))?;
     Ok(Some(folder))
 }
 

@@ -4,9 +4,9 @@
 
 use rayon::prelude::*;
 
-use super::statistics::Run;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::Resolved;
+use crate::cli::stored::StoredRun;
 use crate::experiment::{self, EpochReport, Job, Observer, TrainError};
 use crate::stats::Summary;
 
@@ -25,11 +25,11 @@ impl Observer for Unheard {
 /// The cell's mean with every run trained anew at another learning rate; `None` where that takes long or starts from others.
 pub(super) fn retrained(
     resolved: &Resolved,
-    runs: &[Run],
+    runs: &[StoredRun],
     metric: &str,
     factor: f64,
 ) -> Result<Option<f64>, Failure> {
-    let cheap = |run: &Run| {
+    let cheap = |run: &StoredRun| {
         let manifest = &run.manifest;
         manifest.recipe.trains() && manifest.upstream.is_empty() && manifest.spent.wall_seconds < CHEAP
     };

@@ -14,10 +14,9 @@ use crate::cli::commands::check;
 use crate::cli::datasets::Opened;
 use crate::cli::failure::Failure;
 use crate::cli::resolve::Resolved;
-use crate::data::{Dataset, Split};
-use crate::engine::store::{Depth, Store};
-use crate::engine::{Datasets, Manifest};
-use crate::experiment::faults::{Fault, metrics_with};
+use crate::cli::stored::StoredRun;
+use crate::engine::store::Store;
+use crate::experiment::faults::Fault;
 use crate::gate::expected::Range;
 use crate::random::Seeds;
 use crate::report::{CellResult, Report};
@@ -76,13 +75,6 @@ impl Found {
     }
 }
 
-/// A stored run of a cell, with what its metrics follow from.
-pub(super) struct Run {
-    pub(super) manifest: Manifest,
-    pub(super) logits: Vec<Vec<f32>>,
-    pub(super) data: std::sync::Arc<dyn Dataset>,
-}
-
 /// Puts faults of every kind and size into the runs behind every cell that has a range.
 pub(super) fn inject(
     resolved: &Resolved,
@@ -96,12 +88,14 @@ pub(super) fn inject(
         Found { curve: Vec::new(), large: [0; 2], alarms: [0; 2], blind: Vec::new(), cells: 0, ranged: 0 };
     for report in reports {
         let Some(expected) = check::expected(folder, report)? else { continue };
-        let range = |cell: &CellResult| expected.cells.get(&cell.id.to_string());
-        let ranged: Vec<&CellResult> = report.cells.iter().filter(|cell| range(cell).is_some()).collect();
+        let range = |cell| -> Option<(&CellResult, &Range)> {
+            let cell: &CellResult = cell;
+            Some((cell, expected.cells.get(&cell.id.to_string())?))
+        };
+        let ranged: Vec<_> = report.cells.iter().filter_map(range).collect();
         let apart = ranged.len().div_ceil(MOST_CELLS).max(1);
         found.ranged += ranged.len();
-        for (number, cell) in ranged.into_iter().enumerate() {
-            let Some(range) = range(cell) else { continue };
+        for (number, (cell, range)) in ranged.into_iter().enumerate() {
             let seeds = Seeds::root(0).child("self-test").child(cell.id.to_string().as_str());
             count_alarms(range, &seeds.child("sound"), &mut found.alarms);
             if number % apart != 0 {
@@ -187,7 +181,7 @@ impl Tally<'_> {
 }
 
 /// Faults that these runs can have: an expert can only be missing where there are others.
-fn faults(runs: &[Run]) -> Vec<(&'static str, Fault)> {
+fn faults(runs: &[StoredRun]) -> Vec<(&'static str, Fault)> {
     let mut faults = vec![("labels shuffled", Fault::Labels), ("class order", Fault::ClassOrder)];
     let experts = runs.iter().map(|run| run.logits.len()).min().unwrap_or(0);
     const DROPPED: [&str; 3] = ["first expert dropped", "second expert dropped", "third expert dropped"];
@@ -204,31 +198,15 @@ fn faults(runs: &[Run]) -> Vec<(&'static str, Fault)> {
 }
 
 /// The stored runs of a cell, with logits and labels; none where one of them is not whole.
-fn runs(cell: &CellResult, store: &Store, opened: &Opened<'_>) -> Result<Vec<Run>, Failure> {
-    let mut runs = Vec::new();
-    for value in &cell.values {
-        let Some(entry) = store.find(value.key, Depth::Manifest)? else { return Ok(Vec::new()) };
-        if !entry.complete {
-            return Ok(Vec::new());
-        }
-        let logits = store.logits(&entry.manifest)?.into_iter().map(|expert| expert.logits).collect();
-        let data = opened
-            .open(&entry.manifest.recipe)
-            .map_err(|error| Failure::internal(anyhow::anyhow!("{error}")))?;
-        runs.push(Run { manifest: entry.manifest, logits, data });
-    }
-    Ok(runs)
+fn runs(cell: &CellResult, store: &Store, opened: &Opened<'_>) -> Result<Vec<StoredRun>, Failure> {
+    let runs = cell.values.iter().map(|value| StoredRun::read(value.key, store, opened));
+    Ok(runs.collect::<Result<Option<Vec<_>>, Failure>>()?.unwrap_or_default())
 }
 
 /// The cell's mean with a fault in every run; `None` where its metric does not follow from logits and labels alone.
-fn mean(runs: &[Run], metric: &str, fault: (Fault, f64), seeds: &Seeds) -> Option<f64> {
-    let value = |(number, run): (usize, &Run)| {
-        let recipe = &run.manifest.recipe;
-        let labels = run.data.labels(Split::Test);
-        let seeds = seeds.child(number);
-        metrics_with(&run.logits, labels, (recipe.task, &recipe.evaluation), fault, &seeds)
-            .get(metric)
-            .copied()
+fn mean(runs: &[StoredRun], metric: &str, fault: (Fault, f64), seeds: &Seeds) -> Option<f64> {
+    let value = |(number, run): (usize, &StoredRun)| {
+        run.metrics_with(fault, &seeds.child(number)).get(metric).copied()
     };
     let values: Vec<f64> = runs.iter().enumerate().map(value).collect::<Option<_>>()?;
     Some(Summary::of(&values)?.mean)
