@@ -99,11 +99,17 @@ impl Stream {
 
     /// A permutation of `0..len` (Fisher-Yates from the end).
     pub fn permutation(&mut self, len: usize) -> Vec<u32> {
+        self.sample(len, len)
+    }
+
+    /// `count` different members of `0..len` in random order: the end of the permutation, at no more draws than it takes.
+    pub fn sample(&mut self, len: usize, count: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..len as u32).collect();
-        for i in (1..len).rev() {
+        let rest = len.saturating_sub(count);
+        for i in (rest.max(1)..len).rev() {
             order.swap(i, self.below(i as u64 + 1) as usize);
         }
-        order
+        order.split_off(rest)
     }
 }
 
@@ -144,6 +150,17 @@ mod tests {
         let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
         assert!(mean.abs() < 0.01, "{mean}");
         assert!((variance - 1.0).abs() < 0.02, "{variance}");
+    }
+
+    #[test]
+    fn a_sample_is_the_end_of_the_permutation() {
+        let stream = || Seeds::root(5).stream();
+        let whole = stream().permutation(20);
+        for count in 0..=20 {
+            assert_eq!(stream().sample(20, count), whole[20 - count..]);
+        }
+        assert_eq!(stream().sample(20, 21), whole);
+        assert!(stream().sample(0, 0).is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The paper's own generative model (Figure 1) as a dataset: vectors x and x' with labels, a file for each selection strength.
 //!
-//! Invariant: nested samples. A run on n rows reads the first n of the training split; validation and test split are the same
-//! for every n.
+//! Invariant: nested samples. A draw is an order of the training split, and a run on n rows reads the first n in it;
+//! validation and test split are the same for every draw and every n.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use super::gather::gather_rows;
 use super::synthetic::{Settings, population};
 use super::{DataError, Dataset, Identity, Split, StatCache, identity as files};
 use crate::protocol::{DatasetName, Modality, Population, Task};
+use crate::random::Seeds;
 
 /// Changes whenever this loader makes other values of the same files.
-const LOADER: &str = "generative 1";
+const LOADER: &str = "generative 2";
 /// Rows of a split at most, and features of a modality.
 const MOST: [usize; 2] = [10_000_000, 10_000];
 
@@ -31,10 +32,11 @@ struct Part {
     labels: Vec<u8>,
 }
 
-/// A population of which a run trains on the first rows.
+/// A population, and the rows of it that a run trains on.
 pub struct GenerativeDataset {
     parts: Arc<[Part; 3]>,
-    rows: usize,
+    train: Vec<u32>,
+    train_labels: Vec<u8>,
 }
 
 /// Identity of the files, for keys.
@@ -90,9 +92,15 @@ impl Sweep {
     /// A population; `None` where the sweep has no such strength, or not so many rows.
     pub fn draw(&self, population: Population) -> Option<GenerativeDataset> {
         let (_, parts) = self.populations.iter().find(|(strength, _)| *strength == population.strength)?;
-        let here = parts[Split::Train as usize].labels.len();
-        let rows = population.rows;
-        ((1..=here).contains(&rows)).then(|| GenerativeDataset { parts: Arc::clone(parts), rows })
+        let labels = &parts[Split::Train as usize].labels;
+        if !(1..=labels.len()).contains(&population.rows) {
+            return None;
+        }
+        let order = Seeds::root(population.draw).child("generative draw");
+        let mut train = order.stream().permutation(labels.len());
+        train.truncate(population.rows);
+        let train_labels = train.iter().map(|&row| labels[row as usize]).collect();
+        Some(GenerativeDataset { parts: Arc::clone(parts), train, train_labels })
     }
 }
 
@@ -109,13 +117,16 @@ impl Dataset for GenerativeDataset {
 
     fn len(&self, split: Split) -> usize {
         match split {
-            Split::Train => self.rows,
+            Split::Train => self.train.len(),
             Split::Valid | Split::Test => self.part(split).labels.len(),
         }
     }
 
     fn labels(&self, split: Split) -> &[u8] {
-        &self.part(split).labels[..self.len(split)]
+        match split {
+            Split::Train => &self.train_labels,
+            Split::Valid | Split::Test => &self.part(split).labels,
+        }
     }
 
     fn dims(&self, modality: Modality) -> &[usize] {
@@ -129,7 +140,14 @@ impl Dataset for GenerativeDataset {
     fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
         let (Modality::First | Modality::Second) = modality else { return };
         let part = self.part(split);
-        gather_rows(&part.values[modality as usize], part.dims[modality as usize][0], rows, out);
+        let (values, width) = (&part.values[modality as usize], part.dims[modality as usize][0]);
+        match split {
+            Split::Train => {
+                let rows: Vec<u32> = rows.iter().map(|&row| self.train[row as usize]).collect();
+                gather_rows(values, width, &rows, out);
+            }
+            Split::Valid | Split::Test => gather_rows(values, width, rows, out),
+        }
     }
 }
 
@@ -160,7 +178,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         synthetic::generate(DatasetName::Generative, folder.path(), &StatCache::in_memory()).unwrap();
         let sweep = load(folder.path()).unwrap();
-        let draw = |strength, rows| sweep.draw(Population { strength, rows });
+        let most = Settings::embedded(DatasetName::Generative).unwrap().split_rows()[0];
+        let draw = |strength, rows| sweep.draw(Population { strength, rows, draw: 7 });
         let (few, many) = (draw(2.0, 250).unwrap(), draw(2.0, 4000).unwrap());
         assert_eq!((few.len(Split::Train), many.len(Split::Train)), (250, 4000));
         assert_eq!(few.labels(Split::Train), &many.labels(Split::Train)[..250]);
@@ -171,9 +190,19 @@ mod tests {
             out
         };
         assert_eq!(row(&few), row(&many));
-        assert!(draw(2.5, 250).is_none() && draw(2.0, 0).is_none() && draw(2.0, 4001).is_none());
-        let other = draw(3.0, 250).unwrap();
+        assert!(draw(2.5, 250).is_none() && draw(2.0, 0).is_none() && draw(2.0, most + 1).is_none());
+        assert_ne!(row(&few), row(&draw(3.0, 250).unwrap()));
+        let other = sweep.draw(Population { strength: 2.0, rows: 250, draw: 8 }).unwrap();
         assert_ne!(row(&few), row(&other));
+        assert_eq!(other.labels(Split::Valid), few.labels(Split::Valid));
+        // The whole split in another order.
+        let labels = |number| {
+            let all = sweep.draw(Population { strength: 2.0, rows: most, draw: number }).unwrap();
+            let mut labels = all.labels(Split::Train).to_vec();
+            labels.sort_unstable();
+            labels
+        };
+        assert_eq!(labels(1), labels(2));
     }
 
     #[test]

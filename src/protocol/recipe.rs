@@ -376,8 +376,10 @@ pub struct Ranking {
 pub struct Population {
     /// How strongly v = 1 selects: 0 for no interaction of the modalities.
     pub strength: f64,
-    /// Rows of the training split that are trained on: the first of them.
+    /// How many rows are trained on.
     pub rows: usize,
+    /// Which rows: the first in the order of the training split that belongs to this number. A run's own seed.
+    pub draw: u64,
 }
 
 /// Everything about a run but its data, its seed and its upstream runs.
