@@ -1,7 +1,7 @@
 //! Expected ranges: reviewed data in `snapshots/expected/<benchmark>.<tier>.<device class>.toml`.
 //!
-//! Invariant: a range is a prediction interval computed from stored runs, never typed by hand; the file records the
-//! reason, the date, and the keys of those runs.
+//! Invariant: a range is a prediction interval computed from stored runs, never typed by hand: a file whose ends do not follow
+//! from the mean and deviation beside them is refused. The file records the reason, the date, and the keys of those runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,10 @@ use crate::stats;
 
 /// Version of the file format.
 const SCHEMA: u32 = 1;
+
+/// Share of sound checks whose mean lies within. A check may fail one time in a hundred where nothing is wrong; half of that is
+/// kept in hand for values that are not quite normal.
+const LEVEL: f64 = 0.995;
 
 /// Half the width that a range has at least, by unit: runs on other machines of one device class may differ in the
 /// last digits even where runs on one machine do not.
@@ -98,7 +102,7 @@ pub enum ExpectedError {
 }
 
 impl Range {
-    /// The prediction interval mean +- t(0.995, n - 1) s sqrt(1/n + 1/m) for the mean of `new_seeds` further seeds, at
+    /// The prediction interval mean +- t(0.9975, n - 1) s sqrt(1/n + 1/m) for the mean of `new_seeds` further seeds, at
     /// least the unit's floor wide to either side. One seed has no spread: the floor alone, four times.
     pub fn predict(
         values: &[f64],
@@ -112,9 +116,7 @@ impl Range {
             return None;
         }
         let summary = stats::Summary::of(values)?;
-        let single =
-            stats::Interval { low: summary.mean - 4.0 * floor(unit), high: summary.mean + 4.0 * floor(unit) };
-        let interval = stats::prediction_interval(&summary, new_seeds, floor(unit)).unwrap_or(single);
+        let interval = interval(&summary, new_seeds, floor(unit));
         Some(Range {
             n,
             mean: summary.mean,
@@ -127,10 +129,26 @@ impl Range {
         })
     }
 
+    /// Whether the ends follow from the values that it says it was computed from, in one of the units.
+    fn follows(&self) -> bool {
+        let summary = stats::Summary { n: self.n, mean: self.mean, std: self.std };
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1.0 + b.abs());
+        ["percent", "nats"].into_iter().any(|unit| {
+            let stats::Interval { low, high } = interval(&summary, self.new_seeds, floor(unit));
+            close(self.low, low) && close(self.high, high)
+        })
+    }
+
     /// Whether a mean lies within.
     pub fn holds(&self, mean: f64) -> bool {
         self.low <= mean && mean <= self.high
     }
+}
+
+/// The interval for the mean of so many new seeds.
+fn interval(stored: &stats::Summary, new_seeds: usize, floor: f64) -> stats::Interval {
+    let single = stats::Interval { low: stored.mean - 4.0 * floor, high: stored.mean + 4.0 * floor };
+    stats::prediction_interval(stored, new_seeds, LEVEL, floor).unwrap_or(single)
 }
 
 impl Expected {
@@ -191,11 +209,10 @@ impl Expected {
             )));
         }
         for (id, range) in &expected.cells {
-            let ordered = range.low <= range.mean && range.mean <= range.high;
-            if !ordered {
+            if !range.follows() {
                 return Err(invalid(format!(
-                    "cell `{id}`: mean {} is not within [{}, {}]",
-                    range.mean, range.low, range.high
+                    "cell `{id}`: [{}, {}] is not what follows from {} seeds with this mean and deviation",
+                    range.low, range.high, range.n
                 )));
             }
         }
@@ -242,11 +259,7 @@ impl Expected {
         let io = |source| ExpectedError::Io { action: "write", path: path.to_owned(), source };
         let text = toml::to_string_pretty(self)
             .map_err(|error| ExpectedError::Invalid { path: path.to_owned(), problem: error.to_string() })?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(io)?;
-        }
-        let aside = path.with_extension("toml.tmp");
-        std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, path)).map_err(io)
+        super::write(path, &text).map_err(io)
     }
 }
 
@@ -258,11 +271,16 @@ mod tests {
         Range::predict(values, new_seeds, "percent", "not comparable".into(), vec![]).unwrap()
     }
 
+    /// The line of a file that holds the upper end of its only range.
+    fn expected_high(text: &str) -> String {
+        text.lines().find(|line| line.starts_with("high")).unwrap().to_owned()
+    }
+
     #[test]
     fn the_interval_is_the_students_prediction_interval() {
-        // t(0.995, 4) = 4.604094871; s = 1.5811388; sqrt(1/5 + 1/5) = 0.6324555
+        // t(0.9975, 4) = 5.597568367; s = 1.5811388; sqrt(1/5 + 1/5) = 0.6324555
         let range = range(&[70.0, 71.0, 72.0, 73.0, 74.0], 5);
-        assert!((range.high - 72.0 - 4.604_094_871 * 1.581_138_830 * 0.632_455_532).abs() < 1e-6);
+        assert!((range.high - 72.0 - 5.597_568_367 * 1.581_138_830 * 0.632_455_532).abs() < 1e-6);
         assert!((range.low + range.high - 144.0).abs() < 1e-9);
     }
 
@@ -290,6 +308,10 @@ mod tests {
         expected.write(&path).unwrap();
         assert_eq!(Expected::read(&path).unwrap(), Some(expected));
         let text = std::fs::read_to_string(&path).unwrap();
+        let high = expected_high(&text);
+        std::fs::write(&path, text.replace(&high, "high = 99.0")).unwrap();
+        let widened = Expected::read(&path).unwrap_err().to_string();
+        assert!(widened.contains("table2:mortality:i2m2") && widened.contains("99"), "{widened}");
         std::fs::write(&path, text.replace("schema = 1", "schema = 99")).unwrap();
         assert!(Expected::read(&path).unwrap_err().to_string().contains("99"));
         std::fs::write(&path, "schema = ").unwrap();

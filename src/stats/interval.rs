@@ -21,17 +21,17 @@ impl Interval {
     }
 }
 
-/// The 99 % prediction interval of the mean of `new` further values after the `stored` ones:
-/// mean +- t(0.995, n - 1) * s * sqrt(1/n + 1/m), at least `floor` to either side.
+/// The prediction interval of the mean of `new` further values after the `stored` ones:
+/// mean +- t(1 - (1 - level) / 2, n - 1) * s * sqrt(1/n + 1/m), at least `floor` to either side.
 ///
 /// `None` when fewer than two values are stored or none is new.
-pub fn prediction_interval(stored: &Summary, new: usize, floor: f64) -> Option<Interval> {
+pub fn prediction_interval(stored: &Summary, new: usize, level: f64, floor: f64) -> Option<Interval> {
     let std = stored.std?;
     if new == 0 {
         return None;
     }
     let spread = (1.0 / stored.n as f64 + 1.0 / new as f64).sqrt();
-    let half = (student_quantile(0.995, (stored.n - 1) as f64) * std * spread).max(floor);
+    let half = (student_quantile(0.5 + level / 2.0, (stored.n - 1) as f64) * std * spread).max(floor);
     Some(Interval { low: stored.mean - half, high: stored.mean + half })
 }
 
@@ -54,7 +54,7 @@ mod tests {
         for case in golden()["prediction"].as_array().unwrap() {
             let number = |name: &str| case[name].as_f64().unwrap();
             let stored = Summary { n: number("n") as usize, mean: number("mean"), std: Some(number("std")) };
-            let interval = prediction_interval(&stored, number("m") as usize, 0.0).unwrap();
+            let interval = prediction_interval(&stored, number("m") as usize, 0.99, 0.0).unwrap();
             assert!((interval.low - number("low")).abs() < 1e-8, "{interval:?}");
             assert!((interval.high - number("high")).abs() < 1e-8, "{interval:?}");
         }
@@ -72,15 +72,15 @@ mod tests {
     #[test]
     fn the_floor_holds_and_its_ends_belong_to_it() {
         let stored = Summary { n: 5, mean: 70.0, std: Some(0.0) };
-        let interval = prediction_interval(&stored, 5, 0.5).unwrap();
+        let interval = prediction_interval(&stored, 5, 0.99, 0.5).unwrap();
         assert_eq!(interval, Interval { low: 69.5, high: 70.5 });
         assert!(interval.contains(69.5) && !interval.contains(69.4));
     }
 
     #[test]
     fn needs_two_stored_values_and_one_new() {
-        assert_eq!(prediction_interval(&Summary { n: 1, mean: 1.0, std: None }, 5, 0.5), None);
-        assert_eq!(prediction_interval(&Summary { n: 2, mean: 1.0, std: Some(1.0) }, 0, 0.5), None);
+        assert_eq!(prediction_interval(&Summary { n: 1, mean: 1.0, std: None }, 5, 0.99, 0.5), None);
+        assert_eq!(prediction_interval(&Summary { n: 2, mean: 1.0, std: Some(1.0) }, 0, 0.99, 0.5), None);
     }
 
     /// The promise of the formula, by simulation: 99 of 100 new means fall inside.
@@ -101,7 +101,7 @@ mod tests {
         let rounds = 20_000;
         let inside = (0..rounds)
             .filter(|_| {
-                let interval = prediction_interval(&draw(5), 5, 0.0).unwrap();
+                let interval = prediction_interval(&draw(5), 5, 0.99, 0.0).unwrap();
                 interval.contains(draw(5).mean)
             })
             .count();
