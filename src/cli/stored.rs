@@ -11,7 +11,7 @@ use crate::data::{Dataset, Split};
 use crate::digest::Digest;
 use crate::engine::store::{Depth, Store};
 use crate::engine::{Datasets, Manifest};
-use crate::experiment::faults::{Fault, metrics_with};
+use crate::experiment::faults::{Fault, Struck, metrics_with};
 use crate::random::Seeds;
 
 /// A run that is whole in the store.
@@ -42,5 +42,13 @@ impl StoredRun {
         let recipe = &self.manifest.recipe;
         let labels = self.data.labels(Split::Test);
         metrics_with(&self.logits, labels, (recipe.task, &recipe.evaluation), fault, seeds)
+    }
+
+    /// Draws of a fault in its test split; `None` for a metric that says more than logits, labels and stored thresholds do.
+    pub fn struck(&self, fault: Fault, metric: &str) -> Option<Struck> {
+        let Manifest { recipe, metrics, .. } = &self.manifest;
+        let labels = self.data.labels(Split::Test);
+        let how = (recipe.task, &recipe.evaluation);
+        Struck::new(&self.logits, labels, how, fault, (metric, metrics))
     }
 }

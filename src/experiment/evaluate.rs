@@ -59,6 +59,15 @@ pub fn logits<D: Feed>(
     Ok(all)
 }
 
+/// Log-probabilities of the combined experts: examples x classes.
+pub fn scores(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64> {
+    let experts: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
+    match combine {
+        Combine::Product => log_probabilities(&experts, classes),
+        Combine::Mean => mean_probabilities(&experts, classes).into_iter().map(libm::log).collect(),
+    }
+}
+
 /// Metrics of combined experts by name: `accuracy` (percent), `loss` (nats), and for two classes `auprc` (in `[0, 1]`).
 pub fn summarise(
     logits: &[Vec<f32>],
@@ -66,11 +75,7 @@ pub fn summarise(
     labels: &[u8],
     combine: Combine,
 ) -> BTreeMap<String, f64> {
-    let experts: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
-    let scores = match combine {
-        Combine::Product => log_probabilities(&experts, classes),
-        Combine::Mean => mean_probabilities(&experts, classes).into_iter().map(libm::log).collect(),
-    };
+    let scores = scores(logits, classes, combine);
     let mut found = BTreeMap::from([
         ("accuracy".to_owned(), metrics::accuracy(&scores, classes, labels)),
         ("loss".to_owned(), metrics::cross_entropy(&scores, classes, labels)),

@@ -2,11 +2,15 @@
 //!
 //! Invariant: a fault of no examples changes no bit of any metric; which examples are hit follows from the seeds.
 
+mod draw;
+
 use std::collections::BTreeMap;
 
 use super::measure;
 use crate::protocol::{Evaluation, Task};
 use crate::random::Seeds;
+
+pub use draw::Struck;
 
 /// What has gone wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,48 +37,63 @@ pub fn metrics_with(
     (fault, share): (Fault, f64),
     seeds: &Seeds,
 ) -> BTreeMap<String, f64> {
-    let examples = labels.len();
-    let width = task.logits();
-    let count = (share.clamp(0.0, 1.0) * examples as f64).round() as usize;
-    let hit: Vec<usize> =
-        seeds.stream().permutation(examples).into_iter().take(count).map(|n| n as usize).collect();
+    let hit = hit(labels.len(), share, seeds);
     let (mut logits, mut labels) = (logits.to_vec(), labels.to_vec());
-    // The logits of every expert and head of the examples that are hit, with the number of the head.
+    match fault {
+        Fault::Labels => pass_around(&mut labels, &hit),
+        Fault::Dropped { .. } | Fault::ClassOrder | Fault::Constant => {
+            strike(&mut logits, &labels, task, fault, &hit);
+        }
+    }
+    let found = measure::summarise(task, (evaluation.combine, evaluation.ranking), &labels, &logits);
+    found.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect()
+}
+
+/// The examples that a fault of this size hits.
+fn hit(examples: usize, share: f64, seeds: &Seeds) -> Vec<u32> {
+    let count = (share.clamp(0.0, 1.0) * examples as f64).round() as usize;
+    seeds.stream().sample(examples, count)
+}
+
+/// Examples pass their labels around.
+fn pass_around(labels: &mut [u8], hit: &[u32]) {
+    let taken: Vec<u8> = hit.iter().map(|&n| labels[n as usize]).collect();
+    for (place, &n) in hit.iter().enumerate() {
+        labels[n as usize] = taken[(place + 1) % taken.len()];
+    }
+}
+
+/// Puts a fault into the logits of the examples that are hit.
+fn strike(logits: &mut [Vec<f32>], labels: &[u8], task: Task, fault: Fault, hit: &[u32]) {
+    let width = task.logits();
+    // The logits of every expert and head, with the number of the head.
     let each_head = |logits: &mut [Vec<f32>], change: &dyn Fn(usize, &mut [f32])| {
         for logits in logits {
-            for &n in &hit {
-                let heads = logits[n * width..][..width].chunks_exact_mut(task.classes());
+            for &n in hit {
+                let heads = logits[n as usize * width..][..width].chunks_exact_mut(task.classes());
                 heads.enumerate().for_each(|(number, head)| change(number, head));
             }
         }
     };
     match fault {
         Fault::Dropped { expert } => {
-            for &n in &hit {
-                logits[expert][n * width..][..width].fill(0.0);
+            for &n in hit {
+                logits[expert][n as usize * width..][..width].fill(0.0);
             }
         }
-        Fault::ClassOrder => each_head(&mut logits, &|_, head| head.rotate_right(1)),
-        Fault::Labels => {
-            // The examples that are hit pass their labels around.
-            let taken: Vec<u8> = hit.iter().map(|&n| labels[n]).collect();
-            for (place, &n) in hit.iter().enumerate() {
-                labels[n] = taken[(place + 1) % taken.len()];
-            }
-        }
+        Fault::ClassOrder => each_head(logits, &|_, head| head.rotate_right(1)),
         Fault::Constant => {
             let mut counts = [0usize; 256];
             labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
             let most = (0..=255u8).max_by_key(|&label| counts[usize::from(label)]).unwrap_or(0);
-            each_head(&mut logits, &|number, head| {
+            each_head(logits, &|number, head| {
                 let class = if task.heads().is_empty() { most } else { most >> number & 1 };
                 head.fill(0.0);
                 head[usize::from(class)] = 1.0;
             });
         }
+        Fault::Labels => {}
     }
-    let found = measure::summarise(task, (evaluation.combine, evaluation.ranking), &labels, &logits);
-    found.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect()
 }
 
 #[cfg(test)]

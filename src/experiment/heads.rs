@@ -34,6 +34,11 @@ pub fn class_weights(labels: &[u8], heads: usize, scheme: ClassWeights) -> Vec<f
     (0..heads).flat_map(|head| [weight(head, 0), weight(head, 1)]).collect()
 }
 
+/// Which examples have what a head asks for.
+pub fn positive(labels: &[u8], head: usize) -> Vec<bool> {
+    labels.iter().map(|label| label >> head & 1 == 1).collect()
+}
+
 impl Scored<'_> {
     /// Each expert's logit of class 1 less that of class 0, for one example and head.
     fn margins(&self, example: usize, head: usize) -> impl Iterator<Item = f64> {
@@ -53,7 +58,7 @@ impl Scored<'_> {
     }
 
     /// What examples are ranked by for one head (deviation F6).
-    fn scores(&self, head: usize, score: Score) -> Vec<f64> {
+    pub fn scores(&self, head: usize, score: Score) -> Vec<f64> {
         let examples = 0..self.labels.len();
         match (score, self.logits) {
             (Score::Class1Logit, [only]) => {
@@ -64,7 +69,7 @@ impl Scored<'_> {
     }
 
     fn positive(&self, head: usize) -> Vec<bool> {
-        self.labels.iter().map(|label| label >> head & 1 == 1).collect()
+        positive(self.labels, head)
     }
 
     /// Sum over the heads of the mean cross-entropy in nats, unweighted.

@@ -5,15 +5,15 @@
 
 /// Percentage of rows whose largest score stands at the label; the first of equal scores counts.
 pub fn accuracy(scores: &[f64], classes: usize, labels: &[u8]) -> f64 {
-    let correct = scores
-        .chunks_exact(classes)
-        .zip(labels)
-        .filter(|(row, label)| {
-            let best = (1..classes).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-            best == usize::from(**label)
-        })
-        .count();
+    let correct = predictions(scores, classes).zip(labels).filter(|(best, label)| best == *label).count();
     100.0 * correct as f64 / labels.len() as f64
+}
+
+/// The class with the largest score of each row; the first of equal scores.
+pub fn predictions(scores: &[f64], classes: usize) -> impl Iterator<Item = u8> {
+    let best =
+        move |row: &[f64]| (1..classes).fold(0, |best, k| if row[k] > row[best] { k } else { best }) as u8;
+    scores.chunks_exact(classes).map(best)
 }
 
 /// Mean cross-entropy in nats of log-probabilities.
