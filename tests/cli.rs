@@ -230,6 +230,46 @@ fn a_changed_protocol_is_told_everywhere_and_compared_with_nothing() {
 }
 
 #[test]
+fn a_deviation_is_measured_seed_by_seed_and_recorded_when_asked() {
+    let bench = Bench::new();
+    let small: &[&str] = &["--only", "table2:mortality:static", "--seeds", "2"];
+    let effect = |more: &[&str]| bench.json(&[&["effect", "m2"], small, &["--json"], more].concat());
+    let found = effect(&[]);
+    let only = &found[0];
+    assert_eq!(
+        (&only["deviation"], &only["benchmark"], &only["tier"]),
+        (&"M2".into(), &"table2".into(), &"smoke".into())
+    );
+    let row = &only["row"][0];
+    assert_eq!((&row["row"], &row["seeds"], &row["columns"]), (&"static".into(), &2.into(), &1.into()));
+
+    // The difference is the one between two tables.
+    let mean = |set: &[&str]| {
+        let ran = bench.json(&[&["reproduce", "table2"], small, set, &["--json"]].concat());
+        assert_eq!(ran["trained"], 0, "both sides are stored");
+        ran["benchmarks"][0]["cells"][0]["mean"].as_f64().unwrap()
+    };
+    let switched = mean(&["--set", "mimic.experts.static.activation=relu"]);
+    assert!((row["mean"].as_f64().unwrap() - (switched - mean(&[]))).abs() < 1e-9);
+
+    assert!(!bench.path("snapshots/effects.toml").exists());
+    effect(&["--record"]);
+    let recorded = std::fs::read_to_string(bench.path("snapshots/effects.toml")).unwrap();
+    assert!(recorded.contains("deviation = \"M2\"") && recorded.contains("relu"), "{recorded}");
+
+    for (args, word) in [
+        (&["effect", "M99"][..], "no deviation"),
+        (&["effect", "A9"], "no value of the protocol"),
+        (&["effect", "F3", "--only", "figure2:acl:rss"], "holds anyway"),
+    ] {
+        let refused = bench.expect(2, args);
+        assert!(refused.stderr.contains(word), "{}", refused.stderr);
+    }
+    // Nothing that M2 reaches.
+    bench.expect(3, &["effect", "M2", "--only", "table1:*"]);
+}
+
+#[test]
 fn list_shows_the_whole_paper_and_explain_the_data() {
     let bench = Bench::new();
     let list = bench.json(&["list", "--json"]);

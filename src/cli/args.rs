@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::gate::effects;
 use crate::protocol::{Change, DatasetName, ProtocolName, Space, Tier};
 
 const EXAMPLES: &str = "\
@@ -35,7 +36,10 @@ impl Command {
     pub fn trains(&self) -> bool {
         matches!(
             self,
-            Command::Reproduce { .. } | Command::Doctor(_) | Command::Check { self_test: true, .. }
+            Command::Reproduce { .. }
+                | Command::Effect { .. }
+                | Command::Doctor(_)
+                | Command::Check { self_test: true, .. }
         )
     }
 }
@@ -162,6 +166,31 @@ Exit codes: 0 every claim is supported or contradicted, 3 one is not measured or
         #[arg(long)]
         json: bool,
     },
+    /// Measures what a deviation changes: trains the tables it touches with it switched, and compares seed by seed. The id is
+    /// that of a deviation; --set takes the place of the changes that the ledger names.
+    #[command(after_help = "Examples:
+  i2m2 effect M1
+  i2m2 effect F4 --only 'figure2:*' --seeds 5
+  i2m2 effect F3 --set fastmri.magnitude_norm=none --only 'figure2:*'
+  i2m2 effect A4 --data data --tier reduced --only table1:accuracy:intra")]
+    Effect {
+        /// The deviation.
+        #[command(flatten)]
+        selection: Selection,
+        /// Runs side by side [default: one per core].
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
+        /// Threads in all, shared by the runs side by side [default: one per core].
+        #[arg(long, value_name = "N")]
+        threads: Option<usize>,
+        /// Records what was measured in this file [without a value: snapshots/effects.toml]; the next build prints it beside
+        /// the deviation.
+        #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = effects::FILE)]
+        record: Option<PathBuf>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints where one number comes from: seeds, runs and what they started from, data, code, verdict and range. The id is that of
     /// a cell, `table:column:row`.
     #[command(
@@ -223,9 +252,9 @@ pub struct Selection {
     /// ranges, and the precision stands in every table.
     #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
     pub precision: PrecisionChoice,
-    /// Only these cells: a cell id with `*`, or the id of a row or a column.
+    /// Only these cells: a cell id with `*`, or the id of a row or a column; may be given several times.
     #[arg(long, value_name = "CELL-PATTERN")]
-    pub only: Option<String>,
+    pub only: Vec<String>,
 }
 
 /// Which claims, tested on which results.
@@ -248,18 +277,18 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// All tables at the paper tier.
-    pub fn selection(&self) -> Selection {
+    /// What a tier's results are read of.
+    pub fn selection(&self, id: &str, tier: Tier) -> Selection {
         Selection {
-            id: "all".to_owned(),
-            tier: Some(Tier::Paper),
+            id: id.to_owned(),
+            tier: Some(tier),
             protocol: self.protocol,
             set: Vec::new(),
-            data: self.data.clone(),
+            data: self.data.clone().filter(|_| tier != Tier::Smoke),
             seeds: None,
             device: self.device,
             precision: PrecisionChoice::F32,
-            only: None,
+            only: Vec::new(),
         }
     }
 }

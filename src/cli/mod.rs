@@ -24,7 +24,7 @@ use clap::Parser;
 
 use args::{Cli, Command};
 use commands::{
-    check, claims, data, deviations, doctor, list, plan, report, reproduce, self_test, store, why,
+    check, claims, data, deviations, doctor, effect, list, plan, report, reproduce, self_test, store, why,
 };
 use exit::Exit;
 use failure::Failure;
@@ -68,6 +68,11 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Report { selection, format } => report::run(selection, *format, &out),
         Command::Claims(asked) => claims::run(asked, &out),
         Command::Deviations { id, json } => deviations::run(id.as_deref(), *json),
+        Command::Effect { selection, jobs, threads, record, json } => {
+            let execution =
+                reproduce::Execution { jobs: *jobs, threads: *threads, json: *json, quiet: cli.quiet };
+            effect::run(selection, &execution, record.as_deref(), &out)
+        }
         Command::Why { selection, expected, json } => why::run(selection, *json, expected, &out),
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Data(command) => data::run(command, cli.out.as_deref(), cli.quiet),

@@ -47,7 +47,7 @@ pub struct Resolved {
     /// The results folder.
     pub out: PathBuf,
     numerics: BTreeMap<DatasetName, Digest>,
-    only: Option<String>,
+    only: Vec<String>,
 }
 
 /// The results folder.
@@ -183,9 +183,7 @@ impl Resolved {
             benchmark.plan(&mut planner, &self.protocol);
         }
         let mut plan = planner.finish();
-        if let Some(only) = &self.only {
-            plan.retain_cells(|cell| pattern::matches(only, &cell.id));
-        }
+        plan.retain_cells(|cell| pattern::matches(&self.only, &cell.id));
         plan
     }
 
@@ -198,7 +196,7 @@ impl Resolved {
             return Err(Failure::not_measured(format!("`{id}` is known but not registered yet: {why}")));
         }
         if plan.cells.is_empty() {
-            let only = self.only.as_deref().unwrap_or("*");
+            let only = self.only.join("`, `");
             return Err(Failure::not_measured(format!(
                 "no cell matches `{only}`: nothing to do; `i2m2 plan {}` prints the cells",
                 self.benchmarks.first().map_or("all", |benchmark| benchmark.id)

@@ -1,6 +1,6 @@
 //! From a resolved selection and the store to reports, and to the files of a benchmark.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -15,6 +15,7 @@ use crate::data::synthetic::knee::{self, KneeReferences, KneeSettings};
 use crate::data::synthetic::{self, References, Settings};
 use crate::data::{self, Source, atomic};
 use crate::digest::Digest;
+use crate::engine::plan::Plan;
 use crate::engine::store::{Depth, Store};
 use crate::protocol::{DatasetName, Preparation, Task, Tier};
 use crate::report::figure::Figure;
@@ -47,28 +48,31 @@ impl Results {
             Source::Folder(folder) => data::is_calibrated(name, folder),
             Source::Fixture(_) => false,
         });
-        // Tables share runs, and proving a manifest takes longer than anything else here.
-        let whole = resolved.plan();
-        let metrics: BTreeMap<Digest, BTreeMap<String, f64>> = whole
-            .runs
+        let plans: Vec<(&'static Benchmark, Plan)> = resolved
+            .benchmarks
             .par_iter()
-            .filter_map(|run| {
-                let found = store.find(run.key, Depth::Manifest).transpose()?;
-                Some(found.map(|entry| (run.key, entry.manifest.metrics)))
+            .map(|&benchmark| (benchmark, resolved.plan_of(&[benchmark])))
+            .collect();
+        // Tables share runs, and proving a manifest takes longer than anything else here.
+        let runs: BTreeSet<Digest> =
+            plans.iter().flat_map(|(_, plan)| &plan.runs).map(|run| run.key).collect();
+        let metrics: BTreeMap<Digest, BTreeMap<String, f64>> = runs
+            .into_par_iter()
+            .filter_map(|key| {
+                let found = store.find(key, Depth::Manifest).transpose()?;
+                Some(found.map(|entry| (key, entry.manifest.metrics)))
             })
             .collect::<Result<_, _>>()?;
-        let mut reports = Vec::new();
-        for benchmark in &resolved.benchmarks {
-            let plan = resolved.plan_of(&[benchmark]);
+        let report = |(benchmark, plan): &(&'static Benchmark, Plan)| {
             let observed = Observed {
                 value: &|key, metric| metrics.get(&key)?.get(metric).copied(),
                 calibrated_data,
                 determinism: device::spelled(resolved.determinism).to_owned(),
                 references: Vec::new(),
             };
-            reports.push(Report::assemble(benchmark, &plan, &observed)?);
-        }
-        Ok(Results { reports })
+            Report::assemble(benchmark, plan, &observed)
+        };
+        Ok(Results { reports: plans.par_iter().map(report).collect::<Result<_, _>>()? })
     }
 
     /// Writes frames, tables and figures of every benchmark to `<out>/<benchmark>.<tier>/`; returns the folders.
@@ -116,6 +120,11 @@ pub fn folder_of(report: &Report) -> String {
     format!("{}.{}{}", report.benchmark.id, report.tier, resolve::suffix(report))
 }
 
+const BAYES: &str = "Bayes (Eq. 2)";
+const LOG_ADDITIVE: &str = "best log-additive f(x, y) + g(x', y)";
+const FIRST_ALONE: &str = "best from x alone";
+const SECOND_ALONE: &str = "best from x' alone";
+
 /// Known optima of the synthetic data behind a benchmark's columns.
 fn references(benchmark: &Benchmark, preparation: Preparation) -> Result<Vec<Reference>, Failure> {
     if benchmark.needs.contains(&Needs::Dataset(DatasetName::Fastmri)) {
@@ -158,10 +167,10 @@ fn lines(known: &[(impl ToString, References)]) -> Vec<Reference> {
         known: known_as,
     };
     vec![
-        line("Bayes (Eq. 2)", Known::Bound, |r| r.bayes),
-        line("best log-additive f(x, y) + g(x', y)", Known::Bound, |r| r.log_additive),
-        line("best from x alone", Known::Optimum, |r| r.first_only),
-        line("best from x' alone", Known::Optimum, |r| r.second_only),
+        line(BAYES, Known::Bound, |r| r.bayes),
+        line(LOG_ADDITIVE, Known::Bound, |r| r.log_additive),
+        line(FIRST_ALONE, Known::Optimum, |r| r.first_only),
+        line(SECOND_ALONE, Known::Optimum, |r| r.second_only),
         line("majority class", Known::Optimum, |r| r.majority),
     ]
 }
@@ -180,9 +189,9 @@ fn knee_references(benchmark: &Benchmark, preparation: Preparation) -> Result<Ve
         known: Known::Optimum,
     };
     Ok(vec![
-        line("Bayes (Eq. 2)", |r| r.bayes),
-        line("best log-additive f(x, y) + g(x', y)", |r| r.log_additive),
-        line("best from x alone", |r| r.first_only),
-        line("best from x' alone", |r| r.second_only),
+        line(BAYES, |r| r.bayes),
+        line(LOG_ADDITIVE, |r| r.log_additive),
+        line(FIRST_ALONE, |r| r.first_only),
+        line(SECOND_ALONE, |r| r.second_only),
     ])
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ProtocolError;
+use super::{Change, ProtocolError};
 
 const FILE: &str = "paper/deviations.toml";
 
@@ -26,8 +26,9 @@ pub struct Deviation {
     pub why: String,
     /// Where it is switched; empty when it cannot be.
     pub switch: String,
-    /// What it changed where it was measured, with how; absent where it was not.
-    pub effect: Option<String>,
+    /// The switch as values of the protocol, from what we do to what the other side does; empty where it is not one of them.
+    #[serde(default)]
+    pub changes: Vec<Change>,
     /// Ids of the benchmarks whose numbers it can move.
     pub benchmarks: Vec<String>,
 }
@@ -68,6 +69,25 @@ mod tests {
             .chain(["G1".to_owned()])
             .collect();
         assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn changes_are_written_as_they_are_read_and_change_something() {
+        for deviation in deviations().unwrap() {
+            for change in &deviation.changes {
+                assert_eq!(change.as_str().parse::<Change>().as_ref(), Ok(change), "{}", deviation.id);
+            }
+            let kept = |name| {
+                crate::protocol::resolve_with(name, crate::protocol::Tier::Paper, &deviation.changes)
+                    .unwrap()
+                    .changes
+            };
+            let mut changes = kept(crate::protocol::ProtocolName::Paper);
+            changes.sort();
+            let mut told = deviation.changes.clone();
+            told.sort();
+            assert_eq!(changes, told, "{}: one of its changes is none", deviation.id);
+        }
     }
 
     #[test]

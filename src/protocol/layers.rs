@@ -83,7 +83,7 @@ pub fn resolve(name: ProtocolName, tier: Tier) -> Result<Protocol, ProtocolError
     resolve_with(name, tier, &[])
 }
 
-/// The protocol at a tier, with changes of single values laid over everything else.
+/// The protocol at a tier, with changes of single values laid over everything else. A change to what holds anyway is none.
 ///
 /// # Errors
 /// A change that names no value of a protocol, or gives one that cannot be trained with.
@@ -95,8 +95,20 @@ pub fn resolve_with(name: ProtocolName, tier: Tier, changes: &[Change]) -> Resul
         Tier::Reduced => Some(REDUCED),
         Tier::Paper => None,
     });
+    let base = layers.len();
     layers.extend(changes.iter().map(|change| Layer { file: "--set", text: change.as_str() }));
-    Ok(Protocol { name, tier, changes: changes.to_vec(), settings: lay(&layers)? })
+    let settings = lay(&layers)?;
+    // Without those that change nothing, one after the other: two that say the same are not both without effect.
+    let mut changes = changes.to_vec();
+    for index in (0..changes.len()).rev() {
+        let mut others = layers.clone();
+        others.remove(base + index);
+        if lay(&others).is_ok_and(|same| same == settings) {
+            layers = others;
+            changes.remove(index);
+        }
+    }
+    Ok(Protocol { name, tier, changes, settings })
 }
 
 fn lay(layers: &[Layer<'_>]) -> Result<Settings, ProtocolError> {
@@ -253,6 +265,23 @@ mod tests {
         for wrong in ["avmnist.runs.common.epoch=7", "mimic.standardise_on=test", "seeds.default=0"] {
             assert!(with(wrong).unwrap_err().to_string().contains("--set"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_change_to_what_holds_anyway_is_none() {
+        let kept = |changes: &[&str]| -> Vec<String> {
+            let changes: Vec<Change> = changes.iter().map(|change| change.parse().unwrap()).collect();
+            let protocol = resolve_with(ProtocolName::Paper, Tier::Paper, &changes).unwrap();
+            protocol.changes.iter().map(Change::to_string).collect()
+        };
+        assert_eq!(kept(&["mimic.standardise_on=all"]), Vec::<String>::new());
+        assert_eq!(
+            kept(&["mimic.runs.common.epochs=20", "mimic.runs.intra.epochs=5"]),
+            ["mimic.runs.intra.epochs = 5"]
+        );
+        // Each alone would do: one of them stays.
+        let same = kept(&["mimic.runs.common.epochs=5", "mimic.runs.intra.epochs=5"]);
+        assert_eq!(same, ["mimic.runs.common.epochs = 5"]);
     }
 
     fn refused(layer: &str) -> String {

@@ -34,7 +34,7 @@ pub struct Report {
     pub references: Vec<Reference>,
     /// Ids of the deviations that touch this benchmark.
     pub deviations: Vec<String>,
-    /// The paper's claims about this benchmark, tested; empty below the paper tier.
+    /// The paper's claims about this benchmark, tested; empty where its values decide none.
     pub claims: Vec<TestedClaim>,
 }
 
@@ -140,9 +140,10 @@ impl Report {
         published.retain(|_, published| !observed.calibrated(published));
         judge_cells(&mut cells, plan, observed, published.len())?;
         let values = |id: &CellId| cells.iter().find(|cell| cell.id == *id).map(CellResult::sample);
-        let claims = match plan.tier {
-            Tier::Paper if plan.changes.is_empty() => test_claims(claims_about(benchmark.id)?, &values)?,
-            Tier::Paper | Tier::Smoke | Tier::Reduced => Vec::new(),
+        let claims = if decides_claims(benchmark, plan.tier, &plan.changes) {
+            test_claims(claims_about(benchmark.id)?, &values)?
+        } else {
+            Vec::new()
         };
         Ok(Report {
             benchmark,
@@ -158,6 +159,11 @@ impl Report {
         })
     }
 
+    /// Whether its values can decide a claim of the paper.
+    pub fn decides_claims(&self) -> bool {
+        decides_claims(self.benchmark, self.tier, &self.changes)
+    }
+
     /// The protocol with its changes.
     pub fn protocol_words(&self) -> String {
         protocol::words(self.protocol, &self.changes)
@@ -167,6 +173,12 @@ impl Report {
     pub fn cell(&self, row: &str, column: &str) -> Option<&CellResult> {
         self.cells.iter().find(|cell| cell.id.row == row && cell.id.column == column)
     }
+}
+
+/// Claims are about the paper's budget on real data, and its generative model is what it is: other tiers and changed protocols
+/// say nothing about them.
+fn decides_claims(benchmark: &Benchmark, tier: Tier, changes: &[Change]) -> bool {
+    changes.is_empty() && (tier == Tier::Paper || benchmark.is_synthetic())
 }
 
 impl Observed<'_> {

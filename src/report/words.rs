@@ -173,7 +173,7 @@ fn claim(report: &Report, tested: &TestedClaim) -> String {
     };
     let differences: Vec<String> = tested.tested.iter().map(|pair| comparison(pair, address)).collect();
     let Claim { sentence, place, .. } = &tested.claim;
-    format!("Claim {}: “{sentence}” ({place}): {}.", tested.verdict, differences.join("; "))
+    format!("Claim {}: “{sentence}” ({place}): {}.", tested.words(), differences.join("; "))
 }
 
 /// `i2m2 over inter by 1 ± 0.5: +0.63, paper +0.66`.

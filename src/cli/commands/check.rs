@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::cli::args::{CheckFormat, Selection};
@@ -26,21 +27,23 @@ struct Gate {
 
 /// Holds the store against the expected ranges.
 pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path) -> Result<Exit, Failure> {
-    if !selection.set.is_empty() {
+    let resolved = Resolved::new(selection, out.to_owned())?;
+    if !resolved.protocol.changes.is_empty() {
         return Err(Failure::not_measured(
             "ranges are those of a protocol as it stands: what was made with --set has none; leave it out to check",
         ));
     }
-    let resolved = Resolved::new(selection, out.to_owned())?;
-    if resolved.plan().cells.is_empty() {
+    let results = Results::values(&resolved)?;
+    if results.reports.iter().all(|report| report.cells.is_empty()) {
         resolved.measurable(&resolved.plan())?;
     }
-    let results = Results::values(&resolved)?;
-    let mut findings = Vec::new();
-    for report in &results.reports {
+    let held = |report: &Report| {
         let expected = expected(folder, report)?;
-        findings.extend(check(&report.cells.iter().map(measured).collect::<Vec<_>>(), expected.as_ref()));
-    }
+        Ok(check(&report.cells.iter().map(measured).collect::<Vec<_>>(), expected.as_ref()))
+    };
+    let findings: Vec<Vec<Finding>> =
+        results.reports.par_iter().map(held).collect::<Result<_, ExpectedError>>()?;
+    let findings = findings.concat();
     let outcome = worst(&findings);
     let gate = Gate {
         outcome,
@@ -73,10 +76,10 @@ pub fn accept(
     if reason.trim().is_empty() {
         return Err(Failure::usage("--reason must say why the ranges may change"));
     }
-    if !selection.set.is_empty() {
+    let resolved = Resolved::new(selection, out.to_owned())?;
+    if !resolved.protocol.changes.is_empty() {
         return Err(Failure::usage("ranges are accepted for a protocol as it stands: leave --set out"));
     }
-    let resolved = Resolved::new(selection, out.to_owned())?;
     resolved.measurable(&resolved.plan())?;
     let results = Results::values(&resolved)?;
     let today = provenance::now_utc().chars().take(10).collect::<String>();

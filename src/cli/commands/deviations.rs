@@ -1,9 +1,20 @@
 //! `i2m2 deviations`: every known difference between the paper, the released code and this project.
 
+use serde::Serialize;
+
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
+use crate::gate::effects::{Effect, effects};
 use crate::protocol::{Deviation, deviations};
+
+/// A deviation with what was measured of it.
+#[derive(Serialize)]
+struct Known<'a> {
+    #[serde(flatten)]
+    deviation: &'a Deviation,
+    effects: Vec<&'a Effect>,
+}
 
 /// Prints the ledger, or one entry, or those that touch a benchmark.
 pub fn run(id: Option<&str>, json: bool) -> Result<Exit, Failure> {
@@ -19,33 +30,42 @@ pub fn run(id: Option<&str>, json: bool) -> Result<Exit, Failure> {
             )));
         }
     }
+    let measured = effects().map_err(Failure::internal)?;
+    let known: Vec<Known<'_>> = found
+        .iter()
+        .map(|deviation| Known {
+            deviation,
+            effects: measured.iter().filter(|effect| effect.deviation == deviation.id).collect(),
+        })
+        .collect();
     if json {
-        output::json(&found)?;
+        output::json(&known)?;
         return Ok(Exit::Success);
     }
-    let mut text = String::new();
-    for deviation in &found {
-        text += &words(deviation);
-    }
+    let text: String = known.iter().map(words).collect();
     output::data(&text)?;
     Ok(Exit::Success)
 }
 
-fn words(deviation: &Deviation) -> String {
-    let Deviation { id, title, paper, released, ours, why, switch, effect, benchmarks } = deviation;
+fn words(known: &Known<'_>) -> String {
+    let Deviation { id, title, paper, released, ours, why, switch, changes: _, benchmarks } = known.deviation;
     let mut text = format!("{id}  {title} ({})\n", benchmarks.join(", "));
     let switch = if switch.is_empty() { "none" } else { switch };
-    let effect = effect.as_deref().unwrap_or("not measured");
     let lines = [
         ("paper", paper.as_str()),
         ("released code", released),
         ("here", ours),
         ("why", why),
         ("switch", switch),
-        ("effect", effect),
     ];
     for (name, line) in lines {
         text += &format!("    {name:<14} {line}\n");
+    }
+    if known.effects.is_empty() {
+        text += &format!("    {:<14} not measured\n", "effect");
+    }
+    for effect in &known.effects {
+        text += &format!("    {:<14} {effect}\n", "effect");
     }
     text + "\n"
 }

@@ -5,6 +5,7 @@ pub mod claims;
 pub mod data;
 pub mod deviations;
 pub mod doctor;
+pub mod effect;
 pub mod list;
 pub mod plan;
 mod power;

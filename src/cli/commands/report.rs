@@ -10,8 +10,9 @@ use crate::cli::output;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::{Results, folder_of};
 use crate::engine::plan::CellId;
+use crate::gate::effects::effects;
 use crate::gate::{Sample, claims, test_claims};
-use crate::protocol::{Tier, deviations};
+use crate::protocol::deviations;
 use crate::provenance::{self, Provenance};
 use crate::report::html::{self, Page};
 use crate::report::{self, Format, Report};
@@ -43,10 +44,9 @@ pub fn run(selection: &Selection, format: ReportFormat, out: &Path) -> Result<Ex
 
 /// The HTML page.
 fn page(reports: &[Report]) -> Result<String, Failure> {
-    // Claims are about the paper's budget: other tiers and changed protocols say nothing about them.
     let samples: BTreeMap<&CellId, Sample> = reports
         .iter()
-        .filter(|report| report.tier == Tier::Paper && report.changes.is_empty())
+        .filter(|report| report.decides_claims())
         .flat_map(|report| &report.cells)
         .map(|cell| (&cell.id, cell.sample()))
         .collect();
@@ -55,6 +55,7 @@ fn page(reports: &[Report]) -> Result<String, Failure> {
         reports,
         claims: &test_claims(claims()?, &|id| samples.get(id).cloned())?,
         deviations: &deviations()?,
+        effects: &effects().map_err(Failure::internal)?,
         tool: format!("{}, commit {}, {}", tool.version, tool.commit, tool.rustc),
         made: provenance::now_utc(),
     })?)

@@ -14,6 +14,7 @@ use crate::cli::progress::Bars;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::Results;
 use crate::device::Place;
+use crate::engine::plan::Plan;
 use crate::engine::store::Depth;
 use crate::engine::{self, Options, Store, TrainFailure, Trainer};
 use crate::experiment::{self, Job, Observer, Outcome, TrainError};
@@ -43,27 +44,7 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
     for (name, why) in &resolved.missing {
         output::note(&format!("warning: {name} is not here, its cells print as not measured: {why}"));
     }
-    let defaults = Options::default();
-    let threads = execution.threads.unwrap_or(defaults.threads).max(1);
-    let options = Options {
-        jobs: execution.jobs.unwrap_or(threads).max(1),
-        threads,
-        determinism: resolved.determinism,
-        ..defaults
-    };
-    let (store, opened) = (Store::open(out), Opened::new(&resolved));
-    // Only large runs are looked for: the others need no memory worth a warning.
-    let large = plan.runs.iter().filter(|run| experiment::is_large(&run.recipe));
-    let absent = large.filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
-    memory::warn(memory::needed(absent, &opened, options.jobs), options.jobs);
-    let summary = engine::execute(
-        &plan,
-        &store,
-        &opened,
-        &RealTrainer(resolved.place),
-        &options,
-        &Bars::new(execution.quiet),
-    )?;
+    let summary = train(&resolved, &plan, execution)?;
     let results = Results::read(&resolved)?;
     let folders = results.write(&resolved)?;
     if execution.json {
@@ -84,6 +65,31 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
         }
     }
     Ok(Exit::Success)
+}
+
+/// Trains what the store lacks of a plan.
+pub fn train(resolved: &Resolved, plan: &Plan, execution: &Execution) -> Result<engine::Summary, Failure> {
+    let defaults = Options::default();
+    let threads = execution.threads.unwrap_or(defaults.threads).max(1);
+    let options = Options {
+        jobs: execution.jobs.unwrap_or(threads).max(1),
+        threads,
+        determinism: resolved.determinism,
+        ..defaults
+    };
+    let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
+    // Only large runs are looked for: the others need no memory worth a warning.
+    let large = plan.runs.iter().filter(|run| experiment::is_large(&run.recipe));
+    let absent = large.filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
+    memory::warn(memory::needed(absent, &opened, options.jobs), options.jobs);
+    Ok(engine::execute(
+        plan,
+        &store,
+        &opened,
+        &RealTrainer(resolved.place),
+        &options,
+        &Bars::new(execution.quiet),
+    )?)
 }
 
 /// Trains with [`experiment::train`].

@@ -102,7 +102,7 @@ fn code(tool: &Tool) -> String {
 pub fn run(selection: &Selection, json: bool, expected: &Path, out: &Path) -> Result<Exit, Failure> {
     let cell = CellId::try_from(selection.id.clone()).map_err(Failure::usage)?;
     let selection =
-        Selection { id: cell.benchmark.clone(), only: Some(cell.to_string()), ..selection.clone() };
+        Selection { id: cell.benchmark.clone(), only: vec![cell.to_string()], ..selection.clone() };
     let resolved = Resolved::new(&selection, out.to_owned())?;
     let results = Results::values(&resolved)?;
     let found =

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ClaimError;
+use crate::benchmarks::{self, Benchmark};
 use crate::engine::plan::CellId;
 
 /// A sentence of the paper.
@@ -61,6 +62,13 @@ impl Claim {
     /// Whether it speaks of cells of this benchmark and of no other.
     pub fn is_about(&self, benchmark: &str) -> bool {
         !self.comparisons.is_empty() && self.cells().all(|cell| cell.benchmark == benchmark)
+    }
+
+    /// Whether it speaks of the paper's generative model alone, which is synthetic by nature: what its runs say is said of a
+    /// model, never of the paper's data.
+    pub fn is_about_the_model(&self) -> bool {
+        let synthetic = |cell: &CellId| benchmarks::find(&cell.benchmark).is_ok_and(Benchmark::is_synthetic);
+        !self.comparisons.is_empty() && self.cells().all(synthetic)
     }
 
     fn cells(&self) -> impl Iterator<Item = &CellId> {

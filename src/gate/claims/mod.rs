@@ -75,6 +75,14 @@ pub struct TestedClaim {
     pub tested: Vec<Comparison>,
 }
 
+impl TestedClaim {
+    /// The verdict, with what it is said of where that is not the paper's data.
+    pub fn words(&self) -> String {
+        let of = if self.claim.is_about_the_model() { " on the generative model" } else { "" };
+        format!("{}{of}", self.verdict)
+    }
+}
+
 /// Why claims could not be tested.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {

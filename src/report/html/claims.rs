@@ -10,7 +10,7 @@ pub(super) fn section(claims: &[TestedClaim]) -> Markup {
     html! {
         section id="claims" {
             h2 { "Claims" }
-            p { "Sentences of the paper that can be tested, word for word. They are tested at the paper tier on real data; those that the paper's own printed numbers contradict are marked without any run." }
+            p { "Sentences of the paper that can be tested, word for word. They are tested at the paper tier on real data, and those about the paper's generative model on Figure 1's runs; those that the paper's own printed numbers contradict are marked without any run." }
             @for claim in claims { (one(claim)) }
         }
     }
@@ -27,7 +27,7 @@ fn one(tested: &TestedClaim) -> Markup {
     html! {
         details.entry id={ "claim-" (claim.id) } data-find={ (claim.id) " " (claim.sentence) " " (claim.place) } {
             summary {
-                span.badge.(class) { (mark) " " (tested.verdict) }
+                span.badge.(class) { (mark) " " (tested.words()) }
                 @if claim.printed.is_some() { " " span.badge.bad { "≠ in print" } }
                 " " q { (claim.sentence) } span.place { " " (claim.place) }
             }

@@ -13,6 +13,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::figure::{self, FigureError};
 use super::{Report, words};
+use crate::gate::effects::Effect;
 use crate::gate::{TestedClaim, Verdict};
 use crate::protocol::Deviation;
 
@@ -24,6 +25,8 @@ pub struct Page<'a> {
     pub claims: &'a [TestedClaim],
     /// Every known deviation.
     pub deviations: &'a [Deviation],
+    /// What was measured of them.
+    pub effects: &'a [Effect],
     /// What made the page: version, commit, compiler.
     pub tool: String,
     /// When: RFC 3339, UTC.
@@ -66,7 +69,7 @@ pub fn render(page: &Page<'_>) -> Result<String, FigureError> {
                     (summary::section(page))
                     @for section in &sections { (section) }
                     (claims::section(page.claims))
-                    (deviations::section(page.deviations))
+                    (deviations::section(page.deviations, page.effects))
                     (provenance::section(page))
                 }
                 footer { "Made by i2m2 " (page.tool) " at " (page.made) "." }

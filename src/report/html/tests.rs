@@ -1,6 +1,7 @@
 //! The page is whole, asks for nothing, and lets no text become markup.
 
 use super::*;
+use crate::gate::effects::effects;
 use crate::gate::{claims, test_claims};
 use crate::protocol::{Tier, deviations};
 use crate::report::tests::made_up;
@@ -9,7 +10,15 @@ fn page(reports: &[Report]) -> String {
     let claims = test_claims(claims().unwrap(), &|_| None).unwrap();
     let deviations = deviations().unwrap();
     let (tool, made) = ("0.0 <b>made up</b>".to_owned(), "2026-01-01T00:00:00Z".to_owned());
-    render(&Page { reports, claims: &claims, deviations: &deviations, tool, made }).unwrap()
+    render(&Page {
+        reports,
+        claims: &claims,
+        deviations: &deviations,
+        effects: &effects().unwrap(),
+        tool,
+        made,
+    })
+    .unwrap()
 }
 
 #[test]

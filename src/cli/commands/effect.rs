@@ -1,0 +1,139 @@
+//! `i2m2 effect`: what a deviation changes, measured.
+//!
+//! Invariant: both sides differ in the deviation's changes alone, and share the store; nothing is recorded unless asked.
+
+use std::path::Path;
+
+use crate::benchmarks::{self, Benchmark, nearest};
+use crate::cli::args::Selection;
+use crate::cli::commands::reproduce::{Execution, train};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::resolve::Resolved;
+use crate::cli::results::Results;
+use crate::gate::effects::{Effect, Measurement, between, record};
+use crate::protocol::{Change, Deviation, deviations};
+use crate::provenance;
+use crate::report::{CellResult, Report};
+
+/// Measures a deviation on every table that it touches and that is here. The selection's id is that of the deviation.
+pub fn run(
+    selection: &Selection,
+    execution: &Execution,
+    file: Option<&Path>,
+    out: &Path,
+) -> Result<Exit, Failure> {
+    let (deviation, changes) = asked(selection)?;
+    let mut effects = Vec::new();
+    for benchmark in &deviation.benchmarks {
+        if !benchmarks::find(benchmark).is_ok_and(Benchmark::is_registered) {
+            continue;
+        }
+        let ours = Selection { id: benchmark.clone(), set: Vec::new(), ..selection.clone() };
+        let switched = Selection { set: changes.clone(), ..ours.clone() };
+        // The switch first: where it changes nothing, nothing is trained.
+        let switched = measured(&switched, execution, out)?;
+        let (Some(switched), Some(ours)) = (switched, measured(&ours, execution, out)?) else { continue };
+        let rows = between(&cells(&ours), &cells(&switched));
+        if rows.is_empty() {
+            output::note(&format!(
+                "{benchmark}: no run of a selected cell is another with {}",
+                words(&changes)
+            ));
+            continue;
+        }
+        let mut data: Vec<_> = ours.cells.iter().filter_map(|cell| cell.dataset).collect();
+        data.sort_unstable();
+        data.dedup();
+        effects.push(Effect {
+            deviation: deviation.id.clone(),
+            changes: changes.clone(),
+            benchmark: benchmark.clone(),
+            tier: ours.tier,
+            protocol: ours.protocol,
+            device_class: ours.device_class.clone(),
+            data,
+            measured: provenance::now_utc().chars().take(10).collect(),
+            rows,
+        });
+    }
+    if effects.is_empty() {
+        return Err(Failure::not_measured(format!("nothing of `{}` could be measured here", deviation.id)));
+    }
+    if execution.json {
+        output::json(&effects)?;
+    } else {
+        let mut text = format!(
+            "{}  {}\nswitched less as it stands, each seed's mean over a row's columns, in the unit of the cells; 95 % intervals over the seeds\n",
+            deviation.id, deviation.title
+        );
+        effects.iter().for_each(|effect| text += &format!("  {effect}\n"));
+        output::data(&text)?;
+    }
+    if let Some(file) = file {
+        record(&effects, file).map_err(Failure::internal)?;
+        output::note(&format!(
+            "recorded in {}; the next build prints it beside the deviation",
+            file.display()
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+/// The deviation, and what switches it.
+fn asked(selection: &Selection) -> Result<(Deviation, Vec<Change>), Failure> {
+    let id = &selection.id;
+    let ledger = deviations()?;
+    let Some(deviation) = ledger.iter().find(|deviation| deviation.id.eq_ignore_ascii_case(id)) else {
+        let near = nearest(id, ledger.iter().map(|deviation| &*deviation.id));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "there is no deviation `{id}`{hint}; `i2m2 deviations` prints them all"
+        )));
+    };
+    let changes = if selection.set.is_empty() { &deviation.changes } else { &selection.set };
+    if changes.is_empty() {
+        return Err(Failure::usage(format!(
+            "`{}` is switched by no value of the protocol (its switch: {}); --set KEY=VALUE names one",
+            deviation.id,
+            if deviation.switch.is_empty() { "none" } else { &deviation.switch }
+        )));
+    }
+    Ok((deviation.clone(), changes.clone()))
+}
+
+/// The report of a selection, with everything trained that it takes; `None` where none of its cells is selected or can be
+/// measured here.
+fn measured(selection: &Selection, execution: &Execution, out: &Path) -> Result<Option<Report>, Failure> {
+    let resolved = Resolved::new(selection, out.to_owned())?;
+    if !selection.set.is_empty() && resolved.protocol.changes.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} holds anyway in the {} tier of the {} protocol: nothing is switched; --set KEY=VALUE switches it otherwise",
+            words(&selection.set),
+            resolved.tier,
+            resolved.protocol.name
+        )));
+    }
+    let plan = resolved.plan();
+    if plan.runs.is_empty() {
+        return Ok(None);
+    }
+    train(&resolved, &plan, execution)?;
+    Ok(Results::values(&resolved)?.reports.into_iter().next())
+}
+
+fn cells(report: &Report) -> Vec<Measurement> {
+    let cell = |cell: &CellResult| Measurement {
+        row: cell.id.row.clone(),
+        column: cell.id.column.clone(),
+        metric: cell.metric.clone(),
+        unit: cell.unit.clone(),
+        values: cell.values.iter().map(|value| (value.seed, value.value, value.key)).collect(),
+    };
+    report.cells.iter().map(cell).collect()
+}
+
+fn words(changes: &[Change]) -> String {
+    changes.iter().map(Change::to_string).collect::<Vec<_>>().join(", ")
+}
