@@ -109,7 +109,7 @@ impl Results {
 
 /// Writes a figure as `<name>.svg` and `<name>.png`, the latter with 300 dots per inch at the width of a page.
 pub fn picture(folder: &Path, name: &str, drawn: &Figure) -> Result<(), Failure> {
-    let svg = figure::svg(drawn);
+    let svg = figure::svg(drawn)?;
     atomic::write(&folder.join(format!("{name}.svg")), |out| out.write_all(svg.as_bytes()))?;
     let png = figure::png(drawn, 3.0)?;
     Ok(atomic::write(&folder.join(format!("{name}.png")), |out| out.write_all(&png))?)

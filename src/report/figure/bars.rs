@@ -2,14 +2,15 @@
 //!
 //! Invariant: every bar has its slot, measured or not; one that is not says so.
 
-use super::page::{Frame, Item, quiet, shown};
+use super::document::{Area, Drawn};
+use super::panel::{Frame, Item, shown};
 use super::scale::drawable;
-use super::scene::{Anchor, Area, Scene, Text};
-use super::style;
+use super::style::{self, Place, QUIET};
+use super::text::Font;
 use super::{Bar, Mean, Panel};
 
 /// A bar is never wider than this.
-const WIDEST: f64 = 44.0;
+const WIDEST: i32 = 440;
 
 impl Item for Bar {
     fn label(&self) -> &str {
@@ -36,42 +37,43 @@ impl Item for Bar {
         ends.into_iter().flatten().chain(self.reference).collect()
     }
 
-    fn draw(panel: &Panel<Self>, frame: &Frame<'_>, scene: &mut Scene) {
-        let area = frame.area;
-        let slot = (area.right - area.left) / (panel.items.len() as f64 + 0.6);
-        let half = (0.39 * slot).min(WIDEST / 2.0);
-        let floor = frame.y(0.0);
+    fn draw(panel: &Panel<Self>, frame: &Frame<'_, '_>) -> Drawn {
+        let slot = frame.at(1.0, 0.0).0 - frame.at(0.0, 0.0).0;
+        let half = (39 * slot / 100).min(WIDEST / 2);
         for (index, bar) in panel.items.iter().enumerate() {
-            let x = area.left + slot * (index as f64 + 0.8);
-            match shown(bar.value) {
+            let (x, floor) = frame.at(index as f64, 0.0);
+            let y = |value| frame.at(0.0, value).1;
+            let measured = shown(bar.value);
+            if let Some(value) = measured {
+                let (a, b) = (y(value.mean), floor);
+                style::block(
+                    frame.screen,
+                    [(x - half, a.min(b)), (x + half, a.max(b))],
+                    frame.index(&bar.label),
+                )?;
+            }
+            // Beneath the error bar, so that both are read.
+            if let Some(value) = bar.reference.filter(|&value| drawable(value)) {
+                style::published(frame.screen, (x, y(value)), 48 * slot / 100)?;
+            }
+            match measured {
                 Some(value) => {
-                    let (a, b) = (frame.y(value.mean), floor);
-                    let body = Area { left: x - half, top: a.min(b), right: x + half, bottom: a.max(b) };
-                    style::area(scene, body, frame.index(&bar.label));
-                    published(bar, frame, (x, slot), scene);
-                    if let Some(ends) = frame.deviation(&value) {
-                        style::error_bar(scene, x, ends, (0.5 * half).min(4.0));
+                    if let Some(std) = value.std.filter(|&std| drawable(std) && std > 0.0) {
+                        let ends = [y(value.mean + std), y(value.mean - std)];
+                        style::error_bar(frame.screen, x, ends, (half / 2).min(40))?;
                     }
                 }
                 None => {
-                    published(bar, frame, (x, slot), scene);
-                    let size = (0.75 * slot).clamp(2.0, 9.0);
-                    let at = (x + 0.36 * size, area.bottom - 6.0);
-                    let text = Text::new(at, "not measured", size, Anchor::Start);
-                    scene.text(quiet(Text { upward: true, ..text }));
+                    let em = (75 * slot / 100).clamp(20, 90);
+                    let at = (x + 36 * em / 100, frame.bottom() - 60);
+                    Font::new(em, QUIET).draw_upward(frame.screen, "not measured", at)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn sample(&self, scene: &mut Scene, area: Area, index: usize) {
-        style::area(scene, area, index);
-    }
-}
-
-/// Beneath the error bar, so that both are read.
-fn published(bar: &Bar, frame: &Frame<'_>, (x, slot): (f64, f64), scene: &mut Scene) {
-    if let Some(value) = bar.reference.filter(|&value| drawable(value)) {
-        style::reference(scene, x - 0.48 * slot, x + 0.48 * slot, frame.y(value));
+    fn sample(&self, area: &Area<'_>, corners: [Place; 2], index: usize) -> Drawn {
+        style::block(area, corners, index)
     }
 }

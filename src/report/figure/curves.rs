@@ -2,15 +2,14 @@
 //!
 //! Invariant: a line, and the band around it, joins neighbouring points only where both are measured.
 
-use super::axes::across;
-use super::page::{Frame, Item, shown};
+use super::document::{Area, Drawn};
+use super::panel::{Frame, Item, shown};
 use super::scale::drawable;
-use super::scene::{Area, Path, Scene};
-use super::style::{self, TEXT};
+use super::style::{self, Place};
 use super::{Mean, Panel, Point, Series};
 
 /// Neighbouring curves stand this far apart, so that equal ones do not hide each other.
-const DODGE: f64 = 1.6;
+const DODGE: i32 = 16;
 
 impl Item for Series {
     fn label(&self) -> &str {
@@ -39,117 +38,95 @@ impl Item for Series {
         self.points.iter().flat_map(reach).chain(self.references()).collect()
     }
 
-    fn draw(panel: &Panel<Self>, frame: &Frame<'_>, scene: &mut Scene) {
-        let measured = panel.items.iter().filter(|series| series.known.is_none());
-        let count = measured.clone().count() as f64;
-        let drawn: Vec<Drawn> = measured
-            .enumerate()
-            .map(|(place, series)| {
-                let aside = ((place as f64 - (count - 1.0) / 2.0) * DODGE).clamp(-5.0, 5.0);
-                Drawn::of(series, frame, aside)
-            })
-            .collect();
+    fn draw(panel: &Panel<Self>, frame: &Frame<'_, '_>) -> Drawn {
+        let (known, measured): (Vec<&Series>, _) =
+            panel.items.iter().partition(|series| series.known.is_some());
+        let count = measured.len() as i32;
+        let curve = |(series, place): (&'_ Series, i32)| {
+            Curve::of(series, (DODGE * (2 * place - count + 1) / 2).clamp(-50, 50), frame)
+        };
+        let curves: Vec<Curve<'_, '_>> = measured.into_iter().zip(0..).map(curve).collect();
         // Kind by kind, so that no curve's line lies over another's markers.
-        drawn.iter().for_each(|series| series.bands(scene));
-        for series in panel.items.iter().filter(|series| series.known.is_some()) {
-            Drawn::of(series, frame, 0.0).known(scene, series.known);
+        curves.iter().try_for_each(Curve::bands)?;
+        for series in known {
+            let curve = Curve::of(series, 0, frame);
+            style::known(frame.screen, curve.means(&curve.points).collect(), series.known.unwrap_or(0))?;
         }
-        drawn.iter().for_each(|series| series.lines(scene));
-        drawn.iter().for_each(|series| series.markers(scene));
-        drawn.iter().for_each(|series| series.references(scene));
+        curves.iter().try_for_each(Curve::lines)?;
+        curves.iter().try_for_each(Curve::markers)?;
+        curves.iter().try_for_each(Curve::references)
     }
 
-    fn sample(&self, scene: &mut Scene, area: Area, index: usize) {
-        let (x, y) = area.middle();
-        let line = Path::lines(&[(area.left, y), (area.right, y)]);
-        if let Some(number) = self.known {
-            scene.path(line.stroked(TEXT, 1.0).dashed(style::known_dash(number)));
-            return;
+    fn sample(&self, area: &Area<'_>, [(left, top), (right, bottom)]: [Place; 2], index: usize) -> Drawn {
+        let y = i32::midpoint(top, bottom);
+        let line = vec![(left, y), (right, y)];
+        match self.known {
+            Some(number) => style::known(area, line, number),
+            None => {
+                style::curve(area, line, index)?;
+                style::marker(area, (i32::midpoint(left, right), y), index)
+            }
         }
-        let line = line.stroked(style::line(index), 1.5);
-        scene.path(line.dashed(style::dash(index)));
-        style::marker(scene, (x, y), index);
     }
 }
 
-/// A curve in pixels.
-struct Drawn {
+/// A curve that stands that far aside of its x.
+struct Curve<'f, 'a> {
+    frame: &'f Frame<'f, 'a>,
+    aside: i32,
     index: usize,
-    points: Vec<DrawnPoint>,
+    /// What of it has a place.
+    points: Vec<Point>,
 }
 
-struct DrawnPoint {
-    x: f64,
-    mean: Option<f64>,
-    band: Option<[f64; 2]>,
-    reference: Option<f64>,
-}
-
-impl Drawn {
-    fn of(series: &Series, frame: &Frame<'_>, aside: f64) -> Self {
-        let (from, to) = across(frame.area);
-        let points = series.points.iter().filter(|point| drawable(point.x)).map(|point| {
-            let value = shown(point.value);
-            DrawnPoint {
-                x: frame.x.place(point.x, from, to) + aside,
-                mean: value.map(|value| frame.y(value.mean)),
-                band: point
-                    .band
-                    .filter(|ends| ends.iter().all(|&end| drawable(end)))
-                    .map(|ends| ends.map(|end| frame.y(end))),
-                reference: point.reference.filter(|&value| drawable(value)).map(|value| frame.y(value)),
-            }
+impl<'f, 'a> Curve<'f, 'a> {
+    fn of(series: &Series, aside: i32, frame: &'f Frame<'f, 'a>) -> Self {
+        let drawn = |ends: &[f64; 2]| ends.iter().all(|&end| drawable(end));
+        let points = series.points.iter().filter(|point| drawable(point.x)).map(|&point| Point {
+            value: shown(point.value),
+            band: point.band.filter(drawn),
+            reference: point.reference.filter(|&value| drawable(value)),
+            ..point
         });
-        Drawn { index: frame.index(&series.label), points: points.collect() }
+        Curve { frame, aside, index: frame.index(&series.label), points: points.collect() }
     }
 
-    fn lines(&self, scene: &mut Scene) {
-        let colour = style::line(self.index);
-        for run in self.points.split(|point| point.mean.is_none()) {
-            let points: Vec<(f64, f64)> =
-                run.iter().filter_map(|point| Some((point.x, point.mean?))).collect();
-            if points.len() > 1 {
-                scene.path(Path::lines(&points).stroked(colour, 1.5).dashed(style::dash(self.index)));
-            }
-        }
+    fn at(&self, point: &Point, value: f64) -> Place {
+        let (x, y) = self.frame.at(point.x, value);
+        (x + self.aside, y)
+    }
+
+    fn means(&self, points: &[Point]) -> impl Iterator<Item = Place> {
+        points.iter().filter_map(|point| Some(self.at(point, point.value?.mean)))
+    }
+
+    fn lines(&self) -> Drawn {
+        let mut runs = self.points.split(|point| point.value.is_none()).filter(|run| run.len() > 1);
+        runs.try_for_each(|run| style::curve(self.frame.screen, self.means(run).collect(), self.index))
     }
 
     /// From band to band, one polygon for each run of points that have one.
-    fn bands(&self, scene: &mut Scene) {
+    fn bands(&self) -> Drawn {
         for run in self.points.split(|point| point.band.is_none()) {
-            let edge = |end: usize| run.iter().filter_map(move |point| Some((point.x, point.band?[end])));
-            let around: Vec<(f64, f64)> =
-                edge(0).chain(edge(1).collect::<Vec<_>>().into_iter().rev()).collect();
-            if run.len() > 1 {
-                scene.path(Path::polygon(&around).washed(style::line(self.index)));
-            } else if let [(x, low), (_, high)] = around[..] {
+            let edge =
+                |end: usize| run.iter().filter_map(move |point| Some(self.at(point, point.band?[end])));
+            let around: Vec<Place> = edge(0).chain(edge(1).collect::<Vec<_>>().into_iter().rev()).collect();
+            if let [(x, low), (_, high)] = around[..] {
                 // A point without neighbours has nothing to lie in.
-                scene.path(style::capped(x, (high, low), 2.6).stroked(style::line(self.index), 1.1));
+                style::capped(self.frame.screen, x, [high, low], 26, (style::colour(self.index), 11))?;
+            } else if run.len() > 1 {
+                style::band(self.frame.screen, around, self.index)?;
             }
         }
+        Ok(())
     }
 
-    /// The line of a known optimum.
-    fn known(&self, scene: &mut Scene, number: Option<usize>) {
-        let points: Vec<(f64, f64)> =
-            self.points.iter().filter_map(|point| Some((point.x, point.mean?))).collect();
-        let dash = style::known_dash(number.unwrap_or(0));
-        scene.path(Path::lines(&points).stroked(TEXT, 1.0).dashed(dash));
+    fn markers(&self) -> Drawn {
+        self.means(&self.points).try_for_each(|place| style::marker(self.frame.screen, place, self.index))
     }
 
-    fn markers(&self, scene: &mut Scene) {
-        for point in &self.points {
-            if let Some(y) = point.mean {
-                style::marker(scene, (point.x, y), self.index);
-            }
-        }
-    }
-
-    fn references(&self, scene: &mut Scene) {
-        for point in &self.points {
-            if let Some(y) = point.reference {
-                style::reference(scene, point.x - 5.0, point.x + 5.0, y);
-            }
-        }
+    fn references(&self) -> Drawn {
+        let mut marks = self.points.iter().filter_map(|point| Some(self.at(point, point.reference?)));
+        marks.try_for_each(|place| style::published(self.frame.screen, place, 50))
     }
 }

@@ -292,7 +292,7 @@ mod tests {
                 known[0].points.iter().filter_map(|point| Some((point.x, point.value?.mean))).collect();
             assert_eq!((known[0].label.as_str(), &points[..]), ("Bayes", &[(0.0, 90.0), (2.5, 88.0)][..]));
         }
-        let drawn = crate::report::figure::svg(&Figure::Curves(figure));
+        let drawn = crate::report::figure::svg(&Figure::Curves(figure)).unwrap();
         assert!(drawn.contains(">Bayes</text>") && drawn.contains("Means over 3 runs"));
     }
 
@@ -308,7 +308,7 @@ mod tests {
         for tier in [Tier::Smoke, Tier::Reduced] {
             let report = made_up(METHODS, Chart::Bars, tier);
             let figure = from_report(&report).unwrap().unwrap();
-            let text = crate::report::figure::svg(&figure);
+            let text = crate::report::figure::svg(&figure).unwrap();
             assert!(text.contains("comparable with the paper<") && text.contains(&format!("{tier} tier")));
         }
     }

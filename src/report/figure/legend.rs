@@ -2,56 +2,71 @@
 //!
 //! Invariant: every label of the page stands in the legend once, in the order in which it first appears.
 
-use super::page::{Item, MARGIN, TICK, items, shown};
-use super::scene::{Anchor, Area, Scene, Text};
-use super::style::{TEXT, reference};
-use super::{Mean, Row, font};
+use plotters::style::text_anchor::HPos;
 
-/// One entry of the legend: a series, or the published values.
-struct Entry {
-    series: Option<usize>,
+use super::document::{Area, Drawn};
+use super::page::{Block, MARGIN, TICK, items};
+use super::panel::{Item, shown};
+use super::style::published;
+use super::{Mean, Row};
+
+const SAMPLE: (i32, i32) = (240, 110);
+/// From a sample to its label, and from there to the next sample.
+const GAP: i32 = 50;
+const APART: i32 = 160;
+
+/// One entry of the legend: an item with its look, or the published values.
+struct Entry<'f, T> {
+    look: Option<(&'f T, usize)>,
     label: String,
-    width: f64,
+    width: i32,
 }
 
-/// Draws the legend.
-pub(super) fn legend<T: Item>(scene: &mut Scene, rows: &[Row<T>], labels: &[String], compared: bool) {
-    const SAMPLE: (f64, f64) = (24.0, 11.0);
-    const APART: f64 = 16.0;
-    let most = scene.width - 2.0 * MARGIN;
-    let series = labels.iter().enumerate().map(|(index, label)| (Some(index), label.as_str()));
-    let published = compared.then_some((None, "published"));
-    let mut lines: Vec<Vec<Entry>> = Vec::new();
-    let length = |line: &[Entry]| line.iter().map(|entry| entry.width + APART).sum::<f64>() - APART;
-    for (series, label) in series.chain(published) {
-        let label = font::shorten(label, TICK, false, most - SAMPLE.0 - 5.0);
-        let width = SAMPLE.0 + 5.0 + font::width(&label, TICK, false);
-        let entry = Entry { series, label, width };
+impl<T: Item> Entry<'_, T> {
+    fn draw(&self, area: &Area<'_>, left: i32) -> Drawn {
+        let (right, bottom) = (left + SAMPLE.0, SAMPLE.1);
+        match self.look {
+            Some((item, index)) => item.sample(area, [(left, 0), (right, bottom)], index)?,
+            None => published(area, (left + SAMPLE.0 / 2, bottom / 2), SAMPLE.0 / 2)?,
+        }
+        TICK.draw(area, &self.label, (right + GAP, 92), HPos::Left)
+    }
+}
+
+/// The legend's lines, centred on the page.
+pub(super) fn legend<'f, T: Item>(
+    rows: &'f [Row<T>],
+    labels: &[String],
+    compared: bool,
+    page: i32,
+) -> Vec<Block<'f>> {
+    let most = page - 2 * MARGIN;
+    let mut lines: Vec<Vec<Entry<'f, T>>> = Vec::new();
+    let length = |line: &[Entry<'f, T>]| line.iter().map(|entry| entry.width + APART).sum::<i32>() - APART;
+    let series = labels.iter().enumerate().filter_map(|(index, label)| {
+        let item = items(rows).find(|item| item.label() == label)?;
+        Some((Some((item, index)), item.label()))
+    });
+    for (look, label) in series.chain(compared.then_some((None, "published"))) {
+        let label = TICK.shorten(label, most - SAMPLE.0 - GAP);
+        let width = SAMPLE.0 + GAP + TICK.width(&label);
+        let entry = Entry { look, label, width };
         match lines.last_mut() {
             Some(line) if length(line) + APART + width <= most => line.push(entry),
             _ => lines.push(vec![entry]),
         }
     }
-    scene.height += 10.0;
-    for line in lines {
-        let top = scene.height;
-        let mut left = (scene.width - length(&line)) / 2.0;
-        for entry in line {
-            let area = Area { left, top, right: left + SAMPLE.0, bottom: top + SAMPLE.1 };
-            match entry.series {
-                Some(index) => {
-                    if let Some(item) = items(rows).find(|item| item.label() == labels[index]) {
-                        item.sample(scene, area, index);
-                    }
-                }
-                None => reference(scene, area.left, area.right, area.middle().1),
+    let blocks = lines.into_iter().map(|line| {
+        Block::new(170, move |area| {
+            let mut left = (page - length(&line)) / 2;
+            for entry in &line {
+                entry.draw(area, left)?;
+                left += entry.width + APART;
             }
-            let at = (area.right + 5.0, top + 9.2);
-            scene.text(Text { colour: TEXT, ..Text::new(at, &entry.label, TICK, Anchor::Start) });
-            left += entry.width + APART;
-        }
-        scene.height += 17.0;
-    }
+            Ok(())
+        })
+    });
+    std::iter::once(Block::space(100)).chain(blocks).collect()
 }
 
 /// What the marks mean.

@@ -1,21 +1,22 @@
 //! Figures: grouped bars and curves, as SVG and as PNG.
 //!
 //! Invariant: a figure is data, and drawing it is a pure function of that data: no system fonts, no clock, no locale, the
-//! same bytes on every call. SVG and PNG are written from one scene, so they show the same. Whatever is not measured
-//! leaves a gap that says so, and an axis that does not begin at 0 says that, too.
+//! same bytes on every call. Plotters draws the SVG and resvg rasterises that very SVG, so both show the same. Whatever is
+//! not measured leaves a gap that says so, and an axis that does not begin at 0 says that, too.
 
-mod axes;
 mod bars;
 mod curves;
-mod font;
+mod document;
 mod from_report;
 mod legend;
 mod page;
+mod panel;
 mod png;
 mod scale;
-mod scene;
 mod style;
-mod svg;
+mod text;
+
+use plotters::drawing::DrawingAreaErrorKind;
 
 pub use from_report::from_report;
 
@@ -145,7 +146,10 @@ pub enum FigureError {
     /// The font that is compiled in cannot be read.
     #[error("the font that is compiled in cannot be read; build again from a clean checkout")]
     Font,
-    /// The PNG encoder failed.
+    /// Plotters failed.
+    #[error("the figure cannot be drawn: {0}; its numbers are in the CSV beside it")]
+    Drawing(#[from] DrawingAreaErrorKind<std::io::Error>),
+    /// The SVG could not be rasterised, or the PNG encoder failed.
     #[error("the picture cannot be encoded: {0}; the SVG beside it shows the same")]
     Encoding(String),
     /// A row of a figure of curves has no place on the x axis.
@@ -161,8 +165,11 @@ pub enum FigureError {
 }
 
 /// The figure as an SVG document that needs no other file.
-pub fn svg(figure: &Figure) -> String {
-    svg::write(&page::compose(figure))
+///
+/// # Errors
+/// None that its numbers or labels could cause.
+pub fn svg(figure: &Figure) -> Result<String, FigureError> {
+    page::draw(figure)
 }
 
 /// The figure as a PNG; at scale 1 it is at most 720 pixels wide, which is 7.2 inches at 100 dots per inch.
@@ -170,7 +177,7 @@ pub fn svg(figure: &Figure) -> String {
 /// # Errors
 /// A scale that is no positive number or makes the picture larger than 16,384 pixels a side.
 pub fn png(figure: &Figure, scale: f64) -> Result<Vec<u8>, FigureError> {
-    png::write(&page::compose(figure), scale)
+    png::write(&svg(figure)?, scale)
 }
 
 #[cfg(test)]

@@ -1,112 +1,88 @@
-//! The page: caption, rows of panels, legend and footnote in their places.
+//! The page: caption, rows of panels, legend and footnote, one beneath the other.
 //!
-//! Invariant: bars and curves share everything but the inside of a panel; panels of a row share a y axis, and equal labels
-//! have one look on the whole page.
+//! Invariant: a block says how high it is before anything is drawn, and equal labels have one look on the whole page.
 
-use super::axes::{spines, x_axis, y_axis};
+use plotters::style::text_anchor::HPos;
+
+use super::document::{self, Area, Drawn};
 use super::legend::{footnote, legend};
+use super::panel::{Item, XAxis, abreast, row};
 use super::scale::{Scale, drawable};
-use super::scene::{Anchor, Area, Scene, Text};
-use super::style::{QUIET, TEXT, WARNING};
-use super::{Caption, Figure, Mean, Panel, Row, font};
+use super::style::{QUIET, TEXT, WARNING, edge};
+use super::text::{self, Font};
+use super::{Caption, Figure, FigureError, Row};
 
-/// Panels in one line at most.
-const ABREAST: usize = 4;
-pub(super) const MARGIN: f64 = 12.0;
-const PANEL_HEIGHT: f64 = 150.0;
-const BETWEEN_PANELS: f64 = 14.0;
-pub(super) const TICK: f64 = 9.5;
-const LABEL: f64 = 10.5;
-const TITLE: f64 = 13.0;
-const NOTE: f64 = 9.0;
+pub(super) const MARGIN: i32 = 120;
+pub(super) const TICK: Font = Font::new(95, TEXT);
+pub(super) const LABEL: Font = Font::new(106, TEXT);
+const TITLE: Font = Font::new(130, TEXT).bold();
+const NOTE: Font = Font::new(90, QUIET);
 
-/// What a panel holds.
-pub(super) trait Item: Sized {
-    fn label(&self) -> &str;
-    /// Where it stands on the x axis, if there is one.
-    fn xs(&self) -> Vec<f64>;
-    /// What is measured; `None` for a gap.
-    fn means(&self) -> Vec<Option<Mean>>;
-    fn references(&self) -> Vec<f64>;
-    /// All that the y axis has to reach.
-    fn extent(&self) -> Vec<f64>;
-    /// Draws all items of a panel.
-    fn draw(panel: &Panel<Self>, frame: &Frame<'_>, scene: &mut Scene);
-    /// Draws the legend's sample of it.
-    fn sample(&self, scene: &mut Scene, area: Area, index: usize);
+/// A stripe of the page, as wide as the page.
+pub(super) struct Block<'f> {
+    height: i32,
+    draw: Box<dyn Fn(&Area<'_>) -> Drawn + 'f>,
 }
 
-/// The inside of a panel.
-pub(super) struct Frame<'a> {
-    pub area: Area,
-    pub y: &'a Scale,
-    pub x: &'a Scale,
-    /// Labels of the page in the legend's order.
-    pub labels: &'a [String],
-}
-
-impl Frame<'_> {
-    pub fn index(&self, label: &str) -> usize {
-        self.labels.iter().position(|known| known == label).unwrap_or(0)
+impl<'f> Block<'f> {
+    pub fn new(height: i32, draw: impl Fn(&Area<'_>) -> Drawn + 'f) -> Self {
+        Block { height, draw: Box::new(draw) }
     }
 
-    pub fn y(&self, value: f64) -> f64 {
-        self.y.place(value, self.area.bottom, self.area.top)
+    pub fn space(height: i32) -> Self {
+        Block::new(height, |_| Ok(()))
     }
 
-    /// Top and bottom of an error bar, if there is one.
-    pub fn deviation(&self, mean: &Mean) -> Option<(f64, f64)> {
-        let std = mean.std.filter(|&std| drawable(std) && std > 0.0)?;
-        Some((self.y(mean.mean + std), self.y(mean.mean - std)))
+    /// A line of text that stands on the block's lower edge.
+    fn line(text: String, font: Font, height: i32) -> Self {
+        Block::new(height, move |area| font.draw(area, &text, (MARGIN, height), HPos::Left))
     }
 }
 
-/// A mean that can be drawn.
-pub(super) fn shown(value: Option<Mean>) -> Option<Mean> {
-    value.filter(|value| drawable(value.mean))
-}
-
-pub(super) fn compose(figure: &Figure) -> Scene {
+/// Draws a figure as SVG.
+pub(super) fn draw(figure: &Figure) -> Result<String, FigureError> {
+    text::register()?;
     match figure {
-        Figure::Bars(bars) => grid(&bars.caption, &bars.rows, None, false),
-        Figure::Curves(curves) => grid(&curves.caption, &curves.rows, Some(&curves.x_label), curves.factors),
+        Figure::Bars(bars) => page(&bars.caption, &bars.rows, None),
+        Figure::Curves(curves) => {
+            let xs = items(&curves.rows).flat_map(Item::xs);
+            let scale = if curves.factors { Scale::over_factors(xs) } else { Scale::over(xs) };
+            page(&curves.caption, &curves.rows, Some(&XAxis { label: &curves.x_label, scale }))
+        }
     }
 }
 
-fn grid<T: Item>(caption: &Caption, rows: &[Row<T>], x_label: Option<&str>, factors: bool) -> Scene {
+fn page<T: Item>(caption: &Caption, rows: &[Row<T>], x: Option<&XAxis<'_>>) -> Result<String, FigureError> {
     let columns = rows.iter().map(|row| abreast(row.panels.len())).max().unwrap_or(1);
-    let width = [420.0, 560.0, 720.0][columns.clamp(1, 3) - 1];
-    let mut scene = Scene { width, height: 6.0, title: caption.title.clone(), marks: Vec::new() };
-    head(&mut scene, caption);
+    let width = [4200, 5600, 7200][columns.clamp(1, 3) - 1];
     let labels = labels(rows);
-    let xs = items(rows).flat_map(T::xs);
-    let x = if factors { Scale::over_factors(xs) } else { Scale::over(xs) };
+    let mut blocks = head(caption, width);
     let mut truncated = false;
-    for row in rows {
-        let values = row.panels.iter().flat_map(|panel| &panel.items).flat_map(T::extent);
-        let y = Scale::around(values, x_label.is_none());
-        truncated |= x_label.is_none() && (y.low > 0.0 || y.high < 0.0);
-        panels(&mut scene, row, columns, (&x, x_label), &y, &labels);
+    for shared in rows {
+        let values = shared.panels.iter().flat_map(|panel| &panel.items).flat_map(T::extent);
+        let y = Scale::around(values, x.is_none());
+        truncated |= x.is_none() && (y.low > 0.0 || y.high < 0.0);
+        blocks.push(row(shared, y, x, &labels, (width, columns)));
     }
-    let compared = items(rows).flat_map(T::references).any(drawable);
-    legend(&mut scene, rows, &labels, compared);
-    let note = footnote(rows, truncated, x_label.is_some());
-    for line in font::wrap(&note, NOTE, false, width - 2.0 * MARGIN) {
-        scene.height += 1.4 * NOTE;
-        let at = (MARGIN, scene.height);
-        scene.text(Text { colour: QUIET, ..Text::new(at, &line, NOTE, Anchor::Start) });
-    }
-    scene.height += MARGIN;
-    scene
+    blocks.extend(legend(rows, &labels, items(rows).flat_map(T::references).any(drawable), width));
+    let note = NOTE.wrap(&footnote(rows, truncated, x.is_some()), width - 2 * MARGIN);
+    blocks.extend(note.into_iter().map(|line| Block::line(line, NOTE, 126)));
+    blocks.push(Block::space(MARGIN));
+
+    let height = blocks.iter().map(|block| block.height).sum();
+    document::write(&caption.title, (width, height), |root| {
+        let mut rest = root.clone();
+        for block in &blocks {
+            let (area, below) = rest.split_vertically(block.height);
+            (block.draw)(&area)?;
+            rest = below;
+        }
+        Ok(())
+    })
 }
 
 pub(super) fn items<T>(rows: &[Row<T>]) -> impl Iterator<Item = &T> {
     rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.items)
-}
-
-/// Panels in one line: as few lines as can be, equally filled.
-fn abreast(panels: usize) -> usize {
-    panels.div_ceil(panels.div_ceil(ABREAST).max(1)).max(1)
 }
 
 fn labels<T: Item>(rows: &[Row<T>]) -> Vec<String> {
@@ -119,88 +95,25 @@ fn labels<T: Item>(rows: &[Row<T>]) -> Vec<String> {
     labels
 }
 
-fn head(scene: &mut Scene, caption: &Caption) {
-    let most = scene.width - 2.0 * MARGIN;
-    for line in font::wrap(&caption.title, TITLE, true, most) {
-        scene.height += 1.25 * TITLE;
-        let at = (MARGIN, scene.height);
-        scene.text(Text { bold: true, colour: TEXT, ..Text::new(at, &line, TITLE, Anchor::Start) });
+fn head(caption: &Caption, width: i32) -> Vec<Block<'static>> {
+    const LINE: i32 = 137;
+    let most = width - 2 * MARGIN;
+    let mut blocks = vec![Block::space(60)];
+    blocks.extend(TITLE.wrap(&caption.title, most).into_iter().map(|line| Block::line(line, TITLE, 163)));
+    blocks.extend(NOTE.wrap(&caption.subtitle, most).into_iter().map(|line| Block::line(line, NOTE, 135)));
+    let font = LABEL.bold().tinted(WARNING);
+    let warning = font.wrap(caption.warning.as_deref().unwrap_or(""), most - 160);
+    if !warning.is_empty() {
+        let height = LINE * warning.len() as i32 + 70;
+        blocks.push(Block::space(80));
+        blocks.push(Block::new(height, move |area| {
+            let (left, right) = (MARGIN, width - MARGIN);
+            edge(area, &[(left, 0), (right, 0), (right, height), (left, height)], WARNING, 12)?;
+            (1..)
+                .zip(&warning)
+                .try_for_each(|(place, line)| font.draw(area, line, (width / 2, LINE * place), HPos::Center))
+        }));
     }
-    for line in font::wrap(&caption.subtitle, NOTE, false, most) {
-        scene.height += 1.5 * NOTE;
-        let at = (MARGIN, scene.height);
-        scene.text(Text { colour: QUIET, ..Text::new(at, &line, NOTE, Anchor::Start) });
-    }
-    let lines = font::wrap(caption.warning.as_deref().unwrap_or(""), LABEL, true, most - 16.0);
-    if !lines.is_empty() {
-        let top = scene.height + 8.0;
-        let bottom = top + 1.3 * LABEL * lines.len() as f64 + 7.0;
-        let frame = Area { left: MARGIN, top, right: scene.width - MARGIN, bottom };
-        scene.path(frame.path().stroked(WARNING, 1.2));
-        for (index, line) in lines.iter().enumerate() {
-            let at = (scene.width / 2.0, top + 1.3 * LABEL * (index + 1) as f64);
-            let text = Text::new(at, line, LABEL, Anchor::Middle);
-            scene.text(Text { bold: true, colour: WARNING, ..text });
-        }
-        scene.height = bottom;
-    }
-    scene.height += 4.0;
-}
-
-/// One row of panels, in as many lines as it takes.
-fn panels<T: Item>(
-    scene: &mut Scene,
-    row: &Row<T>,
-    columns: usize,
-    (x, x_label): (&Scale, Option<&str>),
-    y: &Scale,
-    labels: &[String],
-) {
-    let words: Vec<String> = y.ticks.iter().map(|&tick| y.word(tick)).collect();
-    let widest = words.iter().map(|word| font::width(word, TICK, false)).fold(0.0, f64::max);
-    let left = MARGIN + 1.5 * LABEL + widest + 6.0;
-    let room = scene.width - left - MARGIN;
-    let width = (room - BETWEEN_PANELS * (columns - 1) as f64) / columns as f64;
-    for line in row.panels.chunks(abreast(row.panels.len())) {
-        let top = scene.height + 24.0;
-        let bottom = top + PANEL_HEIGHT;
-        let name = font::shorten(&row.y_label, LABEL, false, PANEL_HEIGHT + 20.0);
-        let at = (MARGIN + LABEL, f64::midpoint(top, bottom));
-        scene.text(Text { upward: true, colour: TEXT, ..Text::new(at, &name, LABEL, Anchor::Middle) });
-        for (index, panel) in line.iter().enumerate() {
-            let start = left + index as f64 * (width + BETWEEN_PANELS);
-            let area = Area { left: start, top, right: start + width, bottom };
-            let title = font::shorten(&panel.title, LABEL, true, width);
-            let at = (area.middle().0, top - 7.0);
-            scene.text(Text { bold: true, colour: TEXT, ..Text::new(at, &title, LABEL, Anchor::Middle) });
-            y_axis(scene, area, y, (index == 0).then_some(&words));
-            if x_label.is_some() {
-                x_axis(scene, area, x);
-            }
-            if panel.items.iter().flat_map(T::means).any(|mean| shown(mean).is_some())
-                || panel.items.iter().flat_map(T::references).any(drawable)
-            {
-                T::draw(panel, &Frame { area, y, x, labels }, scene);
-            } else {
-                let text = Text::new(area.middle(), "not measured", LABEL, Anchor::Middle);
-                scene.text(Text { colour: QUIET, ..text });
-            }
-            spines(scene, area, index == 0 && y.low > 0.0 && x_label.is_none());
-        }
-        scene.height = bottom + 4.0;
-        if x_label.is_some() {
-            scene.height += 1.3 * TICK;
-        }
-    }
-    if let Some(name) = x_label.filter(|_| !row.panels.is_empty()) {
-        scene.height += 1.4 * LABEL;
-        let at = (left + room / 2.0, scene.height);
-        let name = font::shorten(name, LABEL, false, room);
-        scene.text(Text { colour: TEXT, ..Text::new(at, &name, LABEL, Anchor::Middle) });
-    }
-}
-
-/// Text in the colour of things that are absent.
-pub(super) fn quiet(text: Text) -> Text {
-    Text { colour: QUIET, ..text }
+    blocks.push(Block::space(40));
+    blocks
 }

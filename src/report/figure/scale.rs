@@ -1,6 +1,13 @@
-//! Axes: round ticks over a range of values.
+//! Axes: round ticks over a range of values, as a coordinate of plotters.
 //!
-//! Invariant: a scale is finite and not empty, whatever the values are.
+//! Invariant: a scale is finite and not empty, whatever the values are. Ticks are ours, since plotters' own compare against
+//! an absolute epsilon and hang on the platform's `powf`.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
+use super::text::Font;
 
 /// Values beyond this are not drawn: neither a metric nor a picture has a use for them.
 const MOST: f64 = 1e9;
@@ -10,23 +17,22 @@ pub(super) fn drawable(value: f64) -> bool {
     value.is_finite() && value.abs() <= MOST
 }
 
-/// From values to pixels.
+/// From values to places.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scale {
-    /// Value at the start of the axis; a tick.
+    /// Value at the start of the axis.
     pub low: f64,
     /// Value at its end.
     pub high: f64,
-    /// Rising.
-    pub ticks: Vec<f64>,
-    /// Digits after the point that tell ticks apart.
-    pub decimals: usize,
+    /// Rising, with the numbers beside them.
+    pub ticks: Vec<(f64, String)>,
     /// Whether equal factors lie equally far apart.
-    pub logarithmic: bool,
+    logarithmic: bool,
 }
 
 impl Scale {
-    /// Around values, with a little room above and below; of lengths from 0, where the values lie close enough to it.
+    /// Around values, from a tick on, with a little room above and below; of lengths from 0, where the values lie close
+    /// enough to it.
     pub fn around(values: impl Iterator<Item = f64>, lengths: bool) -> Self {
         let (low, high) = bounds(values);
         let room = match high - low {
@@ -39,8 +45,7 @@ impl Scale {
             from = 0.0;
         }
         let step = step((to - from) / 6.0);
-        let first = libm::floor(from / step);
-        Scale::ticked(first * step, to, step)
+        Scale::ticked(libm::floor(from / step) * step, to, step)
     }
 
     /// From the first to the last value exactly, for an x axis.
@@ -57,46 +62,94 @@ impl Scale {
         if positive.is_empty() || low == high {
             return Scale::over(positive.into_iter());
         }
-        let decades = libm::floor(libm::log10(low)) as i32..=libm::ceil(libm::log10(high)) as i32;
+        let exponent = |value| libm::floor(libm::log10(value) + 1e-9);
+        let decades = exponent(low) as i32..=exponent(high) as i32;
         let steps = decades
             .flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * libm::pow(10.0, f64::from(decade))));
         let inside = |tick: &f64| *tick >= low * (1.0 - 1e-9) && *tick <= high * (1.0 + 1e-9);
-        let decimals = libm::fmax(0.0, -libm::floor(libm::log10(low))) as usize;
-        Scale { low, high, ticks: steps.filter(inside).collect(), decimals, logarithmic: true }
+        let word = |tick: f64| format!("{tick:.*}", libm::fmax(0.0, -exponent(tick)) as usize);
+        let ticks = steps.filter(inside).map(|tick| (tick, word(tick))).collect();
+        Scale { low, high, ticks, logarithmic: true }
+    }
+
+    /// Slots for bars, which stand at 0, 1, 2 and so on.
+    pub fn slots(count: usize) -> Self {
+        Scale { low: -0.8, high: count as f64 - 0.2, ticks: Vec::new(), logarithmic: false }
     }
 
     fn ticked(low: f64, high: f64, step: f64) -> Self {
-        let first = libm::ceil(low / step - 1e-9);
-        let ticks =
-            (0..64).map(|i| (first + f64::from(i)) * step).take_while(|&tick| tick <= high + 1e-9 * step);
         let mut decimals = 0;
         let mut unit = 1.0;
         while decimals < 9 && libm::fabs(step * unit - libm::round(step * unit)) > 1e-6 * step * unit {
             decimals += 1;
             unit *= 10.0;
         }
-        Scale { low, high, ticks: ticks.collect(), decimals, logarithmic: false }
+        let first = libm::ceil(low / step - 1e-9);
+        let ticks = (0..64).map(|i| (first + f64::from(i)) * step);
+        // Adding to +0 keeps -0 from being written.
+        let word = |tick: f64| format!("{:.*}", decimals, tick + 0.0).replace('-', "−");
+        let inside = ticks.take_while(|&tick| tick <= high + 1e-9 * step);
+        Scale { low, high, ticks: inside.map(|tick| (tick, word(tick))).collect(), logarithmic: false }
     }
 
-    /// Where a value stands between two pixels; values outside stand at the ends.
-    pub fn place(&self, value: f64, from: f64, to: f64) -> f64 {
+    /// With this much room at both ends of an axis of that length, and without numbers that would touch their neighbours.
+    pub fn fitted(mut self, room: i32, length: i32, font: Font) -> Self {
+        let share = f64::from(room) / f64::from((length - 2 * room).max(1));
+        if self.logarithmic {
+            let factor = libm::pow(self.high / self.low, share);
+            (self.low, self.high) = (self.low / factor, self.high * factor);
+        } else {
+            let beyond = share * (self.high - self.low);
+            (self.low, self.high) = (self.low - beyond, self.high + beyond);
+        }
+        let mut free = i32::MIN;
+        let places: Vec<i32> = self.ticks.iter().map(|(tick, _)| self.map(tick, (0, length))).collect();
+        for ((_, word), at) in self.ticks.iter_mut().zip(places) {
+            let half = font.width(word) / 2;
+            if at - half > free {
+                free = at + half + 30;
+            } else {
+                word.clear();
+            }
+        }
+        self
+    }
+
+    /// Without any number.
+    pub fn silent(mut self) -> Self {
+        self.ticks.iter_mut().for_each(|(_, word)| word.clear());
+        self
+    }
+}
+
+impl Ranged for Scale {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    /// Values outside stand at the ends.
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
         let share = if self.logarithmic {
-            libm::log(libm::fmax(value, self.low) / self.low) / libm::log(self.high / self.low)
+            libm::log(libm::fmax(*value, self.low) / self.low) / libm::log(self.high / self.low)
         } else {
             (value - self.low) / (self.high - self.low)
         };
-        let share = share.clamp(0.0, 1.0);
-        from + share * (to - from)
+        from + libm::round(share.clamp(0.0, 1.0) * f64::from(to - from)) as i32
     }
 
-    /// A tick in words.
-    pub fn word(&self, tick: f64) -> String {
-        if self.logarithmic {
-            let needed = libm::fmax(0.0, -libm::floor(libm::log10(tick) + 1e-9)) as usize;
-            return format!("{tick:.needed$}");
-        }
-        // Adding to +0 keeps -0 from being written.
-        format!("{:.*}", self.decimals, tick + 0.0).replace('-', "−")
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        // There are no minor ticks.
+        let none = hint.weight().allow_light_points();
+        self.ticks.iter().filter(|_| !none).map(|(tick, _)| *tick).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Scale {
+    fn format_ext(&self, value: &f64) -> String {
+        self.ticks.iter().find(|(tick, _)| tick == value).map_or_else(String::new, |(_, word)| word.clone())
     }
 }
 
@@ -110,11 +163,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 /// The least of 1, 2, 5 times a power of ten that is not below `least`.
 fn step(least: f64) -> f64 {
-    let exponent = libm::floor(libm::log10(least));
-    let power = libm::pow(10.0, exponent);
-    [1.0, 2.0, 5.0]
-        .into_iter()
-        .map(|digit| digit * power)
-        .find(|&step| step >= least * (1.0 - 1e-9))
-        .unwrap_or(10.0 * power)
+    let power = libm::pow(10.0, libm::floor(libm::log10(least)));
+    let steps = [1.0, 2.0, 5.0].map(|digit| digit * power);
+    steps.into_iter().find(|&step| step >= least * (1.0 - 1e-9)).unwrap_or(10.0 * power)
 }

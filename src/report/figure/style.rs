@@ -3,147 +3,166 @@
 //! Invariant: colours are Okabe and Ito's, which people with any colour vision tell apart; hatching tells neighbours
 //! apart in grey, and after the colours have been used up it goes on with other combinations.
 
-use super::scene::{Area, BLACK, Colour, Path, Scene, Step, WHITE};
+use plotters::element::{Circle, DashedPathElement, PathElement, Polygon, Rectangle};
+use plotters::style::{BLACK, Color, RGBColor, WHITE};
 
-const COLOURS: [Colour; 8] = [
-    Colour(0x56_b4_e9),
-    Colour(0xe6_9f_00),
-    Colour(0x00_9e_73),
-    Colour(0xf0_e4_42),
-    Colour(0x00_72_b2),
-    Colour(0xd5_5e_00),
-    Colour(0xcc_79_a7),
-    Colour(0xbb_bb_bb),
+use super::document::{Area, Drawn};
+
+/// A place on an area.
+pub(super) type Place = (i32, i32);
+
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xf0, 0xe4, 0x42),
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0xbb, 0xbb, 0xbb),
 ];
 
 /// Colours of lines, which stand on white: dark ones first, no yellow.
-const LINES: [Colour; 7] = [
-    Colour(0x00_72_b2),
-    Colour(0xd5_5e_00),
-    Colour(0x00_9e_73),
-    Colour(0xcc_79_a7),
-    Colour(0x56_b4_e9),
-    Colour(0xe6_9f_00),
-    Colour(0x44_44_44),
+const LINES: [RGBColor; 7] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x44, 0x44, 0x44),
 ];
 
-pub(super) const TEXT: Colour = Colour(0x22_22_22);
-pub(super) const QUIET: Colour = Colour(0x66_66_66);
-pub(super) const GRID: Colour = Colour(0xdd_dd_dd);
-pub(super) const WARNING: Colour = Colour(0xb0_3a_00);
+pub(super) const TEXT: RGBColor = RGBColor(0x22, 0x22, 0x22);
+pub(super) const QUIET: RGBColor = RGBColor(0x66, 0x66, 0x66);
+pub(super) const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
+pub(super) const WARNING: RGBColor = RGBColor(0xb0, 0x3a, 0x00);
 
 /// Directions of hatching: (x, y) steps along a line.
-const HATCHES: [&[(f64, f64)]; 8] = [
-    &[],
-    &[(1.0, -1.0)],
-    &[(1.0, 0.0)],
-    &[(1.0, 1.0)],
-    &[(1.0, 1.0), (1.0, -1.0)],
-    &[],
-    &[(0.0, 1.0)],
-    &[(1.0, 0.0), (0.0, 1.0)],
-];
+const HATCHES: [&[(i32, i32)]; 8] =
+    [&[], &[(1, -1)], &[(1, 0)], &[(1, 1)], &[(1, 1), (1, -1)], &[], &[(0, 1)], &[(1, 0), (0, 1)]];
 
-/// Draws an area in the look of a series, with its outline.
-pub(super) fn area(scene: &mut Scene, area: Area, index: usize) {
-    let colour = COLOURS[index % COLOURS.len()];
-    scene.path(area.path().filled(colour));
-    let dark = matches!(index % COLOURS.len(), 2 | 4 | 5);
-    let ink = if dark { WHITE } else { TEXT };
-    let hatch = HATCHES[(index + index / COLOURS.len()) % HATCHES.len()];
-    let mut lines = Path::default();
-    for &direction in hatch {
-        hatching(&mut lines.steps, area, direction);
-    }
-    scene.path(lines.stroked(ink, 0.8));
-    scene.path(area.path().stroked(TEXT, 0.7));
+/// Draws lines from point to point.
+pub(super) fn lines(area: &Area<'_>, points: impl Into<Vec<Place>>, colour: RGBColor, width: u32) -> Drawn {
+    Ok(area.draw(&PathElement::new(points, colour.stroke_width(width)))?)
 }
 
-/// Parallel lines across an area, clipped to it; their places hang on the page, not on the area.
-fn hatching(steps: &mut Vec<Step>, area: Area, (dx, dy): (f64, f64)) {
-    const APART: f64 = 5.0;
-    // A line holds the points with `dy x - dx y = c`.
-    let corners =
-        [(area.left, area.top), (area.right, area.top), (area.left, area.bottom), (area.right, area.bottom)];
-    let offsets = corners.map(|(x, y)| dy * x - dx * y);
-    let low = offsets.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = offsets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let gap = if dx != 0.0 && dy != 0.0 { APART * std::f64::consts::SQRT_2 } else { APART };
-    let mut c = libm::ceil(low / gap) * gap;
-    while c < high {
-        let ends = if dx == 0.0 {
-            Some(((c / dy, area.top), (c / dy, area.bottom)))
-        } else {
-            // y = (dy x - c) / dx, over the x at which it lies inside.
-            let y = |x: f64| (dy * x - c) / dx;
-            let at = |y: f64| (dx * y + c) / dy;
-            let (mut from, mut to) = (area.left, area.right);
-            if dy != 0.0 {
-                let (a, b) = (at(area.top), at(area.bottom));
-                from = from.max(a.min(b));
-                to = to.min(a.max(b));
-            }
-            (to > from).then(|| ((from, y(from)), (to, y(to))))
-        };
-        if let Some((from, to)) = ends {
-            steps.extend([Step::Move(from.0, from.1), Step::Line(to.0, to.1)]);
-        }
-        c += gap;
+/// Draws the edge of a polygon, the first side twice, so that no corner lacks its tip.
+pub(super) fn edge(area: &Area<'_>, corners: &[Place], colour: RGBColor, width: u32) -> Drawn {
+    lines(area, [corners, &corners[..2]].concat(), colour, width)
+}
+
+/// Draws a rectangle, from its upper left to its lower right corner, in the look of a series.
+pub(super) fn block(area: &Area<'_>, [from, to]: [Place; 2], index: usize) -> Drawn {
+    let colour = COLOURS[index % COLOURS.len()];
+    area.draw(&Rectangle::new([from, to], colour.filled()))?;
+    let dark = matches!(index % COLOURS.len(), 2 | 4 | 5);
+    for &direction in HATCHES[(index + index / COLOURS.len()) % HATCHES.len()] {
+        hatch(area, [from, to], direction, if dark { WHITE } else { TEXT })?;
     }
+    edge(area, &[from, (to.0, from.1), to, (from.0, to.1)], TEXT, 7)
+}
+
+/// Parallel lines across a rectangle; their places hang on the page, not on the rectangle.
+fn hatch(
+    area: &Area<'_>,
+    [(left, top), (right, bottom)]: [Place; 2],
+    (dx, dy): (i32, i32),
+    ink: RGBColor,
+) -> Drawn {
+    // A line holds the points with `dy x - dx y = c`.
+    let gap = if dx != 0 && dy != 0 { 71 } else { 50 };
+    let corners = [(left, top), (right, top), (left, bottom), (right, bottom)].map(|(x, y)| dy * x - dx * y);
+    let low = corners.into_iter().min().unwrap_or(0);
+    let high = corners.into_iter().max().unwrap_or(0);
+    let first = (low.div_euclid(gap) + 1) * gap;
+    for c in (first..high).step_by(gap.unsigned_abs() as usize) {
+        let ends = match (dx, dy) {
+            (0, _) => [(c, top), (c, bottom)],
+            (_, 0) => [(left, -c), (right, -c)],
+            _ => {
+                let at = |y: i32| dy * (y + c);
+                let from = left.max(at(top).min(at(bottom)));
+                let to = right.min(at(top).max(at(bottom)));
+                [(from, dy * from - c), (to, dy * to - c)]
+            }
+        };
+        lines(area, ends, ink, 8)?;
+    }
+    Ok(())
 }
 
 /// The colour of a series' line.
-pub(super) fn line(index: usize) -> Colour {
+pub(super) fn colour(index: usize) -> RGBColor {
     LINES[index % LINES.len()]
 }
 
-/// Length of a line's dashes; 0 for a whole line.
-pub(super) fn dash(index: usize) -> f64 {
-    [0.0, 5.0, 2.0, 8.0][index % 4]
+/// Draws the line of a series.
+pub(super) fn curve(area: &Area<'_>, points: Vec<Place>, index: usize) -> Drawn {
+    dashed(area, points, (colour(index), 15), [0, 50, 20, 80][index % 4])
 }
 
-/// Length of the dashes of a known optimum's line, which is dark and without markers.
-pub(super) fn known_dash(number: usize) -> f64 {
-    [0.0, 4.0, 1.5][number % 3]
+/// Draws the line of a known optimum, which is dark, thin and without markers.
+pub(super) fn known(area: &Area<'_>, points: Vec<Place>, number: usize) -> Drawn {
+    dashed(area, points, (TEXT, 10), [0, 40, 15][number % 3])
+}
+
+/// Dashes and the gaps between them are of this length; 0 is a whole line.
+fn dashed(area: &Area<'_>, points: Vec<Place>, (colour, width): (RGBColor, u32), dash: i32) -> Drawn {
+    match dash {
+        0 => lines(area, points, colour, width),
+        _ => Ok(area.draw(&DashedPathElement::new(points, dash, dash, colour.stroke_width(width)))?),
+    }
+}
+
+/// Draws a band, through which what lies beneath shows.
+pub(super) fn band(area: &Area<'_>, around: Vec<Place>, index: usize) -> Drawn {
+    Ok(area.draw(&Polygon::new(around, colour(index).mix(0.18)))?)
 }
 
 /// Draws the marker of a series.
-pub(super) fn marker(scene: &mut Scene, (x, y): (f64, f64), index: usize) {
-    const R: f64 = 3.2;
-    let shape = match index % 5 {
-        0 => Path::circle((x, y), R),
-        1 => Path::polygon(&[(x - R, y - R), (x + R, y - R), (x + R, y + R), (x - R, y + R)]),
-        2 => Path::polygon(&[(x, y - 1.25 * R), (x + 1.2 * R, y + R), (x - 1.2 * R, y + R)]),
-        3 => Path::polygon(&[(x, y - 1.4 * R), (x + 1.4 * R, y), (x, y + 1.4 * R), (x - 1.4 * R, y)]),
-        _ => Path::polygon(&[(x, y + 1.25 * R), (x + 1.2 * R, y - R), (x - 1.2 * R, y - R)]),
-    };
+pub(super) fn marker(area: &Area<'_>, (x, y): Place, index: usize) -> Drawn {
+    const R: i32 = 32;
     // Every other round of markers is hollow.
     let hollow = (index / 5) % 2 == 1;
-    let shape = if hollow {
-        shape.filled(WHITE).stroked(line(index), 1.4)
-    } else {
-        shape.filled(line(index)).stroked(WHITE, 0.7)
+    let (inside, around, width) = if hollow { (WHITE, colour(index), 14) } else { (colour(index), WHITE, 7) };
+    let corners: &[Place] = match index % 5 {
+        0 => {
+            area.draw(&Circle::new((x, y), R, inside.filled()))?;
+            return Ok(area.draw(&Circle::new((x, y), R, around.stroke_width(width)))?);
+        }
+        1 => &[(-R, -R), (R, -R), (R, R), (-R, R)],
+        2 => &[(0, -40), (38, R), (-38, R)],
+        3 => &[(0, -45), (45, 0), (0, 45), (-45, 0)],
+        _ => &[(0, 40), (38, -R), (-38, -R)],
     };
-    scene.path(shape);
+    let corners: Vec<Place> = corners.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
+    area.draw(&Polygon::new(corners.clone(), inside))?;
+    edge(area, &corners, around, width)
 }
 
 /// Draws a published value: a thin line that reads on any colour.
-pub(super) fn reference(scene: &mut Scene, from: f64, to: f64, y: f64) {
-    scene.path(Path::lines(&[(from, y), (to, y)]).stroked(WHITE, 2.8));
-    scene.path(Path::lines(&[(from, y), (to, y)]).stroked(BLACK, 1.3));
+pub(super) fn published(area: &Area<'_>, (x, y): Place, half: i32) -> Drawn {
+    for (colour, width) in [(WHITE, 28), (BLACK, 13)] {
+        lines(area, [(x - half, y), (x + half, y)], colour, width)?;
+    }
+    Ok(())
 }
 
-/// An error bar with caps.
-pub(super) fn capped(x: f64, (top, bottom): (f64, f64), cap: f64) -> Path {
-    let mut path = Path::lines(&[(x, top), (x, bottom)]);
-    for y in [top, bottom] {
-        path.steps.extend([Step::Move(x - cap, y), Step::Line(x + cap, y)]);
-    }
-    path
+/// Draws an error bar without a point at its middle, unlike plotters' own.
+pub(super) fn capped(
+    area: &Area<'_>,
+    x: i32,
+    ends: [i32; 2],
+    cap: i32,
+    (colour, width): (RGBColor, u32),
+) -> Drawn {
+    lines(area, ends.map(|y| (x, y)), colour, width)?;
+    ends.into_iter().try_for_each(|y| lines(area, [(x - cap, y), (x + cap, y)], colour, width))
 }
 
 /// Draws an error bar over an area; the white beneath it makes it read on hatching.
-pub(super) fn error_bar(scene: &mut Scene, x: f64, ends: (f64, f64), cap: f64) {
-    scene.path(capped(x, ends, cap).stroked(WHITE, 2.6));
-    scene.path(capped(x, ends, cap).stroked(TEXT, 1.1));
+pub(super) fn error_bar(area: &Area<'_>, x: i32, ends: [i32; 2], cap: i32) -> Drawn {
+    capped(area, x, ends, cap, (WHITE, 26))?;
+    capped(area, x, ends, cap, (TEXT, 11))
 }

@@ -2,11 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use tiny_skia::Pixmap;
+use plotters::coord::ranged1d::Ranged;
+use resvg::tiny_skia::Pixmap;
+use resvg::usvg::{Group, Node, Rect, Tree};
+use roxmltree::Document;
 
 use super::scale::Scale;
-use super::scene::{Anchor, Area, Colour, Mark, Scene, Step};
 use super::*;
+
+/// The figure as SVG.
+fn svg(figure: &Figure) -> String {
+    super::svg(figure).unwrap()
+}
 
 fn mean(mean: f64, std: f64) -> Option<Mean> {
     Some(Mean { mean, std: Some(std), n: 5 })
@@ -154,8 +161,10 @@ fn figures_are_drawn_as_reviewed() {
 fn every_svg_is_well_formed_and_every_png_can_be_read() {
     for figure in odd().iter().chain(&[small_bars(), small_curves()]) {
         let text = svg(figure);
-        let document = roxmltree::Document::parse(&text).unwrap();
-        assert_eq!(document.root_element().tag_name().name(), "svg");
+        let document = Document::parse(&text).unwrap();
+        let root = document.root_element();
+        assert_eq!((root.tag_name().name(), root.attribute("role")), ("svg", Some("img")));
+        assert!(root.first_element_child().unwrap().has_tag_name("title"));
         assert!(!text.contains("NaN") && !text.contains("inf\""), "{text}");
         Pixmap::decode_png(&png(figure, 0.5).unwrap()).unwrap();
     }
@@ -165,7 +174,7 @@ fn every_svg_is_well_formed_and_every_png_can_be_read() {
 fn labels_are_read_back_from_the_svg_as_they_are() {
     let label = "<b> & \"I2M2\" 's ]]>";
     let text = svg(&bars(vec![bar(label, mean(1.0, 0.1), None)]));
-    let document = roxmltree::Document::parse(&text).unwrap();
+    let document = Document::parse(&text).unwrap();
     assert!(
         document
             .descendants()
@@ -190,15 +199,16 @@ fn pixels(figure: &Figure, scale: f64) -> Pixmap {
 fn a_png_has_the_svgs_size_and_colours() {
     for figure in [small_bars(), small_curves()] {
         let text = svg(&figure);
-        let document = roxmltree::Document::parse(&text).unwrap();
+        let document = Document::parse(&text).unwrap();
         let side = |name| document.root_element().attribute(name).unwrap().parse::<f64>().unwrap();
         let picture = pixels(&figure, 2.0);
         assert_eq!(f64::from(picture.width()), (2.0 * side("width")).ceil());
         assert!((f64::from(picture.height()) - 2.0 * side("height")).abs() <= 1.0);
         let seen: BTreeSet<u32> =
             picture.pixels().iter().map(|p| u32::from_be_bytes([0, p.red(), p.green(), p.blue()])).collect();
-        for node in document.descendants().filter(|node| node.has_tag_name("path")) {
-            // A line that is thinner than a pixel may be blended everywhere; an area cannot.
+        // A line that is thinner than a pixel may be blended everywhere, and what shows through is; an area cannot.
+        let areas = document.descendants().filter(|node| !node.has_tag_name("text"));
+        for node in areas.filter(|node| node.attribute("opacity").is_none()) {
             if let Some(fill) = node.attribute("fill").filter(|&fill| fill != "none") {
                 let colour = u32::from_str_radix(&fill[1..], 16).unwrap();
                 assert!(seen.contains(&colour), "{fill} is in the SVG and not in the PNG");
@@ -216,82 +226,61 @@ fn a_size_without_sense_is_refused() {
     }
 }
 
-/// Left, top, right and bottom of what a mark covers.
-fn cover(mark: &Mark) -> Area {
-    let points: Vec<(f64, f64)> = match mark {
-        Mark::Path(path) => path
-            .steps
-            .iter()
-            .filter_map(|step| match *step {
-                Step::Move(x, y) | Step::Line(x, y) | Step::Curve([.., x, y]) => Some((x, y)),
-                Step::Close => None,
-            })
-            .collect(),
-        Mark::Text(text) => {
-            let width = font::width(&text.content, text.size, text.bold);
-            let start = match text.anchor {
-                Anchor::Start => 0.0,
-                Anchor::Middle => -width / 2.0,
-                Anchor::End => -width,
-            };
-            let along = [start, start + width];
-            let across = [-0.75 * text.size, 0.25 * text.size];
-            let places = along.iter().flat_map(|&a| across.map(|c| (a, c)));
-            places
-                .map(|(a, c)| if text.upward { (text.x + c, text.y - a) } else { (text.x + a, text.y + c) })
-                .collect()
+/// What every mark covers, text as it is drawn.
+fn covers(group: &Group, found: &mut Vec<Rect>) {
+    for node in group.children() {
+        match node {
+            Node::Group(group) => covers(group, found),
+            node => found.push(node.abs_stroke_bounding_box()),
         }
-    };
-    let (xs, ys) = (points.iter().map(|p| p.0), points.iter().map(|p| p.1));
-    Area {
-        left: xs.clone().fold(f64::INFINITY, f64::min),
-        top: ys.clone().fold(f64::INFINITY, f64::min),
-        right: xs.fold(f64::NEG_INFINITY, f64::max),
-        bottom: ys.fold(f64::NEG_INFINITY, f64::max),
     }
 }
 
 #[test]
 fn nothing_is_drawn_outside_of_the_page() {
+    let mut marks = 0;
     for figure in odd().iter().chain(&[small_bars(), small_curves()]) {
-        let scene = page::compose(figure);
-        for mark in &scene.marks {
-            let Area { left, top, right, bottom } = cover(mark);
-            assert!(left >= -0.5 && top >= -0.5, "{mark:?} at {left}, {top}");
+        let tree = Tree::from_str(&svg(figure), &png::options()).unwrap();
+        let (width, height) = (tree.size().width(), tree.size().height());
+        let mut found = Vec::new();
+        covers(tree.root(), &mut found);
+        marks += found.len();
+        for mark in found {
+            assert!(mark.left() >= -0.5 && mark.top() >= -0.5, "{mark:?}");
             assert!(
-                right <= scene.width + 0.5 && bottom <= scene.height + 0.5,
-                "{mark:?} to {right}, {bottom}"
+                mark.right() <= width + 0.5 && mark.bottom() <= height + 0.5,
+                "{mark:?} on {width} x {height}"
             );
         }
     }
+    assert!(marks > 10_000, "{marks}");
 }
 
-/// Areas of a colour that are taller than a legend's sample.
-fn areas(scene: &Scene, colour: u32) -> Vec<Area> {
-    let filled = scene.marks.iter().filter(|mark| match mark {
-        Mark::Path(path) => path.fill == Some(Colour(colour)),
-        Mark::Text(_) => false,
-    });
-    filled.map(cover).filter(|area| area.bottom - area.top > 11.5).collect()
+/// Heights in pixels of rectangles of a colour that are taller than a legend's sample.
+fn heights(text: &str, colour: &str) -> Vec<f64> {
+    let document = Document::parse(text).unwrap();
+    let bars = document
+        .descendants()
+        .filter(|node| node.has_tag_name("rect") && node.attribute("fill") == Some(colour));
+    let height =
+        |node: roxmltree::Node<'_, '_>| node.attribute("height").unwrap().parse::<f64>().unwrap() / 10.0;
+    bars.map(height).filter(|&height| height > 11.5).collect()
 }
 
 #[test]
 fn bars_are_as_tall_as_their_values() {
-    let scene = page::compose(&bars(vec![bar("a", mean(20.0, 1.0), None), bar("b", mean(80.0, 1.0), None)]));
-    let height = |colour| {
-        let areas = areas(&scene, colour);
-        assert_eq!(areas.len(), 1);
-        areas[0].bottom - areas[0].top
-    };
-    assert!((height(0xe6_9f_00) / height(0x56_b4_e9) - 4.0).abs() < 1e-9);
+    let text = svg(&bars(vec![bar("a", mean(20.0, 1.0), None), bar("b", mean(80.0, 1.0), None)]));
+    let (low, high) = (heights(&text, "#56B4E9"), heights(&text, "#E69F00"));
+    assert_eq!((low.len(), high.len()), (1, 1));
+    // A step of the canvas is a tenth of a pixel, and each end of a bar is rounded to one.
+    assert!((high[0] - 4.0 * low[0]).abs() <= 0.5, "{low:?} {high:?}");
 }
 
 #[test]
 fn a_bar_that_is_not_measured_leaves_a_gap_that_says_so() {
     let text = svg(&small_bars());
     assert_eq!(text.matches(">not measured<").count(), 4);
-    let scene = page::compose(&small_bars());
-    assert_eq!((areas(&scene, 0x56_b4_e9).len(), areas(&scene, 0xe6_9f_00).len()), (4, 0));
+    assert_eq!((heights(&text, "#56B4E9").len(), heights(&text, "#E69F00").len()), (4, 0));
 }
 
 #[test]
@@ -304,19 +293,73 @@ fn an_axis_that_does_not_begin_at_zero_says_so() {
     assert!(!says(10.0, 95.0) && !says(-5.0, 5.0));
 }
 
+/// The lines of a colour and width, as their points.
+fn lines(text: &str, colour: &str, width: &str) -> Vec<Vec<(i32, i32)>> {
+    let document = Document::parse(text).unwrap();
+    let drawn = document.descendants().filter(|node| {
+        node.has_tag_name("polyline")
+            && node.attribute("stroke") == Some(colour)
+            && node.attribute("stroke-width") == Some(width)
+    });
+    let point = |point: &str| {
+        let (x, y) = point.split_once(',').unwrap();
+        (x.parse().unwrap(), y.parse().unwrap())
+    };
+    drawn.map(|node| node.attribute("points").unwrap().split_whitespace().map(point).collect()).collect()
+}
+
 #[test]
 fn a_line_stops_where_a_point_is_not_measured() {
-    let lines = |figure: &Figure| {
-        let scene = page::compose(figure);
-        let marks = scene.marks.into_iter();
-        let lines = marks.filter(|mark| match mark {
-            Mark::Path(path) => path.fill.is_none() && path.stroke.is_some_and(|stroke| stroke.width == 1.5),
-            Mark::Text(_) => false,
-        });
-        lines.count() - 2 // The legend's samples.
+    let text = svg(&small_curves());
+    // Inter-modality is a whole line; it has a point alone after its gap, and the legend's sample.
+    let points: Vec<usize> = lines(&text, "#0072B2", "15").iter().map(Vec::len).collect();
+    assert_eq!(points, [3, 2]);
+    // I2M2 is dashed; it is whole in one panel and lacks its first point in the other. Markers are edged in white.
+    let mut dashes = lines(&text, "#D55E00", "15");
+    let sample = dashes.pop().unwrap()[0].1;
+    dashes.retain(|dash| dash[0].1 != sample);
+    let document = Document::parse(&text).unwrap();
+    let squares = document
+        .descendants()
+        .filter(|node| node.has_tag_name("polygon") && node.attribute("fill") == Some("#D55E00"));
+    let markers: Vec<i32> = squares
+        .filter(|node| node.attribute("opacity").is_none())
+        .map(|node| node.attribute("points").unwrap().split(',').next().unwrap().parse::<i32>().unwrap() + 32)
+        .collect();
+    assert_eq!(markers.len(), 5 + 4 + 1);
+    let inside = |ends: &[i32]| {
+        let within =
+            |dash: &&Vec<(i32, i32)>| dash.iter().all(|&(x, _)| x >= ends[0] && x <= ends[ends.len() - 1]);
+        dashes.iter().filter(within).count()
     };
-    // Inter-modality has a point alone after its gap; I2M2 is whole in one panel and lacks its first point in the other.
-    assert_eq!(lines(&small_curves()), 3);
+    assert_eq!(inside(&markers[..5]) + inside(&markers[5..9]), dashes.len());
+    assert!(inside(&markers[..5]) > 8 && inside(&markers[5..9]) > 5);
+}
+
+#[test]
+fn a_known_optimum_is_a_dark_line_without_markers() {
+    let text = svg(&small_curves());
+    // The first is whole, the second dashed; the legend has a sample of each.
+    let drawn = lines(&text, "#222222", "10");
+    assert_eq!(drawn.iter().filter(|line| line[1].0 - line[0].0 > 50).count(), 2, "{drawn:?}");
+    assert!(drawn.len() > 20 && drawn.iter().all(|line| line.iter().all(|point| point.1 == line[0].1)));
+    let dark = Document::parse(&text).unwrap().descendants().any(|node| {
+        (node.has_tag_name("polygon") || node.has_tag_name("circle"))
+            && node.attribute("fill") == Some("#222222")
+    });
+    assert!(!dark);
+}
+
+#[test]
+fn numbers_are_short() {
+    let long =
+        |text: &str| text.split(|c: char| !c.is_ascii_digit() && c != '.').any(|number| number.len() > 6);
+    for figure in odd().iter().chain(&[small_bars(), small_curves()]) {
+        for node in Document::parse(&svg(figure)).unwrap().descendants() {
+            let found = node.attributes().find(|attribute| long(attribute.value()));
+            assert!(found.is_none(), "{found:?}");
+        }
+    }
 }
 
 #[test]
@@ -336,19 +379,51 @@ fn ticks_are_round_and_the_values_lie_between_the_ends() {
         for scale in [Scale::around([a, b].into_iter(), true), Scale::over([a, b].into_iter())] {
             assert!(scale.low <= a.min(b) && scale.high >= a.max(b), "{a} {b} {scale:?}");
             assert!((3..=12).contains(&scale.ticks.len()), "{a} {b} {scale:?}");
-            let words: BTreeSet<String> = scale.ticks.iter().map(|&tick| scale.word(tick)).collect();
+            let words: BTreeSet<&String> = scale.ticks.iter().map(|(_, word)| word).collect();
             assert_eq!(words.len(), scale.ticks.len(), "{a} {b} {scale:?}");
         }
     }
     let scale = Scale::around([81.0, 92.5].into_iter(), true);
-    assert_eq!((scale.low, &scale.ticks[..2], scale.decimals), (80.0, &[80.0, 85.0][..], 0));
+    assert_eq!(
+        (scale.low, &scale.ticks[..2]),
+        (80.0, &[(80.0, "80".to_owned()), (85.0, "85".to_owned())][..])
+    );
     assert_eq!(Scale::around([10.0, 92.5].into_iter(), true).low, 0.0);
     let factors = Scale::over_factors([0.5, 0.0, 2.0, 100.0].into_iter());
-    assert_eq!(factors.ticks.len(), 8);
-    let words: Vec<String> = factors.ticks.iter().map(|&tick| factors.word(tick)).collect();
+    let words: Vec<&str> = factors.ticks.iter().map(|(_, word)| word.as_str()).collect();
     assert_eq!(words, ["0.5", "1", "2", "5", "10", "20", "50", "100"]);
-    assert!((factors.place(5.0, 0.0, 1.0) - factors.place(50.0, 0.0, 1.0)).abs() > 0.43);
-    assert_eq!((factors.place(0.0, 0.0, 1.0), factors.place(100.0, 0.0, 1.0)), (0.0, 1.0));
+    let place = |value: f64| factors.map(&value, (0, 1000));
+    assert!(place(50.0) - place(5.0) > 430);
+    assert_eq!((place(0.0), place(100.0)), (0, 1000));
     assert_eq!(Scale::around([30.0, 92.5].into_iter(), false).low, 20.0);
     assert_eq!(Scale::around([1.0, 92.5].into_iter(), false).low, 0.0);
+}
+
+#[test]
+fn numbers_of_an_axis_do_not_touch() {
+    text::register().unwrap();
+    for factors in [false, true] {
+        let values = [0.01, 4000.0].into_iter();
+        let scale = if factors { Scale::over_factors(values) } else { Scale::over(values) };
+        for length in [300, 700, 1500, 6000] {
+            let fitted = scale.clone().fitted(100, length, page::TICK);
+            assert!(fitted.low < scale.low && fitted.high > scale.high);
+            let shown: Vec<(i32, i32)> = (fitted.ticks.iter().filter(|(_, word)| !word.is_empty()))
+                .map(|(tick, word)| (fitted.map(tick, (0, length)), page::TICK.width(word) / 2))
+                .collect();
+            assert!(!shown.is_empty());
+            assert!(shown.windows(2).all(|pair| pair[0].0 + pair[0].1 < pair[1].0 - pair[1].1), "{shown:?}");
+        }
+    }
+}
+
+#[test]
+fn long_labels_end_in_an_ellipsis_and_captions_are_wrapped() {
+    text::register().unwrap();
+    let font = page::LABEL;
+    let short = font.shorten(&"very long ".repeat(60), 1000);
+    assert!(short.ends_with('…') && font.width(&short) <= 1000 && font.width(&short) > 900, "{short}");
+    let lines = font.wrap(&"a few words ".repeat(20), 1000);
+    assert!(lines.len() > 3 && lines.iter().all(|line| font.width(line) <= 1000), "{lines:?}");
+    assert_eq!(font.wrap(&"W".repeat(400), 1000).len(), 1);
 }

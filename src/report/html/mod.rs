@@ -109,7 +109,7 @@ fn navigation(page: &Page<'_>) -> Markup {
 
 fn section(report: &Report) -> Result<Markup, FigureError> {
     let benchmark = report.benchmark;
-    let drawn = figure::from_report(report)?.map(|drawn| figure::svg(&drawn));
+    let drawn = figure::from_report(report)?.map(|drawn| figure::svg(&drawn)).transpose()?;
     Ok(html! {
         section.benchmark id=(benchmark.id) {
             h2 { (benchmark.title) span.caption { " " (benchmark.caption) } }
