@@ -33,6 +33,13 @@ pub struct Deviation {
     pub benchmarks: Vec<String>,
 }
 
+impl Deviation {
+    /// What is said where nothing was measured.
+    pub fn unmeasured(&self) -> &'static str {
+        if self.changes.is_empty() { "no value of the protocol switches it" } else { "not measured" }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ledger {

@@ -62,7 +62,7 @@ fn words(known: &Known<'_>) -> String {
         text += &format!("    {name:<14} {line}\n");
     }
     if known.effects.is_empty() {
-        text += &format!("    {:<14} not measured\n", "effect");
+        text += &format!("    {:<14} {}\n", "effect", known.deviation.unmeasured());
     }
     for effect in &known.effects {
         text += &format!("    {:<14} {effect}\n", "effect");

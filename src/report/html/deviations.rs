@@ -10,7 +10,8 @@ pub(super) fn section(deviations: &[Deviation], effects: &[Effect]) -> Markup {
         section id="deviations" {
             h2 { "Deviations" }
             p { "Every known difference between the paper's text, the released code and this project. An effect is what switching a deviation changes, seed by seed: switched less as it stands, with 95 % intervals." }
-            @for Deviation { id, title, paper, released, ours, why, switch, changes: _, benchmarks } in deviations {
+            @for deviation in deviations {
+                @let Deviation { id, title, paper, released, ours, why, switch, changes: _, benchmarks } = deviation;
                 @let measured: Vec<&Effect> = effects.iter().filter(|effect| effect.deviation == *id).collect();
                 details.entry id={ "deviation-" (id) } data-find={ (id) " " (title) } {
                     summary { b { (id) } " " (title) span.place { " " (benchmarks.join(", ")) } }
@@ -22,7 +23,7 @@ pub(super) fn section(deviations: &[Deviation], effects: &[Effect]) -> Markup {
                         @if !switch.is_empty() { dt { "switch" } dd { (switch) } }
                         dt { "effect" }
                         @for effect in &measured { dd { (effect) } }
-                        @if measured.is_empty() { dd { "not measured" } }
+                        @if measured.is_empty() { dd { (deviation.unmeasured()) } }
                     }
                 }
             }

@@ -29,8 +29,8 @@ const FACTORS: [f64; 4] = [0.5, 0.3, 0.1, 0.03];
 pub(super) const LEARNING_RATE: &str = "learning rate times";
 /// Draws of the examples that are hit.
 pub(super) const DRAWS: u64 = 100;
-/// Draws of seeds per range where nothing is at fault.
-const SOUND: u64 = 400;
+/// Draws of seeds per range where nothing is at fault: enough that a range alone shows whether they keep to one in a hundred.
+const SOUND: u64 = 4000;
 /// Cells of a benchmark that are trained anew, at most: spread evenly over those that have a range.
 const MOST_RETRAINED: usize = 16;
 /// z of 80 %.
