@@ -71,7 +71,7 @@ pub fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
 fn summary(tested: &[TestedClaim]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for claim in tested {
-        *counts.entry(claim.verdict.to_string()).or_default() += 1;
+        *counts.entry(claim.words()).or_default() += 1;
         if claim.claim.printed.is_some() {
             *counts.entry("contradicted in print".to_owned()).or_default() += 1;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::Page;
-use crate::gate::{ClaimVerdict, Verdict};
+use crate::gate::{ClaimVerdict, TestedClaim, Verdict};
 use crate::protocol::Tier;
 
 /// In the order of the columns.
@@ -52,13 +52,21 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
                     }
                 }
             }
-            @let claims = |verdict| page.claims.iter().filter(|claim| claim.verdict == verdict).count();
             @let printed = page.claims.iter().filter(|claim| claim.claim.printed.is_some()).count();
+            @let (model, data): (Vec<_>, Vec<_>) = page.claims.iter().partition(|claim| claim.claim.is_about_the_model());
             p {
-                (page.claims.len()) " claims: " (claims(ClaimVerdict::Supported)) " supported, "
-                (claims(ClaimVerdict::Contradicted)) " contradicted, " (claims(ClaimVerdict::NotDecidable)) " not decidable, "
-                (claims(ClaimVerdict::NotMeasured)) " not measured; " (printed) " are contradicted by the paper's own numbers."
+                (data.len()) " claims about the paper's data: " (verdicts(&data)) "; " (printed) " are contradicted by the paper's own numbers. "
+                (model.len()) " about its generative model: " (verdicts(&model)) "."
             }
         }
     }
+}
+
+/// How many claims have each verdict.
+fn verdicts(claims: &[&TestedClaim]) -> String {
+    use ClaimVerdict::{Contradicted, NotDecidable, NotMeasured, Supported};
+    let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count();
+    let each = [Supported, Contradicted, NotDecidable, NotMeasured]
+        .map(|verdict| format!("{} {verdict}", count(verdict)));
+    each.join(", ")
 }
