@@ -40,6 +40,10 @@ fn everything_is_on_the_page() {
     for deviation in deviations().unwrap() {
         assert!(text.contains(&format!("id=\"deviation-{}\"", deviation.id)));
     }
+    // What is said of a model is not counted among what is said of data.
+    assert!(text.contains(
+        " about its generative model: 0 supported, 0 contradicted, 0 not decidable, 4 not measured."
+    ));
     // Every link within the page leads somewhere.
     for target in text.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(text.contains(&format!("id=\"{target}\"")), "{target}");
