@@ -22,8 +22,11 @@ pub(super) fn section(deviations: &[Deviation], effects: &[Effect]) -> Markup {
                         dt { "why" } dd { (why) }
                         @if !switch.is_empty() { dt { "switch" } dd { (switch) } }
                         dt { "effect" }
-                        @for effect in &measured { dd { (effect) } }
-                        @if measured.is_empty() { dd { (deviation.unmeasured()) } }
+                        // A single cell of the grid, however many tables were measured.
+                        dd {
+                            @for effect in &measured { div { (effect) } }
+                            @if measured.is_empty() { (deviation.unmeasured()) }
+                        }
                     }
                 }
             }
