@@ -85,12 +85,9 @@ pub enum Command {
         /// What is reproduced.
         #[command(flatten)]
         selection: Selection,
-        /// Runs side by side [default: one per core].
-        #[arg(long, value_name = "N")]
-        jobs: Option<usize>,
-        /// Threads in all, shared by the runs side by side [default: one per core].
-        #[arg(long, value_name = "N")]
-        threads: Option<usize>,
+        /// How many at once.
+        #[command(flatten)]
+        workers: Workers,
         /// Prints JSON instead of the table.
         #[arg(long)]
         json: bool,
@@ -177,12 +174,9 @@ Exit codes: 0 every claim is supported or contradicted, 3 one is not measured or
         /// The deviation.
         #[command(flatten)]
         selection: Selection,
-        /// Runs side by side [default: one per core].
-        #[arg(long, value_name = "N")]
-        jobs: Option<usize>,
-        /// Threads in all, shared by the runs side by side [default: one per core].
-        #[arg(long, value_name = "N")]
-        threads: Option<usize>,
+        /// How many at once.
+        #[command(flatten)]
+        workers: Workers,
         /// Records what was measured in this file [without a value: snapshots/effects.toml]; the next build prints it beside
         /// the deviation.
         #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = effects::FILE)]
@@ -255,6 +249,17 @@ pub struct Selection {
     /// Only these cells: a cell id with `*`, or the id of a row or a column; may be given several times.
     #[arg(long, value_name = "CELL-PATTERN")]
     pub only: Vec<String>,
+}
+
+/// How much is done at once.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Workers {
+    /// Runs side by side [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Threads in all, shared by the runs side by side [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 /// Which claims, tested on which results.

@@ -51,9 +51,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::List { data, json } => list::run(data.as_deref(), *json, &out),
         Command::Plan { selection, jobs, power, json } => plan::run(selection, *jobs, *power, *json, &out),
-        Command::Reproduce { selection, jobs, threads, json } => {
-            let execution =
-                reproduce::Execution { jobs: *jobs, threads: *threads, json: *json, quiet: cli.quiet };
+        Command::Reproduce { selection, workers, json } => {
+            let execution = reproduce::Execution { workers: *workers, json: *json, quiet: cli.quiet };
             reproduce::run(selection, &execution, &out)
         }
         Command::Check { selection, format, self_test: true, expected } => {
@@ -68,9 +67,8 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Report { selection, format } => report::run(selection, *format, &out),
         Command::Claims(asked) => claims::run(asked, &out),
         Command::Deviations { id, json } => deviations::run(id.as_deref(), *json),
-        Command::Effect { selection, jobs, threads, record, json } => {
-            let execution =
-                reproduce::Execution { jobs: *jobs, threads: *threads, json: *json, quiet: cli.quiet };
+        Command::Effect { selection, workers, record, json } => {
+            let execution = reproduce::Execution { workers: *workers, json: *json, quiet: cli.quiet };
             effect::run(selection, &execution, record.as_deref(), &out)
         }
         Command::Why { selection, expected, json } => why::run(selection, *json, expected, &out),

@@ -111,7 +111,7 @@ impl Results {
 pub fn picture(folder: &Path, name: &str, drawn: &Figure) -> Result<(), Failure> {
     let svg = figure::svg(drawn)?;
     atomic::write(&folder.join(format!("{name}.svg")), |out| out.write_all(svg.as_bytes()))?;
-    let png = figure::png(drawn, 3.0)?;
+    let png = figure::png(&svg, 3.0)?;
     Ok(atomic::write(&folder.join(format!("{name}.png")), |out| out.write_all(&png))?)
 }
 

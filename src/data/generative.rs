@@ -3,6 +3,7 @@
 //! Invariant: nested samples. A draw is an order of the training split, and a run on n rows reads the first n in it;
 //! validation and test split are the same for every draw and every n.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -141,13 +142,11 @@ impl Dataset for GenerativeDataset {
         let (Modality::First | Modality::Second) = modality else { return };
         let part = self.part(split);
         let (values, width) = (&part.values[modality as usize], part.dims[modality as usize][0]);
-        match split {
-            Split::Train => {
-                let rows: Vec<u32> = rows.iter().map(|&row| self.train[row as usize]).collect();
-                gather_rows(values, width, &rows, out);
-            }
-            Split::Valid | Split::Test => gather_rows(values, width, rows, out),
-        }
+        let rows: Cow<'_, [u32]> = match split {
+            Split::Train => rows.iter().map(|&row| self.train[row as usize]).collect(),
+            Split::Valid | Split::Test => rows.into(),
+        };
+        gather_rows(values, width, &rows, out);
     }
 }
 

@@ -39,12 +39,8 @@ pub fn metrics_with(
 ) -> BTreeMap<String, f64> {
     let hit = hit(labels.len(), share, seeds);
     let (mut logits, mut labels) = (logits.to_vec(), labels.to_vec());
-    match fault {
-        Fault::Labels => pass_around(&mut labels, &hit),
-        Fault::Dropped { .. } | Fault::ClassOrder | Fault::Constant => {
-            strike(&mut logits, &labels, task, fault, &hit);
-        }
-    }
+    strike(&mut logits, &labels, task, fault, &hit);
+    relabel(&mut labels, fault, &hit);
     let found = measure::summarise(task, (evaluation.combine, evaluation.ranking), &labels, &logits);
     found.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect()
 }
@@ -55,8 +51,11 @@ fn hit(examples: usize, share: f64, seeds: &Seeds) -> Vec<u32> {
     seeds.stream().sample(examples, count)
 }
 
-/// Examples pass their labels around.
-fn pass_around(labels: &mut [u8], hit: &[u32]) {
+/// Puts a fault into the labels of the examples that are hit: they pass them around.
+fn relabel(labels: &mut [u8], fault: Fault, hit: &[u32]) {
+    if fault != Fault::Labels {
+        return;
+    }
     let taken: Vec<u8> = hit.iter().map(|&n| labels[n as usize]).collect();
     for (place, &n) in hit.iter().enumerate() {
         labels[n as usize] = taken[(place + 1) % taken.len()];

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::reviewed;
 use crate::digest::Digest;
-use crate::protocol::{Change, ProtocolName, Tier};
+use crate::protocol::{Change, ProtocolName, Tier, listed};
 use crate::stats::{Summary, mean_interval};
 
 /// Where effects are recorded, from the root of the repository.
@@ -120,16 +121,19 @@ fn read(text: &str, path: &Path) -> Result<Vec<Effect>, EffectError> {
     Ok(recorded.effects)
 }
 
+/// The effects of one deviation.
+pub fn effects_of<'e>(effects: &'e [Effect], deviation: &str) -> Vec<&'e Effect> {
+    effects.iter().filter(|effect| effect.deviation == deviation).collect()
+}
+
 /// Records effects in a file, in the place of older ones of the same deviation, benchmark, tier, protocol and device.
 ///
 /// # Errors
 /// A file that holds something else, or cannot be written.
 pub fn record(new: &[Effect], path: &Path) -> Result<(), EffectError> {
-    let mut effects = match std::fs::read_to_string(path) {
-        Ok(text) => read(&text, path)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(source) => return Err(EffectError::Io { action: "read", path: path.to_owned(), source }),
-    };
+    let io = |action| move |source| EffectError::Io { action, path: path.to_owned(), source };
+    let before = reviewed::read(path).map_err(io("read"))?;
+    let mut effects = before.map_or(Ok(Vec::new()), |text| read(&text, path))?;
     effects.retain(|old| !new.iter().any(|new| new.replaces(old)));
     effects.extend(new.iter().cloned());
     effects.sort_by_key(Effect::place);
@@ -138,14 +142,14 @@ pub fn record(new: &[Effect], path: &Path) -> Result<(), EffectError> {
     let text = format!(
         "# Written by `i2m2 effect ... --record`: what deviations change, switched less as it stands.\n\n{text}"
     );
-    let io = |source| EffectError::Io { action: "write", path: path.to_owned(), source };
-    super::write(path, &text).map_err(io)
+    reviewed::write(path, &text).map_err(io("write"))
 }
 
 impl Effect {
     fn replaces(&self, old: &Effect) -> bool {
-        let of = |effect: &Effect| (effect.tier, effect.protocol, effect.device_class.clone());
-        self.deviation == old.deviation && self.benchmark == old.benchmark && of(self) == of(old)
+        let Effect { deviation, benchmark, tier, protocol, device_class, .. } = self;
+        (deviation, benchmark, device_class) == (&old.deviation, &old.benchmark, &old.device_class)
+            && (tier, protocol) == (&old.tier, &old.protocol)
     }
 
     /// Letter, number and benchmark: A2 stands before A10.
@@ -243,7 +247,6 @@ impl std::fmt::Display for Effect {
     /// `mimic.runs.i2m2.start = "scratch" in table2 (smoke tier, 5 seeds, cpu, 2026-01-02): i2m2 -1.20 [-1.90, -0.50]; ...`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Effect { changes, benchmark, tier, device_class, measured, rows, .. } = self;
-        let changes: Vec<&str> = changes.iter().map(Change::as_str).collect();
         let seeds = rows.iter().map(|row| row.seeds).max().unwrap_or(0);
         let plural = if seeds == 1 { "" } else { "s" };
         let (same, moved): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_none());
@@ -254,7 +257,7 @@ impl std::fmt::Display for Effect {
         write!(
             f,
             "{} in {benchmark} ({tier} tier, {seeds} seed{plural}, {device_class}, {measured}): {}",
-            changes.join(", "),
+            listed(changes),
             rows.join("; ")
         )
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::reviewed;
 use crate::digest::Digest;
 use crate::protocol::{ProtocolName, Tier};
 use crate::stats;
@@ -195,11 +196,8 @@ impl Expected {
 
     /// Reads a file; `None` when there is none.
     pub fn read(path: &Path) -> Result<Option<Self>, ExpectedError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(ExpectedError::Io { action: "read", path: path.to_owned(), source }),
-        };
+        let io = |source| ExpectedError::Io { action: "read", path: path.to_owned(), source };
+        let Some(text) = reviewed::read(path).map_err(io)? else { return Ok(None) };
         let invalid = |problem: String| ExpectedError::Invalid { path: path.to_owned(), problem };
         let expected: Expected = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if expected.schema != SCHEMA {
@@ -259,7 +257,7 @@ impl Expected {
         let io = |source| ExpectedError::Io { action: "write", path: path.to_owned(), source };
         let text = toml::to_string_pretty(self)
             .map_err(|error| ExpectedError::Invalid { path: path.to_owned(), problem: error.to_string() })?;
-        super::write(path, &text).map_err(io)
+        reviewed::write(path, &text).map_err(io)
     }
 }
 

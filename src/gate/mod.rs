@@ -10,6 +10,7 @@ pub mod effects;
 pub mod expected;
 mod margins;
 mod power;
+mod reviewed;
 mod verdict;
 
 pub use claims::{
@@ -19,12 +20,3 @@ pub use claims::{
 pub use margins::{Margin, MarginError, margins};
 pub use power::{CellPower, ClaimPower, cell_power, claim_power};
 pub use verdict::{Case, Judgement, Reading, StdReading, Verdict, judge, readings};
-
-/// Writes a reviewed file whole or not at all.
-fn write(path: &std::path::Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let aside = path.with_extension("toml.tmp");
-    std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, path))
-}

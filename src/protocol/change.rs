@@ -29,11 +29,15 @@ impl Change {
 
 /// A protocol with its changes: `paper`, `released with mimic.runs.common.epochs = 8`.
 pub fn words(name: ProtocolName, changes: &[Change]) -> String {
-    let changes: Vec<&str> = changes.iter().map(Change::as_str).collect();
-    match changes[..] {
+    match changes {
         [] => name.to_string(),
-        _ => format!("{name} with {}", changes.join(", ")),
+        _ => format!("{name} with {}", listed(changes)),
     }
+}
+
+/// Changes one after the other.
+pub fn listed(changes: &[Change]) -> String {
+    changes.iter().map(Change::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl std::fmt::Display for Change {

@@ -11,7 +11,7 @@ mod recipe;
 mod settings;
 mod validate;
 
-pub use change::{Change, words};
+pub use change::{Change, listed, words};
 pub use deviations::{Deviation, deviations, deviations_of};
 pub use knee::{ClassWeights, Finding, MagnitudeNorm, OperatingPoint, Score, Space, StudyLevel};
 pub use layers::{ProtocolError, resolve, resolve_with};

@@ -9,6 +9,11 @@ pub fn now_utc() -> String {
     utc(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
+/// The day, for example `2024-12-10`.
+pub fn today_utc() -> String {
+    now_utc().chars().take(10).collect()
+}
+
 /// A number of seconds since 1970 as text.
 pub fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);

@@ -9,7 +9,7 @@ mod tool;
 
 use serde::{Deserialize, Serialize};
 
-pub use clock::{now_utc, utc};
+pub use clock::{now_utc, today_utc, utc};
 pub use machine::{Machine, page_faults, peak_memory};
 pub use tool::Tool;
 

@@ -159,9 +159,10 @@ impl Report {
         })
     }
 
-    /// Whether its values can decide a claim of the paper.
-    pub fn decides_claims(&self) -> bool {
-        decides_claims(self.benchmark, self.tier, &self.changes)
+    /// What claims of the paper are tested on: nothing where its values decide none.
+    pub fn samples(&self) -> impl Iterator<Item = (&CellId, Sample)> {
+        let decides = decides_claims(self.benchmark, self.tier, &self.changes);
+        self.cells.iter().filter(move |_| decides).map(|cell| (&cell.id, cell.sample()))
     }
 
     /// The protocol with its changes.

@@ -230,7 +230,7 @@ fn the_document_compiles_where_there_is_latex() {
     let folder = tempfile::tempdir().unwrap();
     let drawn = figure::from_report(reports.iter().find(|r| r.benchmark.id == "figure2").unwrap()).unwrap();
     std::fs::create_dir(folder.path().join("figure2.paper")).unwrap();
-    let png = figure::png(&drawn.unwrap(), 1.0).unwrap();
+    let png = figure::png(&figure::svg(&drawn.unwrap()).unwrap(), 1.0).unwrap();
     std::fs::write(folder.path().join("figure2.paper/figure.png"), png).unwrap();
     let text = document(&reports, |report| format!("{}.paper", report.benchmark.id));
     std::fs::write(folder.path().join("report.tex"), text).unwrap();

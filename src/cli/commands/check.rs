@@ -82,7 +82,7 @@ pub fn accept(
     }
     resolved.measurable(&resolved.plan())?;
     let results = Results::values(&resolved)?;
-    let today = provenance::now_utc().chars().take(10).collect::<String>();
+    let today = provenance::today_utc();
     for report in &results.reports {
         let path = path(folder, report);
         // Cells that were not selected keep their ranges.

@@ -13,9 +13,10 @@ use crate::cli::output;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::Results;
 use crate::engine::plan::CellId;
+use crate::engine::store::Store;
 use crate::gate::{ClaimVerdict, Sample, TestedClaim, claims, test_claims};
 use crate::protocol::Tier;
-use crate::report::comparison_words;
+use crate::report::{Report, comparison_words};
 
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -49,13 +50,12 @@ pub fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
     let real = asked.data.is_some().then(|| asked.selection("all", Tier::Paper));
     let mut samples: BTreeMap<CellId, Sample> = BTreeMap::new();
     // Where nothing was ever stored there is nothing to look for.
-    for selection in model.chain(real).filter(|_| out.join("store").is_dir()) {
+    for selection in model.chain(real).filter(|_| Store::open(out).root().is_dir()) {
         let resolved = Resolved::new(&selection, out.to_owned())?;
-        for report in Results::values(&resolved)?.reports.iter().filter(|report| report.decides_claims()) {
-            for cell in report.cells.iter().filter(|cell| !cell.values.is_empty()) {
-                samples.insert(cell.id.clone(), cell.sample());
-            }
-        }
+        let results = Results::values(&resolved)?;
+        samples.extend(
+            results.reports.iter().flat_map(Report::samples).map(|(id, sample)| (id.clone(), sample)),
+        );
     }
     let tested = test_claims(wanted, &|id| samples.get(id).cloned())?;
     if asked.json {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::gate::effects::{Effect, effects};
+use crate::gate::effects::{Effect, effects, effects_of};
 use crate::protocol::{Deviation, deviations};
 
 /// A deviation with what was measured of it.
@@ -33,10 +33,7 @@ pub fn run(id: Option<&str>, json: bool) -> Result<Exit, Failure> {
     let measured = effects().map_err(Failure::internal)?;
     let known: Vec<Known<'_>> = found
         .iter()
-        .map(|deviation| Known {
-            deviation,
-            effects: measured.iter().filter(|effect| effect.deviation == deviation.id).collect(),
-        })
+        .map(|deviation| Known { deviation, effects: effects_of(&measured, &deviation.id) })
         .collect();
     if json {
         output::json(&known)?;

@@ -13,7 +13,7 @@ use crate::cli::output;
 use crate::cli::resolve::Resolved;
 use crate::cli::results::Results;
 use crate::gate::effects::{Effect, Measurement, between, record};
-use crate::protocol::{Change, Deviation, deviations};
+use crate::protocol::{Change, Deviation, deviations, listed};
 use crate::provenance;
 use crate::report::{CellResult, Report};
 
@@ -39,7 +39,7 @@ pub fn run(
         if rows.is_empty() {
             output::note(&format!(
                 "{benchmark}: no run of a selected cell is another with {}",
-                words(&changes)
+                listed(&changes)
             ));
             continue;
         }
@@ -54,7 +54,7 @@ pub fn run(
             protocol: ours.protocol,
             device_class: ours.device_class.clone(),
             data,
-            measured: provenance::now_utc().chars().take(10).collect(),
+            measured: provenance::today_utc(),
             rows,
         });
     }
@@ -110,7 +110,7 @@ fn measured(selection: &Selection, execution: &Execution, out: &Path) -> Result<
     if !selection.set.is_empty() && resolved.protocol.changes.is_empty() {
         return Err(Failure::usage(format!(
             "{} holds anyway in the {} tier of the {} protocol: nothing is switched; --set KEY=VALUE switches it otherwise",
-            words(&selection.set),
+            listed(&selection.set),
             resolved.tier,
             resolved.protocol.name
         )));
@@ -132,8 +132,4 @@ fn cells(report: &Report) -> Vec<Measurement> {
         values: cell.values.iter().map(|value| (value.seed, value.value, value.key)).collect(),
     };
     report.cells.iter().map(cell).collect()
-}
-
-fn words(changes: &[Change]) -> String {
-    changes.iter().map(Change::to_string).collect::<Vec<_>>().join(", ")
 }

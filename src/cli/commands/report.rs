@@ -44,12 +44,7 @@ pub fn run(selection: &Selection, format: ReportFormat, out: &Path) -> Result<Ex
 
 /// The HTML page.
 fn page(reports: &[Report]) -> Result<String, Failure> {
-    let samples: BTreeMap<&CellId, Sample> = reports
-        .iter()
-        .filter(|report| report.decides_claims())
-        .flat_map(|report| &report.cells)
-        .map(|cell| (&cell.id, cell.sample()))
-        .collect();
+    let samples: BTreeMap<&CellId, Sample> = reports.iter().flat_map(Report::samples).collect();
     let tool = Provenance::here().tool;
     Ok(html::render(&Page {
         reports,

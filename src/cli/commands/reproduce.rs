@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::args::Selection;
+use crate::cli::args::{Selection, Workers};
 use crate::cli::datasets::Opened;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -23,10 +23,8 @@ use crate::stats::Summary;
 
 /// How a plan is executed.
 pub struct Execution {
-    /// Runs side by side.
-    pub jobs: Option<usize>,
-    /// Threads in all.
-    pub threads: Option<usize>,
+    /// Runs and threads at once.
+    pub workers: Workers,
     /// JSON instead of a table.
     pub json: bool,
     /// No progress.
@@ -70,9 +68,9 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
 /// Trains what the store lacks of a plan.
 pub fn train(resolved: &Resolved, plan: &Plan, execution: &Execution) -> Result<engine::Summary, Failure> {
     let defaults = Options::default();
-    let threads = execution.threads.unwrap_or(defaults.threads).max(1);
+    let threads = execution.workers.threads.unwrap_or(defaults.threads).max(1);
     let options = Options {
-        jobs: execution.jobs.unwrap_or(threads).max(1),
+        jobs: execution.workers.jobs.unwrap_or(threads).max(1),
         threads,
         determinism: resolved.determinism,
         ..defaults

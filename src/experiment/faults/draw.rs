@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fault, hit, pass_around, strike};
+use super::{Fault, hit, relabel, strike};
 use crate::experiment::heads::{Scored, positive};
 use crate::experiment::ranking::{auroc, balanced_accuracy};
 use crate::experiment::{evaluate, metrics};
@@ -94,9 +94,7 @@ impl Struck {
     pub fn value(&self, share: f64, seeds: &Seeds) -> Option<f64> {
         let hit = hit(self.labels.len(), share, seeds);
         let mut labels = self.labels.clone();
-        if self.fault == Fault::Labels {
-            pass_around(&mut labels, &hit);
-        }
+        relabel(&mut labels, self.fault, &hit);
         match &self.seen {
             Seen::Classes(classes) => {
                 let right =

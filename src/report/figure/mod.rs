@@ -172,12 +172,12 @@ pub fn svg(figure: &Figure) -> Result<String, FigureError> {
     page::draw(figure)
 }
 
-/// The figure as a PNG; at scale 1 it is at most 720 pixels wide, which is 7.2 inches at 100 dots per inch.
+/// What [`svg`] drew as a PNG; at scale 1 it is at most 720 pixels wide, which is 7.2 inches at 100 dots per inch.
 ///
 /// # Errors
 /// A scale that is no positive number or makes the picture larger than 16,384 pixels a side.
-pub fn png(figure: &Figure, scale: f64) -> Result<Vec<u8>, FigureError> {
-    png::write(&svg(figure)?, scale)
+pub fn png(svg: &str, scale: f64) -> Result<Vec<u8>, FigureError> {
+    png::write(svg, scale)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::gate::effects::Effect;
+use crate::gate::effects::{Effect, effects_of};
 use crate::protocol::Deviation;
 
 pub(super) fn section(deviations: &[Deviation], effects: &[Effect]) -> Markup {
@@ -12,7 +12,7 @@ pub(super) fn section(deviations: &[Deviation], effects: &[Effect]) -> Markup {
             p { "Every known difference between the paper's text, the released code and this project. An effect is what switching a deviation changes, seed by seed: switched less as it stands, with 95 % intervals." }
             @for deviation in deviations {
                 @let Deviation { id, title, paper, released, ours, why, switch, changes: _, benchmarks } = deviation;
-                @let measured: Vec<&Effect> = effects.iter().filter(|effect| effect.deviation == *id).collect();
+                @let measured = effects_of(effects, id);
                 details.entry id={ "deviation-" (id) } data-find={ (id) " " (title) } {
                     summary { b { (id) } " " (title) span.place { " " (benchmarks.join(", ")) } }
                     dl.evidence {

@@ -100,11 +100,8 @@ pub(super) fn inject(
             if runs.is_empty() || cell.values.len() < range.new_seeds {
                 continue;
             }
-            let Some(sound) =
-                Drawn::of(&runs, &cell.metric, Fault::Labels).and_then(|drawn| drawn.mean(0.0, &seeds))
-            else {
-                continue;
-            };
+            let Some(shuffled) = Drawn::of(&runs, &cell.metric, Fault::Labels) else { continue };
+            let Some(sound) = shuffled.mean(0.0, &seeds) else { continue };
             // What follows is about faults: without one, logits and labels must give what is stored.
             if cell.mean().is_none_or(|stored| (stored - sound).abs() > 1e-9) {
                 return Err(Failure::internal(anyhow::anyhow!(
@@ -113,13 +110,11 @@ pub(super) fn inject(
                 )));
             }
             found.cells += 1;
-            let control = |fault| {
-                let drawn = Drawn::of(&runs, &cell.metric, fault);
-                drawn
-                    .and_then(|drawn| drawn.mean(1.0, &seeds.child("control")))
-                    .is_some_and(|mean| range.holds(mean))
+            let control = |drawn: &Drawn| {
+                drawn.mean(1.0, &seeds.child("control")).is_some_and(|mean| range.holds(mean))
             };
-            if control(Fault::Constant) || control(Fault::Labels) {
+            let constant = Drawn::of(&runs, &cell.metric, Fault::Constant);
+            if control(&shuffled) || constant.as_ref().is_some_and(control) {
                 found.blind.push(cell.id.to_string());
             }
             let mut tally = Tally { curve: &mut curve, large: &mut found.large, range, sound };
