@@ -1,7 +1,7 @@
 //! The models on the paper's generative model, for each selection strength and number of rows.
 //!
 //! Invariant: with the same seed the models of a point train on the same rows, so they can be compared in pairs; every seed
-//! has rows of its own, so the spread over seeds is that of data and initialisation.
+//! draws its own, so the spread over seeds is that of data and initialisation.
 
 use super::pair::{Model, Pair};
 use crate::engine::plan::{Planner, RunIndex};
