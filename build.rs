@@ -26,6 +26,7 @@ fn main() {
     println!("cargo::rustc-env=I2M2_TARGET={}", variable("TARGET"));
     println!("cargo::rustc-env=I2M2_TARGET_FEATURES={}", variable("CARGO_CFG_TARGET_FEATURE"));
     println!("cargo::rustc-env=I2M2_PROFILE={}", variable("PROFILE"));
+    println!("cargo::rustc-env=I2M2_BUILD={}", build(&root).as_deref().unwrap_or("unknown"));
     let sources = sources(&root.join("src"));
     let written = fs::write(Path::new(&variable("OUT_DIR")).join("sources.rs"), sources);
     if let Err(error) = written {
@@ -67,6 +68,41 @@ fn commit(root: &Path) -> Option<(String, String)> {
     Some((commit, dirty.to_string()))
 }
 
+/// The digest of all that this build is made of: every input, the compiler, the target with its features, the flags. `None`
+/// where something of it cannot be read.
+fn build(root: &Path) -> Option<String> {
+    let mut hasher = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    let all = |_: &Path| true;
+    for file in INPUTS.iter().flat_map(|input| files(&root.join(input), &all)) {
+        field(file.strip_prefix(root).ok()?.to_string_lossy().as_bytes());
+        field(&fs::read(&file).ok()?);
+    }
+    field(output(root, &variable("RUSTC"), &["-vV"])?.as_bytes());
+    for name in ["TARGET", "PROFILE", "OPT_LEVEL", "DEBUG", "CARGO_ENCODED_RUSTFLAGS"] {
+        field(variable(name).as_bytes());
+    }
+    let chosen = |name: &str| name.starts_with("CARGO_CFG_") || name.starts_with("CARGO_FEATURE_");
+    let mut chosen: Vec<_> =
+        std::env::vars_os().filter(|(name, _)| chosen(&name.to_string_lossy())).collect();
+    chosen.sort();
+    for (name, value) in chosen {
+        field(name.to_string_lossy().as_bytes());
+        field(value.to_string_lossy().as_bytes());
+    }
+    Some(hexadecimal(&hasher.finalize()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// A Rust expression: the digest of each module below `src/`, over its files' names and content.
 fn sources(src: &Path) -> String {
     let mut modules: Vec<PathBuf> = entries(src);
@@ -74,7 +110,7 @@ fn sources(src: &Path) -> String {
     let mut code = "[\n".to_owned();
     for module in modules {
         let mut hasher = Sha256::new();
-        for file in files(&module) {
+        for file in files(&module, &is_rust) {
             let name = file.strip_prefix(src).unwrap_or(&file).to_string_lossy().replace('\\', "/");
             let content = fs::read(&file).unwrap_or_default();
             for field in [name.as_bytes(), &content] {
@@ -82,10 +118,7 @@ fn sources(src: &Path) -> String {
                 hasher.update(field);
             }
         }
-        let digest: String = hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let digest = hexadecimal(&hasher.finalize());
         let name = module.file_stem().unwrap_or_default().to_string_lossy();
         let _ = writeln!(code, "    ({name:?}, {digest:?}),");
     }
@@ -96,16 +129,16 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// The Rust files of a module, sorted.
-fn files(path: &Path) -> Vec<PathBuf> {
+fn is_rust(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "rs")
+}
+
+/// The wanted files at or below a path, sorted.
+fn files(path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     if path.is_dir() {
-        let mut below: Vec<PathBuf> = entries(path).iter().flat_map(|entry| files(entry)).collect();
+        let mut below: Vec<PathBuf> = entries(path).iter().flat_map(|entry| files(entry, wanted)).collect();
         below.sort();
         return below;
     }
-    if path.extension().is_some_and(|extension| extension == "rs") {
-        vec![path.to_owned()]
-    } else {
-        Vec::new()
-    }
+    if wanted(path) { vec![path.to_owned()] } else { Vec::new() }
 }

@@ -18,7 +18,7 @@ use i2m2::ops::linear::{Activation, linear};
 use i2m2::ops::lrtf::{Fusion, low_rank_fusion};
 use i2m2::ops::norm_relu_pool::{NormGradients, NormReluPool, Running, Statistics};
 use i2m2::ops::optimizer::{Optimizer, Rule, Settings};
-use i2m2::ops::product_of_experts::product_of_experts;
+use i2m2::ops::product_of_experts::{product_of_experts, product_of_soft};
 use i2m2::random::Seeds;
 use roofline::{Roofline, Work};
 
@@ -144,7 +144,7 @@ fn heads(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
 
     let logits = || device.tensor_from_vec(values("logits", 10 * BATCH), (10, BATCH));
     let experts = [logits(), logits(), logits()];
-    let labels: Vec<u8> = (0..BATCH).map(|n| (n % 10) as u8).collect();
+    let labels: Vec<u32> = (0..BATCH).map(|n| (n % 10) as u32).collect();
     roofline.bench(
         criterion,
         "product of 3 experts, 10 classes: forward, backward",
@@ -153,6 +153,22 @@ fn heads(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
         || {
             let experts = experts.iter().map(|logits| logits.clone().leaky_trace()).collect();
             let product = product_of_experts(experts, &labels).expect("fits");
+            std::hint::black_box(product.loss.backward());
+        },
+    );
+
+    let classes = 3129;
+    let logits = || device.tensor_from_vec(values("logits", classes * BATCH), (classes, BATCH));
+    let experts = [logits(), logits(), logits()];
+    let targets = device.tensor_from_vec(vec![0.3; classes * BATCH], (classes, BATCH));
+    roofline.bench(
+        criterion,
+        "product of 3 experts, 3,129 soft targets: forward, backward",
+        // Five transcendentals per class and example, 10 multiply-adds each, beside what passes through memory.
+        Work::new(classes * BATCH * (5 * 10 + 3 * 4), classes * BATCH * 22),
+        || {
+            let experts = experts.iter().map(|logits| logits.clone().leaky_trace()).collect();
+            let product = product_of_soft(experts, &targets).expect("fits");
             std::hint::black_box(product.loss.backward());
         },
     );
@@ -202,7 +218,7 @@ fn updates(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
         let work = Work::new(4 * count, (streams + 1) * count);
         roofline.bench(criterion, &format!("{rule:?} with clipping, a million parameters"), work, || {
             optimizer.step(&mut parameters.each_mut(), &mut gradients, &loss).expect("there is memory");
-            std::hint::black_box(optimizer.met().expect("there is memory"));
+            std::hint::black_box(optimizer.step_stats().expect("there is memory"));
         });
     }
 }

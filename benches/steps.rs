@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench steps
-//! cargo bench --bench steps -- i2m2-lf
+//! cargo bench --bench steps -- avmnist/i2m2-lf
 //! ```
 #![allow(clippy::expect_used, reason = "a bench has nobody to report an error to")]
 #![allow(missing_docs)]
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use common::Model;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use i2m2::experiment::rehearsal::MODELS;
+use i2m2::experiment::workload::MODELS;
 
 fn steps(criterion: &mut Criterion) {
     i2m2::device::keep_freed_memory();
@@ -23,7 +23,7 @@ fn steps(criterion: &mut Criterion) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("there are threads");
         let mut group = criterion.benchmark_group(format!("training step, {threads} threads"));
         group.throughput(Throughput::Elements(1)).sample_size(10);
-        for (name, _) in MODELS {
+        for name in MODELS {
             group.bench_function(name, |bencher| {
                 bencher.iter_custom(|steps| {
                     pool.install(|| {

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hdf5_pure::{CompoundTypeBuilder, FileBuilder};
 use i2m2::data::StatCache;
-use i2m2::data::fastmri::{BuildOptions, Geometry, Unheard, build};
-use i2m2::protocol::Space;
+use i2m2::data::fastmri::{BuildOptions, Geometry, Space, Unheard, build};
 use i2m2::random::Seeds;
 
 /// Slices and columns of a common volume of fastMRI; rows are 640.

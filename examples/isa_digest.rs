@@ -4,7 +4,7 @@
 //! ```text
 //! cargo run --release --example isa_digest
 //! cargo rustc --release --example isa_digest -- -C target-feature=+crt-static
-//! scripts/emulate-avx512.sh target/release/examples/isa_digest --fast lrtf series static mimic-inter small-resnet
+//! scripts/emulate-avx512.sh target/release/examples/isa_digest --fast avmnist/inter-lrtf mimic/series mimic/static mimic/inter small-resnet
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -13,14 +13,15 @@ mod common;
 use anyhow::ensure;
 use common::Model;
 use i2m2::digest::{Digest, Hasher};
-use i2m2::experiment::rehearsal::{MODELS, SMALL_RESNET};
+use i2m2::experiment::workload::{MODELS, SMALL_RESNET};
 use i2m2::ops::simd::{Isa, force, isa};
+use strum::VariantArray as _;
 
 /// Losses and parameters of three steps on batches that fill no, some and several vectors.
 fn digest(name: &str) -> anyhow::Result<Digest> {
     let mut hasher = Hasher::new("i2m2 instruction sets");
-    let (batches, sides): (&[usize], _) =
-        if name == SMALL_RESNET { (&[1, 3], [27, 27]) } else { (&[5, 16, 43], [18, 66]) };
+    let (batches, sides): (&[usize], &[usize]) =
+        if name == SMALL_RESNET { (&[1, 3], &[27]) } else { (&[5, 16, 43], &[18, 66]) };
     for &batch in batches {
         let mut model = Model::with(name, batch, sides)?;
         for _ in 0..3 {
@@ -41,19 +42,20 @@ fn main() -> anyhow::Result<()> {
     let (flags, names): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let least = if flags.contains(&"--fast".to_owned()) { Isa::Avx2 } else { Isa::Portable };
-    let sets: Vec<Isa> = Isa::ALL.into_iter().filter(|&isa| least <= isa && isa <= Isa::best()).collect();
+    let sets: Vec<Isa> =
+        Isa::VARIANTS.iter().copied().filter(|&isa| least <= isa && isa <= Isa::best()).collect();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    let models = MODELS.into_iter().map(|(name, _)| name).chain([SMALL_RESNET]);
+    let models = MODELS.into_iter().chain([SMALL_RESNET]);
     for name in models.filter(|name| wanted(name)) {
         let mut digests = Vec::new();
         for &set in &sets {
-            ensure!(force(set) == set && isa() == set, "{} is not here", set.name());
+            ensure!(force(set) == set && isa() == set, "{set} is not here");
             let digest = digest(name)?;
-            println!("{name:<12} {:<8} {digest}", set.name());
+            println!("{name:<20} {:<8} {digest}", set.to_string());
             digests.push(digest);
         }
         ensure!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{name}: instruction sets differ");
     }
-    println!("equal: {}", sets.iter().map(|set| set.name()).collect::<Vec<_>>().join(", "));
+    println!("equal: {}", sets.iter().map(Isa::to_string).collect::<Vec<_>>().join(", "));
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! our side of `scripts/compare_pytorch.py` and `compare_pytorch_knee.py`.
 //!
 //! ```text
-//! cargo run --release --example step_rate -- --model i2m2-lf --seconds 3 --threads 2
+//! cargo run --release --example step_rate -- --model avmnist/i2m2-lf --seconds 3 --threads 2
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -13,15 +13,14 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Parser;
 use common::Model;
-use i2m2::experiment::rehearsal::BATCH;
+use i2m2::experiment::workload::BATCH;
 use i2m2::ops::simd::isa;
 use i2m2::provenance::{page_faults, peak_memory};
 
 /// Measures training steps per second.
 #[derive(Parser)]
 struct Arguments {
-    /// image, audio, intra, lf, lrtf, i2m2-lf, i2m2-lrtf, static, series, mimic-intra, mimic-inter, mimic-i2m2; magnitude,
-    /// early-fusion, knee-intra, knee-i2m2, wide-magnitude or wide-early-fusion.
+    /// STUDY/MODEL, as in `paper/studies/`: avmnist/i2m2-lf, mimic/i2m2, fastmri/inter ...
     #[arg(long)]
     model: String,
     /// How long to measure.
@@ -30,9 +29,9 @@ struct Arguments {
     /// Examples in a batch.
     #[arg(long, default_value_t = BATCH)]
     batch: usize,
-    /// Side of the second modality, and of a knee's slices.
-    #[arg(long, default_value_t = 112)]
-    side: usize,
+    /// Side of all maps; the paper's sizes without.
+    #[arg(long)]
+    side: Option<usize>,
     /// Measures evaluations of a batch instead.
     #[arg(long)]
     evaluate: bool,
@@ -48,7 +47,7 @@ struct Arguments {
 }
 
 fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
-    let mut model = Model::with(&arguments.model, arguments.batch, [28, arguments.side])?;
+    let mut model = Model::with(&arguments.model, arguments.batch, arguments.side.as_slice())?;
     let mut step = || if arguments.evaluate { model.evaluate() } else { model.step().map(drop) };
     for _ in 0..arguments.warm_up {
         step()?;
@@ -70,7 +69,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
         "steps_per_second": steps as f64 / seconds,
         "page_faults_per_step": faults,
         "peak_bytes": peak_memory(),
-        "isa": isa().name(),
+        "isa": isa().to_string(),
     }))
 }
 

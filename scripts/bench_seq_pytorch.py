@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch on one CPU thread at the sizes of benches/sequence.rs: median microseconds of processor time. Needs torch."""
+"""PyTorch on one CPU thread at the sizes of `sequences` in benches/kernels.rs: median microseconds of processor time. Needs torch."""
 
 import statistics
 import time

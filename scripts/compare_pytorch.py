@@ -10,7 +10,7 @@ and the peak memory of a process that trains. Medians of all rounds are printed,
 between its `steps` marks with `--write`.
 
     python scripts/compare_pytorch.py --rounds 5 --seconds 2 --write
-    python scripts/compare_pytorch.py --models lf i2m2-lf mimic-i2m2
+    python scripts/compare_pytorch.py --models avmnist/inter-lf avmnist/i2m2-lf mimic/i2m2
 """
 
 import argparse
@@ -28,9 +28,21 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
 BATCH = 40
-MODELS = (
-    "image audio intra lf lrtf i2m2-lf i2m2-lrtf static series mimic-intra mimic-inter mimic-i2m2".split()
-)
+# STUDY/MODEL as in paper/studies: its name in reference_models.
+MODELS = {
+    "avmnist/image": "image",
+    "avmnist/audio": "audio",
+    "avmnist/intra": "intra",
+    "avmnist/inter-lf": "lf",
+    "avmnist/inter-lrtf": "lrtf",
+    "avmnist/i2m2-lf": "i2m2-lf",
+    "avmnist/i2m2-lrtf": "i2m2-lrtf",
+    "mimic/static": "static",
+    "mimic/series": "series",
+    "mimic/intra": "mimic-intra",
+    "mimic/inter": "mimic-inter",
+    "mimic/i2m2": "mimic-i2m2",
+}
 
 
 def pytorch_step(name):
@@ -41,11 +53,11 @@ def pytorch_step(name):
     from reference_models import avmnist, mimic
 
     torch.manual_seed(0)
-    if name in avmnist():
-        experts, dims, classes = avmnist()[name]().train(), [[1, 28, 28], [1, 112, 112]], 10
+    if name.startswith("avmnist/"):
+        experts, dims, classes = avmnist()[MODELS[name]]().train(), [[1, 28, 28], [1, 112, 112]], 10
         optimizer = torch.optim.SGD(experts.parameters(), lr=0.05, weight_decay=1e-4)
     else:
-        experts, dims, classes = mimic(slope=0.2)[name]().train(), [[5], [24, 12]], 6
+        experts, dims, classes = mimic(slope=0.2)[MODELS[name]]().train(), [[5], [24, 12]], 6
         optimizer = torch.optim.RMSprop(experts.parameters(), lr=1e-3)
     inputs = [torch.rand(BATCH, *d) for d in dims]
     labels = torch.randint(classes, (BATCH,))
@@ -181,7 +193,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="per measurement")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

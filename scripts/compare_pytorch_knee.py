@@ -5,7 +5,7 @@ float32, two threads. An evaluation is the forward pass. Medians of all rounds a
 docs/performance.md between its `knee` marks with `--write`.
 
     python scripts/compare_pytorch_knee.py --write        (torch)
-    python scripts/compare_pytorch_knee.py --side 160 --batch 4 --models magnitude
+    python scripts/compare_pytorch_knee.py --side 160 --batch 4 --models fastmri/magnitude
 """
 
 import argparse
@@ -21,12 +21,16 @@ from compare_pytorch import build_ours, processor
 
 THREADS = 2
 LOOKS_AT = {"magnitude": [0], "phase": [1], "inter": [0, 1]}
+# STUDY/MODEL as in paper/studies/fastmri.toml: its experts.
 MODELS = {
-    "magnitude": ["magnitude"],
-    "early-fusion": ["inter"],
-    "knee-intra": ["magnitude", "phase"],
-    "knee-i2m2": ["magnitude", "phase", "inter"],
-    "wide-magnitude": ["magnitude"],
+    "fastmri/magnitude": ["magnitude"],
+    "fastmri/phase": ["phase"],
+    "fastmri/inter": ["inter"],
+    "fastmri/intra": ["magnitude", "phase"],
+    "fastmri/i2m2": ["magnitude", "phase", "inter"],
+    "fastmri/wide-magnitude": ["magnitude"],
+    "fastmri/wide-phase": ["phase"],
+    "fastmri/wide-inter": ["inter"],
 }
 
 
@@ -39,7 +43,7 @@ def pytorch(name, batch, side):
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    wide = dict(widths=(192, 384, 768), blocks=3) if name.startswith("wide") else {}
+    wide = dict(widths=(192, 384, 768), blocks=3) if name.startswith("fastmri/wide-") else {}
     experts = Experts({part: PreactResnet(LOOKS_AT[part], **wide) for part in MODELS[name]})
     optimizer = torch.optim.AdamW(experts.parameters(), lr=1e-5, weight_decay=1e-3)
     inputs = [torch.rand(batch, 1, side, side) for _ in range(2)]
@@ -94,7 +98,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=10.0, help="per measurement")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--side", type=int, default=320)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=["magnitude", "early-fusion"])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=["fastmri/magnitude", "fastmri/inter"])
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -69,6 +69,20 @@ def linear(batch, outputs, inputs, activation):
     return case(activation(F.linear(x, weight, bias)), {"x": x, "weight": weight, "bias": bias}, {"x"})
 
 
+def soft(batch, classes, experts, scale):
+    """Binary cross-entropy against soft targets, summed over the classes: of one expert's logits, or of the log-probabilities of
+    the experts' product."""
+    logits = [(scale * torch.randn(batch, classes)).requires_grad_() for _ in range(experts)]
+    targets = torch.rand(batch, classes) * (torch.rand(batch, classes) < 0.5)
+    z = logits[0] if experts == 1 else sum(e.log_softmax(1) for e in logits).log_softmax(1)
+    loss = F.binary_cross_entropy_with_logits(z, targets, reduction="sum") / batch
+    loss.backward()
+    result = {"targets": array(targets, 0), "out": array(z, 0), "loss": array(loss)}
+    for index, expert in enumerate(logits):
+        result |= {f"expert_{index}": array(expert, 0), f"expert_{index}_gradient": array(expert.grad, 0)}
+    return result
+
+
 json.dump(
     {
         "conv2d_5x5": conv2d(3, 3, 1, 5, 7, 6),
@@ -82,6 +96,9 @@ json.dump(
         "conv2d_1x1_stride_2": conv2d(2, 6, 3, 1, 5, 6, stride=2),
         "group_norm": group_norm(3, 8, 5, 3, 4),
         "average_pool": average_pool(2, 3, 7, 5, 3),
+        "soft_1": soft(11, 7, 1, 3.0),
+        "soft_2": soft(5, 13, 2, 3.0),
+        "soft_3": soft(9, 6, 3, 20.0),
     },
     sys.stdout,
     indent=None,

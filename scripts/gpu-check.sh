@@ -20,7 +20,7 @@
 # Each stage ends after 480 s at most. What it printed is added to OUT/<stage>.txt,
 # its findings to OUT/<stage>.jsonl; OUT/README.md sums them up. The same call again
 # goes on where it stopped, if DIR and OUT are kept; --again repeats all. Options:
-#   --models A,B  --steps N  --seconds S  --rounds N  --jobs N  --no-compile
+#   --models STUDY/MODEL,...  --steps N  --seconds S  --rounds N  --jobs N  --no-compile
 #   and more: gpu_check.py stage --help.
 #
 # Exit codes of run: 0 all is there and right, 1 something failed, 3 something is

@@ -1,7 +1,7 @@
 """The stages of scripts/gpu-check.sh, which bounds their time and keeps what they print.
 
     python scripts/gpu_check.py stage models DIR OUT     # one of doctor, ops, models, speed, table1
-    python scripts/gpu_check.py speed DIR OUT --models lf mimic-i2m2 --rounds 1
+    python scripts/gpu_check.py speed DIR OUT --models avmnist/inter-lf mimic/i2m2 --rounds 1
     python scripts/gpu_check.py summary OUT              # OUT/README.md from what the stages found
 
 DIR is what `gpu-check.sh prepare` made. Every finding is a line of JSON in OUT/<stage>.jsonl, with the build and the GPU that it
@@ -70,7 +70,7 @@ def gpu(folder):
         if answer.returncode == 0 and lines and lines[0].count(",") == 3:
             return lines[0]
     # No nvidia-smi, or a stand-in: ask the program.
-    arguments = ["--stage", "models", "--model", "static", "--steps", "1"]
+    arguments = ["--stage", "models", "--model", "mimic/static", "--steps", "1"]
     for line in doctor(folder, arguments, show=False)[0]:
         if line.get("gpus"):
             first = line["gpus"][0]
@@ -225,12 +225,12 @@ def pytorch_steps(name, device):
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True  # sizes never change, so PyTorch may look for its fastest convolutions
-    if name in avmnist():
-        experts, dims, classes = avmnist()[name](), [[1, 28, 28], [1, 112, 112]], 10
+    if name.startswith("avmnist/"):
+        experts, dims, classes = avmnist()[MODELS[name]](), [[1, 28, 28], [1, 112, 112]], 10
     else:
-        experts, dims, classes = mimic(slope=0.2)[name](), [[5], [24, 12]], 6
+        experts, dims, classes = mimic(slope=0.2)[MODELS[name]](), [[5], [24, 12]], 6
     experts = experts.to(device).train()
-    if name in avmnist():
+    if name.startswith("avmnist/"):
         optimizer = torch.optim.SGD(experts.parameters(), lr=0.05, weight_decay=1e-4)
     else:
         optimizer = torch.optim.RMSprop(experts.parameters(), lr=1e-3)
@@ -519,7 +519,7 @@ def summary(out):
     )
     # A ratio to PyTorch on another device says nothing.
     on_cuda = lambda name: name in speeds and speeds[name]["pytorch_on"] not in (None, "cpu")
-    for name, factor in (("lf", 10), ("i2m2-lf", 10), ("mimic-i2m2", 15)):
+    for name, factor in (("avmnist/inter-lf", 10), ("avmnist/i2m2-lf", 10), ("mimic/i2m2", 15)):
         found = ratio(name, "eager") if on_cuda(name) else None
         said = "not run" if found is None else f"{'held' if found >= factor else '**missed**'}: {found:.2f}"
         targets.append((f"{name}: at least {factor} times PyTorch eager", said))

@@ -1,6 +1,7 @@
-"""The networks in PyTorch, written from the paper and its specification, with our parameter names.
+"""The networks in PyTorch, written from the paper, with our parameter names.
 
-Used by golden_models.py (trajectories our networks must follow) and compare_pytorch.py (how fast a step is).
+Used by golden_models.py (trajectories our networks must follow) and by compare_pytorch*.py and gpu_check.py (how fast a step
+is). Models have the names of the golden trajectories; compare_pytorch.py maps STUDY/MODEL to them.
 """
 
 import torch

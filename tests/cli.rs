@@ -175,7 +175,7 @@ fn data_that_changes_while_a_run_trains_voids_the_run() {
     std::fs::create_dir_all(real.parent().unwrap()).unwrap();
     std::fs::copy(bench.path("results/fixtures/mimic/im.npz"), &real).unwrap();
     // Long enough to be met while it trains: its first saved state says that it does.
-    let arguments = "reproduce table2 --only table2:mortality:series --seeds 1 --data data --set mimic.runs.common.epochs=500";
+    let arguments = "reproduce table2 --only table2:mortality:series --seeds 1 --data data --set mimic.training.epochs=500";
     let arguments: Vec<&str> = arguments.split(' ').collect();
     let mut child = bench
         .command(&arguments)
@@ -203,10 +203,10 @@ fn data_that_changes_while_a_run_trains_voids_the_run() {
 fn a_changed_protocol_is_told_everywhere_and_compared_with_nothing() {
     let bench = Bench::new();
     bench.expect(0, SMALL);
-    let set: &[&str] = &["--set", "mimic.standardise_on=train"];
+    let set: &[&str] = &["--set", "mimic.preparation.standardise_on=train"];
     let changed = [SMALL, set].concat();
     let ran = bench.expect(0, &changed);
-    assert!(ran.stdout.contains("paper with mimic.standardise_on = \"train\""), "{}", ran.stdout);
+    assert!(ran.stdout.contains("paper with mimic.preparation.standardise_on = \"train\""), "{}", ran.stdout);
     assert_eq!(bench.results("results").len(), 4, "other data, other runs");
     let tables: Vec<_> =
         files(&bench.path("results")).into_iter().filter(|file| file.ends_with("table.tex")).collect();
@@ -217,12 +217,13 @@ fn a_changed_protocol_is_told_everywhere_and_compared_with_nothing() {
     bench.expect(0, &[&["check"], &only[..]].concat());
     bench.expect(3, &[&["check"], &only[..], set].concat());
     bench.expect(2, &[&["accept"], &only[..], &["--reason", "test"], set].concat());
-    let ran = bench.expect(2, &[SMALL, set, &["--set", "mimic.standardise_on=all"]].concat());
+    let ran = bench.expect(2, &[SMALL, set, &["--set", "mimic.preparation.standardise_on=all"]].concat());
     assert!(ran.stderr.contains("twice"), "{}", ran.stderr);
     let plan = bench.json(&[&["plan"], &only[..], set, &["--json"]].concat());
-    assert_eq!(plan["protocol"], "paper with mimic.standardise_on = \"train\"");
+    assert_eq!(plan["protocol"], "paper with mimic.preparation.standardise_on = \"train\"");
     assert_eq!(plan["missing"], 0);
-    for wrong in ["mimic.standardise_on=test", "mimic.no_such_key=1", "nothing", "mimic.runs.common.epochs=0"]
+    for wrong in
+        ["mimic.preparation.standardise_on=test", "mimic.no_such_key=1", "nothing", "mimic.training.epochs=0"]
     {
         let ran = bench.expect(2, &[SMALL, &["--set", wrong]].concat());
         assert!(ran.stderr.contains("--set"), "{}", ran.stderr);
@@ -249,7 +250,12 @@ fn a_deviation_is_measured_seed_by_seed_and_recorded_when_asked() {
         assert_eq!(ran["trained"], 0, "both sides are stored");
         ran["benchmarks"][0]["cells"][0]["mean"].as_f64().unwrap()
     };
-    let switched = mean(&["--set", "mimic.experts.static.activation=relu"]);
+    let switched = mean(&[
+        "--set",
+        "mimic.experts.static.encoders.static.activation=relu",
+        "--set",
+        "mimic.experts.static.head.activation=relu",
+    ]);
     assert!((row["mean"].as_f64().unwrap() - (switched - mean(&[]))).abs() < 1e-9);
 
     assert!(!bench.path("snapshots/effects.toml").exists());

@@ -94,7 +94,7 @@ fn every_op_agrees_with_the_cpu_in_tf32() {
 #[test]
 fn a_recorded_step_is_the_plain_step_with_few_launches_and_none_of_dfdx() {
     // Launches of a step: an upper bound that a change must not raise unnoticed.
-    for (model, most) in [("static", 17), ("series", 17), ("image", 38)] {
+    for (model, most) in [("mimic/static", 17), ("mimic/series", 17), ("avmnist/image", 38)] {
         let lines =
             doctor(&mut i2m2(&shared_cache()), &["--stage", "models", "--model", model, "--steps", "2"]);
         let found = lines.iter().find(|line| line.get("model").is_some()).unwrap();
@@ -109,7 +109,7 @@ fn a_recorded_step_is_the_plain_step_with_few_launches_and_none_of_dfdx() {
 
 #[test]
 fn the_other_ways_to_find_tensors_and_to_send_steps_give_the_same() {
-    let arguments = ["--stage", "models", "--model", "static", "--steps", "3"];
+    let arguments = ["--stage", "models", "--model", "mimic/static", "--steps", "3"];
     let finding = |command: &mut Command| {
         let lines = doctor(command, &arguments);
         lines.into_iter().find(|line| line.get("model").is_some()).unwrap()
@@ -269,7 +269,7 @@ fn a_split_without_room_comes_in_windows_and_gives_the_same_bits() {
 #[test]
 fn a_kernel_cache_that_is_damaged_or_not_writable_costs_a_compilation() {
     let cache = tempfile::tempdir().unwrap();
-    let arguments = ["--stage", "models", "--model", "static", "--steps", "1"];
+    let arguments = ["--stage", "models", "--model", "mimic/static", "--steps", "1"];
     doctor(&mut i2m2(cache.path()), &arguments);
     let files =
         || -> Vec<PathBuf> { std::fs::read_dir(cache.path()).unwrap().map(|e| e.unwrap().path()).collect() };
@@ -305,7 +305,8 @@ fn a_kernel_cache_that_is_damaged_or_not_writable_costs_a_compilation() {
 #[test]
 fn tf32_is_another_device_class_and_rounds() {
     let lines = |precision: &str| {
-        let arguments = ["--precision", precision, "--stage", "models", "--model", "static", "--steps", "2"];
+        let arguments =
+            ["--precision", precision, "--stage", "models", "--model", "mimic/static", "--steps", "2"];
         let lines = doctor(&mut i2m2(&shared_cache()), &arguments);
         lines.into_iter().find(|line| line.get("model").is_some()).unwrap()
     };

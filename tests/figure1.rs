@@ -6,8 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::Bench;
-use i2m2::data::synthetic::{References, Settings, references_for, standard_error};
-use i2m2::protocol::{DatasetName, Task};
+use i2m2::data::generative::fixture::Vectors;
+use i2m2::data::synthetic::{References, Settings, references, standard_error};
 
 const ROWS: [usize; 3] = [250, 1000, 4000];
 
@@ -18,11 +18,10 @@ fn methods_stand_to_the_optima_as_the_theory_says() {
     let cells = ran["benchmarks"][0]["cells"].as_array().unwrap();
     let means: BTreeMap<&str, f64> =
         cells.iter().map(|cell| (cell["id"].as_str().unwrap(), cell["mean"].as_f64().unwrap())).collect();
-    let settings = Settings::embedded(DatasetName::Generative).unwrap();
-    let test_rows = settings.split_rows()[2];
-    for &strength in settings.strengths() {
-        let known: References =
-            references_for(&settings.clone().with_strength(strength), Task::Generated).unwrap();
+    let settings = Settings::<Vectors>::embedded().unwrap();
+    let test_rows = settings.rendering.rows[2];
+    for &strength in &settings.rendering.strengths {
+        let known: References = references(&settings.clone().with_strength(strength), "generated").unwrap();
         let mean = |method: &str, rows: usize| means[&*format!("figure1:rows-{rows}:{method}@{strength}")];
         let gaps = ROWS.map(|rows| known.bayes - mean("inter", rows));
         for rows in ROWS {
@@ -56,8 +55,7 @@ fn methods_stand_to_the_optima_as_the_theory_says() {
     }
     // With all rows, inter and I2M2 beat what any intra-modality model can do where selection is strong.
     for strength in [3, 4] {
-        let known =
-            references_for(&settings.clone().with_strength(f64::from(strength)), Task::Generated).unwrap();
+        let known = references(&settings.clone().with_strength(f64::from(strength)), "generated").unwrap();
         for method in ["inter", "i2m2"] {
             assert!(means[&*format!("figure1:rows-4000:{method}@{strength}")] > known.log_additive + 2.0);
         }
@@ -95,8 +93,8 @@ fn methods_stand_to_the_optima_as_the_theory_says() {
     for word in ["Bayes (Eq. 2)", "best log-additive", "4,000 training rows", "Selection strength"] {
         assert!(figure.contains(word), "{word}");
     }
-    let references = std::fs::read_to_string(bench.path("results/figure1.smoke/references.csv")).unwrap();
-    assert_eq!(references.lines().count(), 1 + 5 * settings.strengths().len() + 2 * ROWS.len());
+    let written = std::fs::read_to_string(bench.path("results/figure1.smoke/references.csv")).unwrap();
+    assert_eq!(written.lines().count(), 1 + 5 * settings.rendering.strengths.len() + 2 * ROWS.len());
 }
 
 #[test]

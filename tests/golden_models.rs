@@ -8,10 +8,11 @@ mod golden;
 
 use dfdx::prelude::Cpu;
 use golden::{golden, signed, uniforms};
+use i2m2::data::Modality;
 use i2m2::experiment::Learner;
 use i2m2::models::{Experts, Input, Inputs, Scope};
-use i2m2::protocol::{Activation, Architecture, Modality, Optimizer, SelectBy, Training};
 use i2m2::random::Seeds;
+use i2m2::study::{Activation, Encoder, Fusion, Head, LowRank, Network, Optimizer, SelectBy, Training};
 
 const STEPS: usize = 20;
 const BATCH: usize = 4;
@@ -63,43 +64,60 @@ fn mortality() -> Family {
     }
 }
 
-fn image() -> (&'static str, Architecture) {
-    ("image", Architecture::Lenet { modality: Modality::First, channels: 3, stages: 4, hidden: 20 })
+fn lenet(channels: usize, stages: usize) -> Encoder {
+    Encoder::Lenet { channels, stages }
 }
 
-fn audio() -> (&'static str, Architecture) {
-    ("audio", Architecture::Lenet { modality: Modality::Second, channels: 2, stages: 5, hidden: 20 })
+fn head(hidden: usize, activation: Activation) -> Head {
+    Head { hidden, activation }
 }
 
-fn late_fusion() -> (&'static str, Architecture) {
-    ("inter", Architecture::LenetLateFusion { channels: 2, stages: [4, 5], hidden: 20 })
+fn image() -> (&'static str, Network) {
+    ("image", Network::of([("m0", lenet(3, 4))], Fusion::Concatenate, head(20, Activation::Relu)))
 }
 
-fn low_rank(trainable_fusion: bool) -> (&'static str, Architecture) {
-    let (channels, stages, rank, output, hidden) = (2, [4, 5], 5, 12, 20);
-    ("inter", Architecture::LenetLowRank { channels, stages, rank, output, hidden, trainable_fusion })
+fn audio() -> (&'static str, Network) {
+    ("audio", Network::of([("m1", lenet(2, 5))], Fusion::Concatenate, head(20, Activation::Relu)))
+}
+
+fn both(fusion: Fusion) -> (&'static str, Network) {
+    ("inter", Network::of([("m0", lenet(2, 4)), ("m1", lenet(2, 5))], fusion, head(20, Activation::Relu)))
+}
+
+fn late_fusion() -> (&'static str, Network) {
+    both(Fusion::Concatenate)
+}
+
+fn low_rank(trainable: bool) -> (&'static str, Network) {
+    both(Fusion::LowRank(LowRank { rank: 5, output: 12, trainable }))
 }
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
+const MLP: Encoder = Encoder::Mlp { units: 10, activation: LEAKY };
 
-fn statics() -> (&'static str, Architecture) {
-    ("static", Architecture::StaticMlp { encoder: 10, hidden: 40, activation: LEAKY })
+fn statics() -> (&'static str, Network) {
+    ("static", Network::of([("m0", MLP)], Fusion::Concatenate, head(40, LEAKY)))
 }
 
-fn series() -> (&'static str, Architecture) {
-    ("series", Architecture::SeriesGru { gru: 30, projection: 15, hidden: 40, activation: LEAKY })
+fn series() -> (&'static str, Network) {
+    let encoder = Encoder::Gru { hidden: 30, projection: Some(15) };
+    ("series", Network::of([("m1", encoder)], Fusion::Concatenate, head(40, LEAKY)))
 }
 
-fn clinical() -> (&'static str, Architecture) {
-    ("inter", Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation: LEAKY })
+fn clinical() -> (&'static str, Network) {
+    let encoders = [("m0", MLP), ("m1", Encoder::Gru { hidden: 30, projection: None })];
+    ("inter", Network::of(encoders, Fusion::Concatenate, head(40, LEAKY)))
 }
 
-fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
+fn follows(case: &str, family: &Family, experts: &[(&str, Network)]) {
     let device = Cpu::default();
     let scope = Scope::new(device.clone(), Seeds::root(0));
-    let specs = experts.iter().map(|(name, architecture)| (*name, architecture));
-    let dims = [&family.dims[0][..], &family.dims[1][..], &family.dims[2][..]];
-    let mut experts: Experts<f64, Cpu> = Experts::new(&scope, specs, dims, family.classes).unwrap();
+    let specs = experts.iter().map(|(name, network)| (*name, network));
+    let modalities: Vec<Modality> = (family.dims.iter().enumerate())
+        .filter(|(_, dims)| !dims.is_empty())
+        .map(|(place, dims)| Modality::new(format!("m{place}"), dims.to_vec()))
+        .collect();
+    let mut experts: Experts<f64, Cpu> = Experts::new(&scope, specs, &modalities, family.classes).unwrap();
     let slots = experts.slots();
     for (name, parameter) in slots.parameters {
         parameter.value.copy_from(&initial(&name, &parameter.dims));
@@ -131,16 +149,16 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Architecture)]) {
     let mut learner = Learner::new(&Cpu::default(), experts, &training).unwrap();
     let mut losses = Vec::new();
     for step in 0..STEPS {
-        let mut inputs = Inputs::default();
-        for (m, modality) in [Modality::First, Modality::Second].into_iter().enumerate() {
-            let mut input = Input::zeros(&device, modality, dims[m], BATCH).unwrap();
-            let count = BATCH * dims[m].iter().product::<usize>();
+        let mut inputs = Inputs(Vec::new());
+        for (m, modality) in modalities.iter().enumerate() {
+            let mut input = Input::zeros(&device, modality, BATCH).unwrap();
+            let count = BATCH * modality.features();
             input.fill(&batch_innermost(&signed(&format!("input{m}/{step}"), count, 1.0, 0.0)));
-            inputs.0[m] = Some(input);
+            inputs.0.push(Some(input));
         }
-        let labels: Vec<u8> = uniforms(&format!("labels/{step}"), BATCH)
+        let labels: Vec<u32> = uniforms(&format!("labels/{step}"), BATCH)
             .into_iter()
-            .map(|u| (u * family.classes as f64) as u8)
+            .map(|u| (u * family.classes as f64) as u32)
             .collect();
         losses.push(learner.step(&inputs, &labels).unwrap());
     }

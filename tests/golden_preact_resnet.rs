@@ -7,13 +7,14 @@ mod golden;
 
 use dfdx::prelude::{Backward, Cpu, HasShape, NoneTape, OwnedTape, Tensor};
 use golden::{golden, signed, uniforms};
-use i2m2::experiment::Learner;
+use i2m2::data::Modality;
+use i2m2::experiment::{Learner, Loss};
 use i2m2::models::{Experts, Input, Inputs, Scope};
 use i2m2::ops::norm_relu_pool::Statistics;
 use i2m2::ops::product_of_experts::{Heads, Labels, product_of_heads};
 use i2m2::ops::simd::Real;
-use i2m2::protocol::{Architecture, Modality, Optimizer, ProtocolName, SelectBy, Tier, Training, resolve};
 use i2m2::random::Seeds;
+use i2m2::study::{Backbone, Network, Optimizer, ProtocolName, SelectBy, Tier, Training, resolve};
 
 const WEIGHTS: [f64; 8] = [0.6, 2.5, 0.55, 4.0, 0.5, 3.0, 0.7, 1.5];
 const STEPS: usize = 20;
@@ -40,14 +41,14 @@ fn near(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-fn experts<E: Real>(networks: &[(&str, Architecture)], height: usize, width: usize) -> Experts<E, Cpu>
+fn experts<E: Real>(networks: &[(&str, Network)], height: usize, width: usize) -> Experts<E, Cpu>
 where
     Cpu: i2m2::ops::Backend<E>,
 {
     let scope = Scope::new(Cpu::default(), Seeds::root(0));
-    let dims = [1, height, width];
-    let specs = networks.iter().map(|(name, architecture)| (*name, architecture));
-    let mut experts = Experts::new(&scope, specs, [&dims, &dims, &[]], 8).unwrap();
+    let modalities = ["magnitude", "phase"].map(|name| Modality::new(name, [1, height, width]));
+    let specs = networks.iter().map(|(name, network)| (*name, network));
+    let mut experts = Experts::new(&scope, specs, &modalities, 8).unwrap();
     for (name, parameter) in experts.slots().parameters {
         let values: Vec<E> = initial(&name, &parameter.dims).into_iter().map(E::of).collect();
         parameter.value.copy_from(&values);
@@ -55,22 +56,23 @@ where
     experts
 }
 
-fn batch<E: Real>(name: &str, [batch, height, width]: [usize; 3]) -> (Inputs<E, Cpu>, Vec<u8>)
+fn batch<E: Real>(name: &str, [batch, height, width]: [usize; 3]) -> (Inputs<E, Cpu>, Vec<u32>)
 where
     Cpu: i2m2::ops::Backend<E>,
 {
-    let mut inputs = Inputs::default();
-    for (m, modality) in [Modality::First, Modality::Second].into_iter().enumerate() {
-        let mut input = Input::zeros(&Cpu::default(), modality, &[1, height, width], batch).unwrap();
+    let mut inputs = Inputs(Vec::new());
+    for m in 0..2 {
+        let modality = Modality::new(format!("m{m}"), [1, height, width]);
+        let mut input = Input::zeros(&Cpu::default(), &modality, batch).unwrap();
         let (pixels, values) =
             (height * width, signed(&format!("{name}/input{m}"), batch * height * width, 1.0, 0.0));
         let innermost = (0..pixels)
             .flat_map(|pixel| (0..batch).map(move |n| n * pixels + pixel))
             .map(|i| E::of(values[i]));
         input.fill(&innermost.collect::<Vec<_>>());
-        inputs.0[m] = Some(input);
+        inputs.0.push(Some(input));
     }
-    let labels = uniforms(&format!("{name}/labels"), batch).into_iter().map(|u| (u * 16.0) as u8);
+    let labels = uniforms(&format!("{name}/labels"), batch).into_iter().map(|u| (u * 16.0) as u32);
     (inputs, labels.collect())
 }
 
@@ -79,8 +81,8 @@ fn full<E: Real>(tolerance: f64)
 where
     Cpu: i2m2::ops::Backend<E>,
 {
-    let settings = resolve(ProtocolName::Paper, Tier::Paper).unwrap().settings;
-    let mut experts = experts::<E>(&[("inter", settings.fastmri.experts.inter)], 80, 80);
+    let study = resolve(ProtocolName::Paper, Tier::Paper).unwrap().studies.remove("fastmri").unwrap();
+    let mut experts = experts::<E>(&[("inter", study.experts["inter"].network.clone())], 80, 80);
     let golden = golden("preact_resnet");
     let (inputs, labels) = batch::<E>("full", [2, 80, 80]);
     let logits = experts.logits::<OwnedTape<E, Cpu>>(&inputs, Statistics::Running).unwrap();
@@ -122,18 +124,20 @@ fn in_single_precision_it_is_close() {
 
 #[test]
 fn a_tiny_i2m2_follows_pytorch_through_adamw() {
-    let network = |modalities: &[Modality]| Architecture::PreactResnet {
-        modalities: modalities.to_vec(),
-        stem: 4,
-        widths: vec![4, 8],
-        blocks: 1,
-        groups: 2,
-        pool: 2,
+    let network = |modalities: &[&str]| Network::Backbone {
+        backbone: Backbone::PreactResnet {
+            modalities: modalities.iter().map(|name| (*name).to_owned()).collect(),
+            stem: 4,
+            widths: vec![4, 8],
+            blocks: 1,
+            groups: 2,
+            pool: 2,
+        },
     };
     let networks = [
-        ("magnitude", network(&[Modality::First])),
-        ("phase", network(&[Modality::Second])),
-        ("inter", network(&[Modality::First, Modality::Second])),
+        ("magnitude", network(&["magnitude"])),
+        ("phase", network(&["phase"])),
+        ("inter", network(&["magnitude", "phase"])),
     ];
     let training = Training {
         optimizer: Optimizer::AdamW,
@@ -148,7 +152,7 @@ fn a_tiny_i2m2_follows_pytorch_through_adamw() {
     };
     let device = Cpu::default();
     let mut learner = Learner::new(&device, experts::<f64>(&networks, 9, 11), &training).unwrap();
-    learner.ask(Heads::new(&device, 4, 2, &WEIGHTS).unwrap());
+    learner.minimise(Loss::Binary(Heads::new(&device, 4, 2, &WEIGHTS).unwrap()));
     let losses: Vec<f64> = (0..STEPS)
         .map(|step| {
             let (inputs, labels) = batch(&format!("small/{step}"), [4, 9, 11]);

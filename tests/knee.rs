@@ -5,13 +5,12 @@
 mod common;
 
 use common::Bench;
-use i2m2::data::synthetic::knee::{KneeReferences, KneeSettings, references};
-use i2m2::protocol::KneeFixture;
+use i2m2::data::fastmri::fixture::{KneeFixture, KneeReferences, KneeSettings, references};
 
 /// Mean AUROC over the four findings, in percent, by method: rss, magnitude, phase, intra, inter, i2m2.
 fn figure2(fixture: &str) -> [f64; 6] {
     let bench = Bench::new();
-    let set = format!("fastmri.fixture={fixture}");
+    let set = format!("fastmri.preparation.fixture={fixture}");
     let ran = bench.json(&["reproduce", "figure2", "--seeds", "1", "--set", &set, "--json"]);
     let cells = ran["benchmarks"][0]["cells"].as_array().unwrap();
     ["rss", "magnitude", "phase", "intra", "inter", "i2m2"].map(|row| {

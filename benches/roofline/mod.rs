@@ -117,7 +117,7 @@ impl Roofline {
     pub fn print(&self) {
         println!(
             "\n{}, one core: {:.1} GFLOP/s at most, {:.1} GB/s copied\n",
-            isa().name(),
+            isa(),
             self.flops / 1e9,
             self.bandwidth / 1e9
         );

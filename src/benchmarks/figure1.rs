@@ -8,11 +8,8 @@
 //! Invariant: with the same seed all methods of a point train on the same rows; columns differ in their number alone. Every
 //! seed draws its own rows, so a band is about draws of that size, not about one of them.
 
-use super::runs::generative::run;
-use super::runs::pair::Model;
-use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Status};
-use crate::engine::plan::Planner;
-use crate::protocol::{DatasetName, Protocol};
+use super::{Benchmark, Chart, Column, Kind, Layout, ModelCell, Needs, Row, Source, Status};
+use crate::metric::{ACCURACY, Metric};
 
 const FIRST: &str = "x alone";
 const SECOND: &str = "x' alone";
@@ -28,7 +25,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     caption: "The data generating process with two modalities x, x′ and output y, tested: accuracy of each way to model \
               its dependencies.",
     shows: "accuracy on the paper's generative model against selection strength, for more and more training rows",
-    needs: &[Needs::Dataset(DatasetName::Generative)],
+    needs: &[Needs::Study("generative")],
     kind: Kind::Figure,
     layout: Layout {
         checks: &[],
@@ -66,56 +63,48 @@ pub static BENCHMARK: Benchmark = Benchmark {
         ],
     },
     chart: Some(Chart::Curves { x: "Selection strength (nats)" }),
-    status: Status::Registered(plan),
+    status: Status::Registered,
+    source,
     values: None,
 };
 
-fn plan(figure: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
-    let seeds = figure.seeds(planner, protocol);
-    for row in figure.layout.rows {
-        for column in figure.layout.columns {
-            let Some((model, point)) = point(row.id, column.id) else { continue };
-            let cell = figure.measured((column.id, row.id), "test_accuracy", &seeds, |seed| {
-                run(planner, protocol, point, model, seed)
-            });
-            planner.cell(cell);
-        }
-    }
-}
-
-/// What the ids of a row and a column say: a model, a selection strength and a number of rows.
-fn point(row: &str, column: &str) -> Option<(Model, (f64, usize))> {
+/// What the ids of a row and a column say: a model, a selection strength and a number of training rows.
+fn source(row: &'static str, column: &'static str) -> Option<Source> {
     let (model, strength) = row.split_once('@')?;
-    let model = match model {
-        "first" => Model::First,
-        "second" => Model::Second,
-        "intra" => Model::Intra,
-        "inter" => Model::Inter,
-        "i2m2" => Model::I2m2,
-        _ => return None,
-    };
     let rows = column.strip_prefix("rows-")?.parse().ok()?;
-    Some((model, (strength.parse().ok()?, rows)))
+    Some(Source::Model(ModelCell {
+        study: "generative",
+        model,
+        task: "generated",
+        metric: Metric::test(&ACCURACY),
+        population: Some((strength.parse().ok()?, rows)),
+        noise: 0.0,
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::generative::fixture::Vectors;
     use crate::data::synthetic::Settings;
 
     /// The layout and the fixture's settings name the same strengths, and every point can be drawn.
     #[test]
     fn every_point_is_a_population_of_the_fixture() {
-        let settings = Settings::embedded(DatasetName::Generative).unwrap();
+        let settings = Settings::<Vectors>::embedded().unwrap();
         for row in BENCHMARK.layout.rows {
             for column in BENCHMARK.layout.columns {
-                let (_, (strength, rows)) = point(row.id, column.id).unwrap();
-                assert!(settings.strengths().contains(&strength), "{}", row.id);
+                let Some(Source::Model(ModelCell { population: Some((strength, rows)), .. })) =
+                    source(row.id, column.id)
+                else {
+                    panic!("{} {} is no point", row.id, column.id)
+                };
+                assert!(settings.rendering.strengths.contains(&strength), "{}", row.id);
                 // Draws that overlap by more would not be draws of their own.
-                assert!(5 * rows <= settings.split_rows()[0], "{}", column.id);
+                assert!(5 * rows <= settings.rendering.rows[0], "{}", column.id);
             }
         }
         let drawn = BENCHMARK.layout.rows.iter().filter(|row| row.id.starts_with("i2m2@")).count();
-        assert_eq!(drawn, settings.strengths().len());
+        assert_eq!(drawn, settings.rendering.strengths.len());
     }
 }

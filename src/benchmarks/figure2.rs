@@ -2,13 +2,11 @@
 //!
 //! Invariant: bars stand in the paper's order; both of the metrics that Appendix B names are here, from the same runs.
 
-use super::runs::knee::{Model, run};
-use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Status};
-use crate::engine::plan::Planner;
-use crate::protocol::{DatasetName, Protocol};
+use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Source, Status};
+use crate::metric::{AUROC, BALANCED_ACCURACY, Metric};
 
-const AUROC: &str = "AUROC";
-const BALANCED: &str = "Balanced accuracy";
+const UNDER_AUROC: &str = "AUROC";
+const UNDER_BALANCED: &str = "Balanced accuracy";
 
 /// Figure 2.
 pub static BENCHMARK: Benchmark = Benchmark {
@@ -16,19 +14,19 @@ pub static BENCHMARK: Benchmark = Benchmark {
     title: "Figure 2",
     caption: "Results on fastMRI dataset.",
     shows: "AUROC of RSS, magnitude, phase, intra-modality, inter-modality and I2M2 models for four knee pathologies",
-    needs: &[Needs::Dataset(DatasetName::Fastmri)],
+    needs: &[Needs::Study("fastmri")],
     kind: Kind::Figure,
     layout: Layout {
         checks: &[],
         columns: &[
-            Column::new("acl", "ACL").under(AUROC),
-            Column::new("meniscus", "Meniscus").under(AUROC),
-            Column::new("cartilage", "Cartilage").under(AUROC),
-            Column::new("others", "Others").under(AUROC),
-            Column::new("acl-balanced", "ACL").under(BALANCED),
-            Column::new("meniscus-balanced", "Meniscus").under(BALANCED),
-            Column::new("cartilage-balanced", "Cartilage").under(BALANCED),
-            Column::new("others-balanced", "Others").under(BALANCED),
+            Column::new("acl", "ACL").under(UNDER_AUROC),
+            Column::new("meniscus", "Meniscus").under(UNDER_AUROC),
+            Column::new("cartilage", "Cartilage").under(UNDER_AUROC),
+            Column::new("others", "Others").under(UNDER_AUROC),
+            Column::new("acl-balanced", "ACL").under(UNDER_BALANCED),
+            Column::new("meniscus-balanced", "Meniscus").under(UNDER_BALANCED),
+            Column::new("cartilage-balanced", "Cartilage").under(UNDER_BALANCED),
+            Column::new("others-balanced", "Others").under(UNDER_BALANCED),
         ],
         rows: &[
             Row::new("rss", "RSS"),
@@ -40,30 +38,28 @@ pub static BENCHMARK: Benchmark = Benchmark {
         ],
     },
     chart: Some(Chart::Bars),
-    status: Status::Registered(plan),
+    status: Status::Registered,
+    source,
     values: None,
 };
 
-const MODELS: [(&str, Model); 6] = [
-    ("rss", Model::Rss),
-    ("magnitude", Model::Magnitude),
-    ("phase", Model::Phase),
-    ("intra", Model::Intra),
-    ("inter", Model::Inter),
-    ("i2m2", Model::I2m2),
+/// Columns of the findings, in the paper's order, called as the questions of the task are.
+pub(super) const FINDINGS: [Column; 4] = [
+    Column::new("acl", "ACL"),
+    Column::new("meniscus", "Meniscus"),
+    Column::new("cartilage", "Cartilage"),
+    Column::new("others", "Others"),
 ];
 
-fn plan(figure: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
-    let seeds = figure.seeds(planner, protocol);
-    for (row, model) in MODELS {
-        for column in figure.layout.columns {
-            let metric = match column.id.strip_suffix("-balanced") {
-                Some(finding) => format!("test_balanced_accuracy.{finding}"),
-                None => format!("test_auroc.{}", column.id),
-            };
-            let cell = figure
-                .measured((column.id, row), &metric, &seeds, |seed| run(planner, protocol, model, seed));
-            planner.cell(cell);
-        }
-    }
+/// The test AUROC of a model for a finding.
+pub(super) fn auroc(model: &'static str, finding: &str) -> Source {
+    Source::model("fastmri", model, "knee", Metric::test(&AUROC).of(finding))
+}
+
+/// A row is called as its model is.
+fn source(row: &'static str, column: &'static str) -> Option<Source> {
+    Some(match column.strip_suffix("-balanced") {
+        Some(finding) => Source::model("fastmri", row, "knee", Metric::test(&BALANCED_ACCURACY).of(finding)),
+        None => auroc(row, column),
+    })
 }

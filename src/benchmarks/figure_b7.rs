@@ -2,10 +2,9 @@
 //!
 //! Invariant: models are those of Figure 2, trained without noise; both see the same draws of it.
 
-use super::runs::knee::{FINDINGS, Model, auroc, under_noise};
-use super::{Benchmark, Chart, Kind, Layout, Needs, Row, Status};
-use crate::engine::plan::Planner;
-use crate::protocol::{DatasetName, Protocol};
+use super::figure2::FINDINGS;
+use super::{Benchmark, Chart, Kind, Layout, ModelCell, Needs, Row, Source, Status};
+use crate::metric::{AUROC, Metric};
 
 const INTER: &str = "Inter-modality";
 const I2M2: &str = "I2M2";
@@ -16,7 +15,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     title: "Figure B.7",
     caption: "AUROC performance comparison for varying ricean-noise levels.",
     shows: "AUROC of inter-modality and I2M2 models as Rician noise is added to the test images",
-    needs: &[Needs::Dataset(DatasetName::Fastmri)],
+    needs: &[Needs::Study("fastmri")],
     kind: Kind::Figure,
     layout: Layout {
         checks: &[],
@@ -41,23 +40,20 @@ pub static BENCHMARK: Benchmark = Benchmark {
         ],
     },
     chart: Some(Chart::Curves { x: "Noise (% of the peak)" }),
-    status: Status::Registered(plan),
+    status: Status::Registered,
+    source,
     values: None,
 };
 
-fn plan(figure: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
-    let seeds = figure.seeds(planner, protocol);
-    for row in figure.layout.rows {
-        let Some((model, percent)) = model_and_percent(row.id) else { continue };
-        auroc(figure, planner, row.id, &seeds, |planner, seed| {
-            under_noise(planner, protocol, model, percent, seed)
-        });
-    }
-}
-
-/// What a row's id says.
-fn model_and_percent(row: &str) -> Option<(Model, f64)> {
+/// A row's id is a model and the noise.
+fn source(row: &'static str, column: &'static str) -> Option<Source> {
     let (model, percent) = row.split_once('@')?;
-    let model = if model == "i2m2" { Model::I2m2 } else { Model::Inter };
-    Some((model, percent.parse().ok()?))
+    Some(Source::Model(ModelCell {
+        study: "fastmri",
+        model,
+        task: "knee",
+        metric: Metric::test(&AUROC).of(column),
+        population: None,
+        noise: percent.parse().ok()?,
+    }))
 }

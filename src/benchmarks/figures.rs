@@ -21,6 +21,7 @@ const fn figure(
         layout: Layout::NONE,
         chart: None,
         status: Status::NotYet(why),
+        source: |_, _| None,
         values: None,
     }
 }

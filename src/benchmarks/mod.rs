@@ -1,7 +1,7 @@
 //! The paper's list of tables and figures.
 //!
-//! Invariant: a benchmark describes what the paper prints and which runs its cells need, as static data and a pure
-//! function; it trains nothing, reads no file and knows neither store nor report.
+//! Invariant: a benchmark describes what the paper prints, and for each cell its study, model and metric, as static data and a
+//! pure function; it trains nothing, reads no file and knows neither store nor report.
 
 mod figure1;
 mod figure2;
@@ -12,20 +12,23 @@ mod figures;
 mod layout;
 mod published;
 mod registry;
-mod runs;
+mod source;
 mod table1;
 mod table2;
 mod table3;
 mod table5;
 mod table_b6;
 mod table_c7;
+mod teams;
 
-use crate::engine::plan::{Cell, CellId, Planner};
-use crate::protocol::{DatasetName, Protocol};
+use crate::engine::plan::CellId;
+use crate::metric::Unit;
+use crate::study::{Protocol, dataset_of};
 
 pub use layout::{Chart, CheckHead, Column, Head, Layout, Row};
 pub use published::{Published, PublishedError, published};
-pub use registry::{UnknownBenchmark, all, find, nearest};
+pub use registry::{UnknownBenchmark, all, find};
+pub use source::{EnsembleCell, ModelCell, Setting, SettingCell, Source};
 
 /// A table or figure of the paper.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub struct Benchmark {
     pub chart: Option<Chart>,
     /// Whether it can be reproduced.
     pub status: Status,
+    /// Where the number of a cell comes from, by the ids of its row and column.
+    pub source: fn(&'static str, &'static str) -> Option<Source>,
     /// Its file in `paper/`, for tables.
     values: Option<PaperFile>,
 }
@@ -64,41 +69,19 @@ pub enum Kind {
 /// Data that a benchmark needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// A dataset that is read here.
-    Dataset(DatasetName),
+    /// The dataset of a study.
+    Study(&'static str),
     /// A dataset that is not read here yet, by its name in the paper.
     Unread(&'static str),
 }
 
-impl Needs {
-    /// The dataset's name in the paper.
-    pub fn title(self) -> &'static str {
-        match self {
-            Needs::Dataset(DatasetName::Avmnist) => "AV-MNIST",
-            Needs::Dataset(DatasetName::Mimic) => "MIMIC-III",
-            Needs::Dataset(DatasetName::Fastmri) => "fastMRI",
-            Needs::Dataset(DatasetName::Generative) => "the paper's generative model",
-            Needs::Unread(title) => title,
-        }
-    }
-}
-
 /// Whether a benchmark can be reproduced.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Its cells are planned by this function.
-    Registered(fn(&Benchmark, &mut Planner<'_>, &Protocol)),
+    /// Its cells have sources that are here.
+    Registered,
     /// Known, but its models or data are not built yet.
     NotYet(&'static str),
-}
-
-impl std::fmt::Debug for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Status::Registered(_) => f.write_str("Registered"),
-            Status::NotYet(why) => write!(f, "NotYet({why})"),
-        }
-    }
 }
 
 /// A file of `paper/`, compiled in.
@@ -108,39 +91,50 @@ struct PaperFile {
     text: &'static str,
 }
 
+impl Needs {
+    /// The dataset's name in the paper.
+    pub fn title(self) -> &'static str {
+        match self {
+            Needs::Study(study) => dataset_of(study).map_or(study, |dataset| dataset.title),
+            Needs::Unread(title) => title,
+        }
+    }
+}
+
 impl Benchmark {
     /// Whether it can be reproduced.
     pub fn is_registered(&self) -> bool {
-        matches!(self.status, Status::Registered(_))
+        self.status == Status::Registered
+    }
+
+    /// The studies that it reads.
+    pub fn studies(&self) -> impl Iterator<Item = &'static str> {
+        self.needs.iter().filter_map(|needs| match needs {
+            Needs::Study(study) => Some(*study),
+            Needs::Unread(_) => None,
+        })
     }
 
     /// Whether its data is synthetic by nature, so that it has the smoke tier alone.
     pub fn is_synthetic(&self) -> bool {
-        self.needs.contains(&Needs::Dataset(DatasetName::Generative))
+        self.studies().filter_map(dataset_of).any(|dataset| dataset.synthetic)
     }
 
-    /// Adds its runs and cells to a plan; one that is not registered yet gets unmeasured cells with the reason.
-    pub fn plan(&self, planner: &mut Planner<'_>, protocol: &Protocol) {
-        match self.status {
-            Status::Registered(plan) => plan(self, planner, protocol),
-            Status::NotYet(why) => {
-                for row in self.layout.rows {
-                    for column in self.layout.columns {
-                        planner.cell(self.unmeasured(column.id, row.id, "", why));
-                    }
-                }
-            }
-        }
+    /// How many seeds it runs with.
+    pub fn seeds(&self, protocol: &Protocol) -> usize {
+        self.studies().filter_map(|study| Some(protocol.study(study).ok()?.seeds)).max().unwrap_or(0)
+    }
+
+    /// The unit of one of its cells; `None` for a cell that it does not have.
+    pub fn unit(&self, column: &str, row: &str) -> Option<Unit> {
+        let row = self.layout.rows.iter().find(|found| found.id == row)?;
+        let column = self.layout.columns.iter().find(|found| found.id == column)?;
+        Some((self.source)(row.id, column.id)?.metric().unit())
     }
 
     /// The address of one of its cells.
     pub fn cell_id(&self, column: &str, row: &str) -> CellId {
         CellId { benchmark: self.id.to_owned(), column: column.to_owned(), row: row.to_owned() }
-    }
-
-    /// The root seeds it runs with: the first of the plan's, as many as the protocol wants.
-    fn seeds(&self, planner: &Planner<'_>, protocol: &Protocol) -> Vec<u64> {
-        planner.context().seeds.iter().copied().take(protocol.seeds(self.id)).collect()
     }
 
     /// A figure that the paper does not have, for tests of drawing.
@@ -156,49 +150,8 @@ impl Benchmark {
             layout,
             chart: Some(chart),
             status: Status::NotYet("it is made up"),
+            source: |_, _| None,
             values: None,
-        }
-    }
-
-    fn unmeasured(&self, column: &str, row: &str, metric: &str, why: &str) -> Cell {
-        Cell {
-            id: self.cell_id(column, row),
-            metric: metric.to_owned(),
-            runs: Vec::new(),
-            unmeasured: Some(why.to_owned()),
-            configured: None,
-        }
-    }
-
-    /// A cell whose value stands in the protocol.
-    fn configured(&self, column: &str, row: &str, metric: &str, value: f64) -> Cell {
-        Cell {
-            id: self.cell_id(column, row),
-            metric: metric.to_owned(),
-            runs: Vec::new(),
-            unmeasured: None,
-            configured: Some(value),
-        }
-    }
-
-    /// A cell whose value is a metric of one run per seed; `run` gives `None` where the data is not here.
-    fn measured(
-        &self,
-        (column, row): (&str, &str),
-        metric: &str,
-        seeds: &[u64],
-        mut run: impl FnMut(u64) -> Option<crate::engine::plan::RunIndex>,
-    ) -> Cell {
-        match seeds.iter().map(|&seed| run(seed)).collect::<Option<Vec<_>>>() {
-            Some(runs) if !runs.is_empty() => Cell {
-                id: self.cell_id(column, row),
-                metric: metric.to_owned(),
-                runs,
-                unmeasured: None,
-                configured: None,
-            },
-            Some(_) => self.unmeasured(column, row, metric, "no seeds were asked for"),
-            None => self.unmeasured(column, row, metric, "its data is not here"),
         }
     }
 }

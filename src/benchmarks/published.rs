@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{Benchmark, registry};
 use crate::engine::plan::CellId;
+use crate::metric::Unit;
 
 /// One published number.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +25,8 @@ pub struct Published {
     pub decimals: usize,
     /// What was measured: `accuracy`, `entropy`, ...
     pub metric: String,
-    /// `percent`, `nats` or `none`.
-    pub unit: String,
+    /// The unit of mean and deviation: that of the cell's metric.
+    pub unit: Unit,
     /// Where the paper says it.
     pub place: String,
     /// Why the cell was used to calibrate rebuilt data, if it was.
@@ -51,7 +52,7 @@ struct Record {
     std: Option<f64>,
     n: Option<usize>,
     metric: String,
-    unit: String,
+    unit: Unit,
     r#where: String,
     calibrated: Option<String>,
 }
@@ -71,6 +72,11 @@ pub fn published(benchmark: &Benchmark) -> Result<BTreeMap<CellId, Published>, P
         };
         if record.std.is_some_and(|std| !std.is_finite() || std < 0.0) {
             return Err(bad(format!("std {:?}", record.std), "a finite number of 0 or more"));
+        }
+        if let Some(unit) = benchmark.unit(&record.column, &record.row)
+            && unit != record.unit
+        {
+            return Err(bad(format!("the unit {} of {id}", record.unit), "the unit of the cell's metric"));
         }
         let published = Published {
             mean,

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the order is the paper's; adding a benchmark adds its module and one line here.
 
+use crate::data::nearest;
+
 use super::{
     Benchmark, figure_b7, figure1, figure2, figure3, figure4, figures, table_b6, table_c7, table1, table2,
     table3, table5,
@@ -50,18 +52,6 @@ pub fn find(id: &str) -> Result<&'static Benchmark, UnknownBenchmark> {
     }
     let nearest = nearest(&wanted, REGISTRY.iter().map(|benchmark| benchmark.id));
     Err(UnknownBenchmark { asked: id.to_owned(), nearest })
-}
-
-/// The name that was probably meant; `None` where none is like it.
-pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut nearest: Option<(f64, &str)> = None;
-    for name in names {
-        let likeness = strsim::jaro_winkler(wanted, name);
-        if likeness > nearest.map_or(0.7, |(best, _)| best) {
-            nearest = Some((likeness, name));
-        }
-    }
-    nearest.map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -113,7 +103,7 @@ mod tests {
     fn ids_are_unique_and_deviations_name_only_known_ones() {
         let ids: BTreeSet<&str> = all().iter().map(|benchmark| benchmark.id).collect();
         assert_eq!(ids.len(), all().len());
-        for deviation in crate::protocol::deviations().unwrap() {
+        for deviation in crate::study::deviations().unwrap() {
             assert!(deviation.benchmarks.iter().all(|id| ids.contains(id.as_str())), "{}", deviation.id);
         }
     }

@@ -2,10 +2,8 @@
 //!
 //! Invariant: each row is one model; the runs behind it are shared with every other row that starts from them.
 
-use super::runs::avmnist::{Model, run};
-use super::{Benchmark, Column, Kind, Layout, Needs, PaperFile, Row, Status};
-use crate::engine::plan::Planner;
-use crate::protocol::{DatasetName, Protocol};
+use super::{Benchmark, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use crate::metric::{ACCURACY, Metric};
 
 /// Table 1.
 pub static BENCHMARK: Benchmark = Benchmark {
@@ -13,7 +11,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     title: "Table 1",
     caption: "AV-MNIST accuracy comparison between various methods.",
     shows: "accuracy of unimodal, intra-modality, inter-modality and I2M2 models on AV-MNIST",
-    needs: &[Needs::Dataset(DatasetName::Avmnist)],
+    needs: &[Needs::Study("avmnist")],
     kind: Kind::Table,
     layout: Layout {
         checks: &[],
@@ -29,25 +27,8 @@ pub static BENCHMARK: Benchmark = Benchmark {
         ],
     },
     chart: None,
-    status: Status::Registered(plan),
+    status: Status::Registered,
+    // A row is called as its model is.
+    source: |row, _| Some(Source::model("avmnist", row, "digits", Metric::test(&ACCURACY))),
     values: Some(PaperFile { path: "paper/table1.csv", text: include_str!("../../paper/table1.csv") }),
 };
-
-const MODELS: [(&str, Model); 7] = [
-    ("image", Model::Image),
-    ("audio", Model::Audio),
-    ("intra", Model::Intra),
-    ("inter-lf", Model::InterLf),
-    ("inter-lrtf", Model::InterLrtf),
-    ("i2m2-lf", Model::I2m2Lf),
-    ("i2m2-lrtf", Model::I2m2Lrtf),
-];
-
-fn plan(table: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
-    let seeds = table.seeds(planner, protocol);
-    for (row, model) in MODELS {
-        let cell = table
-            .measured(("accuracy", row), "test_accuracy", &seeds, |seed| run(planner, protocol, model, seed));
-        planner.cell(cell);
-    }
-}

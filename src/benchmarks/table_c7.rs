@@ -2,10 +2,8 @@
 //!
 //! Invariant: it trains nothing of its own; the AV-MNIST column reads metrics of Table 1's I2M2-LF runs.
 
-use super::runs::avmnist::{Model, run};
-use super::{Benchmark, Column, Head, Kind, Layout, Needs, PaperFile, Row, Status};
-use crate::engine::plan::Planner;
-use crate::protocol::{DatasetName, Protocol};
+use super::{Benchmark, Column, Head, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use crate::metric::{ENTROPY, LABEL_ENTROPY, Metric};
 
 /// Table C.7.
 pub static BENCHMARK: Benchmark = Benchmark {
@@ -14,7 +12,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     caption: "Entropy of individual experts. We compare the entropy of the label (y) distribution with the average \
               entropy of the predictions (ŷ) for individual experts.",
     shows: "entropy of the labels and of each expert's predictions, after fine-tuning within I2M2",
-    needs: &[Needs::Dataset(DatasetName::Avmnist), Needs::Unread("VQA-VS"), Needs::Unread("NLVR2")],
+    needs: &[Needs::Study("avmnist"), Needs::Unread("VQA-VS"), Needs::Unread("NLVR2")],
     kind: Kind::Table,
     layout: Layout {
         checks: &[],
@@ -31,26 +29,22 @@ pub static BENCHMARK: Benchmark = Benchmark {
         ],
     },
     chart: None,
-    status: Status::Registered(plan),
+    status: Status::Registered,
+    source,
     values: Some(PaperFile { path: "paper/table-c7.csv", text: include_str!("../../paper/table-c7.csv") }),
 };
 
-const METRICS: [(&str, &str); 4] = [
-    ("label", "label_entropy"),
-    ("first", "entropy.image"),
-    ("second", "entropy.audio"),
-    ("inter", "entropy.inter"),
-];
-
-fn plan(table: &Benchmark, planner: &mut Planner<'_>, protocol: &Protocol) {
-    let seeds = table.seeds(planner, protocol);
-    for (row, metric) in METRICS {
-        let cell = table
-            .measured(("avmnist", row), metric, &seeds, |seed| run(planner, protocol, Model::I2m2Lf, seed));
-        planner.cell(cell);
-        for (column, name) in [("vqa-vs", "VQA-VS"), ("nlvr2", "NLVR2")] {
-            let why = format!("the models and data of {name} are not built yet");
-            planner.cell(table.unmeasured(column, row, metric, &why));
-        }
-    }
+fn source(row: &'static str, column: &'static str) -> Option<Source> {
+    let entropy = |expert: &str| Metric::new(&ENTROPY).of(expert);
+    let metric = match row {
+        "label" => Metric::new(&LABEL_ENTROPY),
+        "first" => entropy("image"),
+        "second" => entropy("audio"),
+        _ => entropy("inter"),
+    };
+    Some(match column {
+        "avmnist" => Source::model("avmnist", "i2m2-lf", "digits", metric),
+        "vqa-vs" => Source::Unread { metric, why: "the models and data of VQA-VS are not built yet" },
+        _ => Source::Unread { metric, why: "the models and data of NLVR2 are not built yet" },
+    })
 }

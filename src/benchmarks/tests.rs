@@ -5,31 +5,32 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::digest::Digest;
-use crate::engine::plan::{Context, Plan};
-use crate::protocol::{Init, ProtocolName, Tier, resolve};
+use crate::engine::plan::Plan;
+use crate::engine::planner::{Context, Planner, canaries_of};
+use crate::study::{Init, Protocol, ProtocolName, Tier, resolve};
 
-fn context(name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> Context {
+fn context(protocol: &Protocol, seeds: u64, data: &[&str]) -> Context {
+    let canaries = protocol.studies.values().flat_map(|study| canaries_of(study).unwrap());
     Context {
-        tier,
-        protocol: name,
+        tier: protocol.tier,
+        protocol: protocol.name,
         changes: Vec::new(),
         seeds: (0..seeds).collect(),
         device_class: "cpu".to_owned(),
-        data: data.iter().map(|&name| (name, Digest::of(b"made-up data"))).collect(),
-        numerics: data.iter().map(|&name| (name, Digest::of(b"made-up numerics"))).collect(),
+        data: data.iter().map(|&name| (name.to_owned(), Digest::of(b"made-up data"))).collect(),
+        numerics: canaries.map(|canary| (canary.name(), Digest::of(b"made-up numerics"))).collect(),
     }
 }
 
-const BOTH: &[DatasetName] = &[DatasetName::Avmnist, DatasetName::Mimic];
-const ALL: &[DatasetName] =
-    &[DatasetName::Avmnist, DatasetName::Mimic, DatasetName::Fastmri, DatasetName::Generative];
+const BOTH: &[&str] = &["avmnist", "mimic"];
+const ALL: &[&str] = &["avmnist", "mimic", "fastmri", "generative"];
 
-fn plan(ids: &[&str], name: ProtocolName, tier: Tier, seeds: u64, data: &[DatasetName]) -> Plan {
-    let context = context(name, tier, seeds, data);
+fn plan(ids: &[&str], name: ProtocolName, tier: Tier, seeds: u64, data: &[&str]) -> Plan {
     let protocol = resolve(name, tier).unwrap();
+    let context = context(&protocol, seeds, data);
     let mut planner = Planner::new(&context);
     for id in ids {
-        find(id).unwrap().plan(&mut planner, &protocol);
+        find(id).unwrap().plan(&mut planner, &protocol).unwrap();
     }
     planner.finish()
 }
@@ -53,8 +54,7 @@ fn a_run_that_several_cells_need_stands_in_the_plan_once() {
 #[test]
 fn the_figures_of_fastmri_share_their_runs() {
     let planned = |ids: &[&str]| plan(ids, ProtocolName::Paper, Tier::Paper, 5, ALL);
-    let trained =
-        |ids: &[&str]| planned(ids).runs.iter().filter(|run| run.recipe.training.epochs > 0).count();
+    let trained = |ids: &[&str]| planned(ids).runs.iter().filter(|run| run.recipe.trains()).count();
     assert_eq!(trained(&["figure2"]), 6 * 5);
     assert_eq!(trained(&["figure2", "figure3", "figure-b7"]), 6 * 5);
     assert_eq!(trained(&["figure2", "figure4"]), (6 + 3) * 5);
@@ -68,7 +68,7 @@ fn the_figures_of_fastmri_share_their_runs() {
 
 #[test]
 fn every_cell_of_a_layout_is_planned_once_whatever_is_here() {
-    for data in [ALL, BOTH, &[DatasetName::Mimic], &[]] {
+    for data in [ALL, BOTH, &["mimic"], &[]] {
         for benchmark in all() {
             let plan = plan(&[benchmark.id], ProtocolName::Paper, Tier::Paper, 5, data);
             let mut planned: Vec<String> = plan.cells.iter().map(|cell| cell.id.to_string()).collect();
@@ -97,9 +97,9 @@ fn joint_runs_start_from_the_same_seed_and_the_same_expert() {
                 let upstream = run.upstream[position];
                 assert!(upstream.0 < index, "{} stands before what it starts from", run.name);
                 let upstream = &plan.runs[upstream.0];
-                assert_eq!((upstream.seed, upstream.recipe.task), (run.seed, run.recipe.task));
+                assert_eq!((upstream.seed, &upstream.recipe.task), (run.seed, &run.recipe.task));
                 let source = upstream.recipe.experts.iter().find(|other| other.name == expert.name).unwrap();
-                assert_eq!(source.architecture, expert.architecture, "{}", run.name);
+                assert_eq!(source.network, expert.network, "{}", run.name);
             }
         }
     }
@@ -125,9 +125,9 @@ fn seeds_follow_the_protocol_and_the_command_line() {
 
     let mut protocol = resolve(ProtocolName::Paper, Tier::Smoke).unwrap();
     protocol.set_seeds(7);
-    let context = context(ProtocolName::Paper, Tier::Smoke, 7, BOTH);
+    let context = context(&protocol, 7, BOTH);
     let mut planner = Planner::new(&context);
-    find("table1").unwrap().plan(&mut planner, &protocol);
+    find("table1").unwrap().plan(&mut planner, &protocol).unwrap();
     assert_eq!(planner.finish().runs.len(), 49);
 }
 
@@ -163,19 +163,18 @@ fn the_plans_are_as_reviewed() {
 fn outline(plan: &Plan) -> String {
     let mut text = format!("{} tier, protocol {}, {}\n\nruns\n", plan.tier, plan.protocol, plan.device_class);
     for (index, run) in plan.runs.iter().enumerate() {
-        let training = &run.recipe.training;
+        let trained = run.recipe.training.as_ref().map_or("evaluated only,".to_owned(), |training| {
+            format!("{:?} {} x {} epochs", training.optimizer, training.learning_rate, training.epochs)
+        });
         let experts: Vec<&str> = run.recipe.experts.iter().map(|expert| expert.name.as_str()).collect();
         let upstream: Vec<String> = run.upstream.iter().map(|run| format!("#{}", run.0)).collect();
         let from = if upstream.is_empty() { String::new() } else { format!(" from {}", upstream.join(" ")) };
         let _ = writeln!(
             text,
-            "#{index:<3} {} seed {}: {}; {:?} {} x {} epochs{from}",
+            "#{index:<3} {} seed {}: {}; {trained}{from}",
             run.name,
             run.seed,
             experts.join(" x "),
-            training.optimizer,
-            training.learning_rate,
-            training.epochs,
         );
     }
     text.push_str("\ncells\n");

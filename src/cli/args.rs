@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::data::build::Build;
+use crate::data::{DatasetSpec, registry};
 use crate::gate::effects;
-use crate::protocol::{Change, DatasetName, ProtocolName, Space, Tier};
+use crate::study::{Change, ProtocolName, Tier};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +84,7 @@ pub enum Command {
   i2m2 reproduce table2
   i2m2 reproduce table1 --data data --tier reduced --jobs 2
   i2m2 reproduce table2 --only 'table2:mortality:*' --seeds 1
-  i2m2 reproduce table2 --set mimic.standardise_on=train --set mimic.runs.common.epochs=8")]
+  i2m2 reproduce table2 --set mimic.preparation.standardise_on=train --set mimic.training.epochs=8")]
     Reproduce {
         /// What is reproduced.
         #[command(flatten)]
@@ -168,7 +172,7 @@ Exit codes: 0 every claim is supported or contradicted, 3 one is not measured or
     #[command(after_help = "Examples:
   i2m2 effect M1
   i2m2 effect F4 --only 'figure2:*' --seeds 5
-  i2m2 effect F3 --set fastmri.magnitude_norm=none --only 'figure2:*'
+  i2m2 effect F3 --set fastmri.preparation.magnitude_norm=none --only 'figure2:*'
   i2m2 effect A4 --data data --tier reduced --only table1:accuracy:intra")]
     Effect {
         /// The deviation.
@@ -205,7 +209,7 @@ Exit codes: 0 every claim is supported or contradicted, 3 one is not measured or
     /// against the CPU.
     #[command(after_help = "Examples:
   i2m2 doctor
-  i2m2 doctor --device cuda:0 --stage models --model lf
+  i2m2 doctor --device cuda:0 --stage models --model avmnist/inter-lf
   i2m2 doctor --device cuda:0 --stage speed --json
 
 Exit codes: 0 all is well, 1 a test failed, 2 the device that was asked for is not there.")]
@@ -229,7 +233,7 @@ pub struct Selection {
     /// What the text says, or what the released code does.
     #[arg(long, value_enum, default_value_t = ProtocolName::Paper)]
     pub protocol: ProtocolName,
-    /// Changes one value of the protocol (a dotted key of paper/protocol/*.toml); may be given several times. What
+    /// Changes one value of the protocol (a dotted key of paper/studies/*.toml); may be given several times. What
     /// is changed is said in every table, and compared with neither the paper nor the expected ranges.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<Change>,
@@ -408,8 +412,8 @@ pub enum DataCommand {
     #[command(after_help = "Examples:\n  i2m2 data verify avmnist --data data")]
     Verify {
         /// The dataset.
-        #[arg(value_enum)]
-        dataset: DatasetName,
+        #[arg(value_parser = dataset())]
+        dataset: &'static DatasetSpec,
         /// Folder with real data; without it, the synthetic fixture is verified.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
@@ -421,8 +425,8 @@ pub enum DataCommand {
     #[command(after_help = "Examples:\n  i2m2 data status\n  i2m2 data status --data data --json")]
     Status {
         /// One dataset; all of them without it.
-        #[arg(value_enum)]
-        dataset: Option<DatasetName>,
+        #[arg(value_parser = dataset())]
+        dataset: Option<&'static DatasetSpec>,
         /// Folder with real data.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
@@ -434,69 +438,56 @@ pub enum DataCommand {
     #[command(after_help = "Examples:\n  i2m2 data explain mimic")]
     Explain {
         /// The dataset.
-        #[arg(value_enum)]
-        dataset: DatasetName,
+        #[arg(value_parser = dataset())]
+        dataset: &'static DatasetSpec,
     },
 }
 
-/// Datasets that can be rebuilt.
-#[derive(Debug, Subcommand)]
-pub enum BuildCommand {
-    /// AV-MNIST from MNIST and the Free Spoken Digit Dataset.
-    #[command(after_help = "Examples:
-  i2m2 data build avmnist --mnist mnist --fsdd fsdd --out data/avmnist
-  i2m2 data build avmnist --mnist mnist --fsdd fsdd --esc esc10 --noise-power 3 --misalignment 1 --out data/avmnist")]
-    Avmnist(BuildAvmnist),
-    /// fastMRI knee: slices from the raw single-coil volumes and the fastMRI+ annotations.
-    #[command(after_help = "Examples:
-  i2m2 data build fastmri --volumes singlecoil --annotations knee.csv --file-list knee_file_list.csv --out data/fastmri
-
-It can be interrupted: the same command goes on where it stopped.")]
-    Fastmri(BuildFastmri),
+/// A dataset to build, with the options that it asks for.
+#[derive(Debug)]
+pub struct BuildCommand {
+    /// The dataset.
+    pub dataset: &'static DatasetSpec,
+    /// The options.
+    pub options: ArgMatches,
 }
 
-/// What the slices of fastMRI are made from.
-#[derive(Debug, Args)]
-pub struct BuildFastmri {
-    /// Folder with the volumes (*.h5) of singlecoil_train and singlecoil_val.
-    #[arg(long, value_name = "DIR")]
-    pub volumes: PathBuf,
-    /// fastMRI+'s knee.csv.
-    #[arg(long, value_name = "FILE")]
-    pub annotations: PathBuf,
-    /// fastMRI+'s knee_file_list.csv: the volumes that are split; without it, those of the folder.
-    #[arg(long, value_name = "FILE")]
-    pub file_list: Option<PathBuf>,
-    /// Whose magnitude and phase the modalities are (F2).
-    #[arg(long, value_name = "SPACE", default_value = "image")]
-    pub space: Space,
+fn builds() -> impl Iterator<Item = (&'static DatasetSpec, &'static dyn Build)> {
+    registry::all().iter().filter_map(|spec| Some((*spec, spec.build?)))
 }
 
-/// What AV-MNIST is rebuilt from.
-#[derive(Debug, Args)]
-pub struct BuildAvmnist {
-    /// Folder with the four MNIST idx files.
-    #[arg(long, value_name = "DIR")]
-    pub mnist: PathBuf,
-    /// Folder of the Free Spoken Digit Dataset (with recordings/).
-    #[arg(long, value_name = "DIR")]
-    pub fsdd: PathBuf,
-    /// Folder of ESC clips, for --noise-power.
-    #[arg(long, value_name = "DIR")]
-    pub esc: Option<PathBuf>,
-    /// Noise added to the speech: speech + P * noise.
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
-    pub noise_power: f64,
-    /// Probability that a row keeps a clip of its own label, otherwise it gets the clip of a random row; 1 is correct
-    /// pairing (A7) [default: the calibrated share].
-    #[arg(long, value_name = "A")]
-    pub misalignment: Option<f64>,
-    /// Principal components kept of the images (A7).
-    #[arg(long, value_name = "K", default_value_t = 4)]
-    pub pca_components: usize,
-    /// Root seed of the pairing.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    pub build_seed: u64,
+impl Subcommand for BuildCommand {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        builds().fold(command, |command, (_, build)| command.subcommand(build.command()))
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        BuildCommand::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        builds().any(|(spec, _)| spec.id == name)
+    }
+}
+
+impl FromArgMatches for BuildCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = matches.subcommand();
+        let found =
+            given.and_then(|(name, options)| Some((builds().find(|(spec, _)| spec.id == name)?.0, options)));
+        let (dataset, options) = found.ok_or_else(|| clap::Error::new(ErrorKind::MissingSubcommand))?;
+        Ok(BuildCommand { dataset, options: options.clone() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = BuildCommand::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Reads the id of a dataset.
+fn dataset() -> impl TypedValueParser<Value = &'static DatasetSpec> {
+    PossibleValuesParser::new(registry::all().iter().map(|spec| spec.id)).try_map(|id| registry::find(&id))
 }
 
 /// Commands about the store.

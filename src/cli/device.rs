@@ -6,24 +6,10 @@
 use crate::cli::args::{DeviceChoice, PrecisionChoice};
 use crate::cli::failure::Failure;
 use crate::device::{Place, Precision};
-use crate::engine::manifest::Determinism;
-use crate::experiment::{self, TrainError};
-use crate::protocol::{DatasetName, Protocol};
+use crate::results::Device;
 
-/// A device that was chosen.
-pub struct Device {
-    /// Where it is.
-    pub place: Place,
-    /// `cpu`, or the GPU model.
-    pub class: String,
-    /// Why it is this one, where that is worth telling.
-    pub note: Option<String>,
-}
-
-impl Device {
-    fn cpu(note: Option<String>) -> Self {
-        Device { place: Place::Cpu, class: "cpu".to_owned(), note }
-    }
+fn cpu(note: Option<String>) -> Device {
+    Device { place: Place::Cpu, class: "cpu".to_owned(), note }
 }
 
 /// What a choice means on this machine.
@@ -36,7 +22,7 @@ pub fn choose(choice: DeviceChoice, precision: PrecisionChoice) -> Result<Device
         PrecisionChoice::Tf32 => Precision::Tf32,
     };
     let chosen = match choice {
-        DeviceChoice::Cpu => Device::cpu(None),
+        DeviceChoice::Cpu => cpu(None),
         DeviceChoice::Auto => auto(precision),
         DeviceChoice::Cuda(index) => cuda(index, precision).map_err(Failure::usage)?,
     };
@@ -51,7 +37,7 @@ pub fn choose(choice: DeviceChoice, precision: PrecisionChoice) -> Result<Device
 
 #[cfg(feature = "cuda")]
 fn auto(precision: Precision) -> Device {
-    cuda(0, precision).unwrap_or_else(|why| Device::cpu(Some(format!("note: computing on the CPU: {why}"))))
+    cuda(0, precision).unwrap_or_else(|why| cpu(Some(format!("note: computing on the CPU: {why}"))))
 }
 
 #[cfg(feature = "cuda")]
@@ -68,7 +54,7 @@ fn auto(_precision: Precision) -> Device {
     let present = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidia0").exists();
     let note = "note: an NVIDIA GPU is here, but this build computes on the CPU; to use it: \
                 cargo run --release --features cuda -- reproduce ... --device cuda:0";
-    Device::cpu(present.then(|| note.to_owned()))
+    cpu(present.then(|| note.to_owned()))
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -77,40 +63,4 @@ fn cuda(index: usize, _precision: Precision) -> Result<Device, String> {
         "this build computes on the CPU only, so there is no cuda:{index}; build with `cargo build --release --features \
          cuda` (it needs a CUDA toolkit; scripts/cuda-env.sh prepares one), or use --device cpu"
     ))
-}
-
-/// How far runs of this protocol repeat on a device. On the CPU that is what `tests/bits.rs` and `tests/crash.rs` hold; on a
-/// GPU the canaries are trained twice and compared.
-///
-/// # Errors
-/// When a canary cannot be trained.
-pub fn determinism(
-    place: Place,
-    protocol: &Protocol,
-    datasets: impl Iterator<Item = DatasetName>,
-) -> Result<Determinism, Failure> {
-    if place == Place::Cpu {
-        return Ok(Determinism::Bitwise);
-    }
-    for name in datasets {
-        if !experiment::repeats(place, &protocol.architectures(name)).map_err(|error| untested(&error))? {
-            return Ok(Determinism::Statistical);
-        }
-    }
-    Ok(Determinism::SameDevice)
-}
-
-/// A device on which not even a canary could be trained.
-pub fn untested(error: &TrainError) -> Failure {
-    // Its text holds all its causes.
-    Failure::internal(anyhow::anyhow!("the canaries, which every key covers, cannot be trained: {error}"))
-}
-
-/// As frames and tables spell it.
-pub fn spelled(determinism: Determinism) -> &'static str {
-    match determinism {
-        Determinism::Bitwise => "bitwise",
-        Determinism::SameDevice => "same-device",
-        Determinism::Statistical => "statistical",
-    }
 }

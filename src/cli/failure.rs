@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::cli::exit::Exit;
+use crate::results::ResultsError;
 
 /// A failed command.
 #[derive(Debug)]
@@ -33,7 +34,12 @@ impl Failure {
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
     fn from(cause: E) -> Self {
-        Failure::internal(cause)
+        let cause = anyhow::Error::new(cause);
+        match cause.downcast_ref::<ResultsError>() {
+            Some(error @ ResultsError::Selection(_)) => Failure::usage(error),
+            Some(error @ ResultsError::NotMeasured(_)) => Failure::not_measured(error),
+            _ => Failure::internal(cause),
+        }
     }
 }
 

@@ -1,25 +1,9 @@
-//! How much memory the missing runs of a plan will need at once, said before they begin.
+//! A warning where runs need more memory than there is.
 //!
-//! Invariant: an estimate warns; it never refuses, since it knows only what a training step keeps.
+//! Invariant: it warns and never refuses, since what it is told is an estimate.
 
 use crate::cli::output;
-use crate::engine::Datasets;
-use crate::engine::plan::Run;
-use crate::experiment::{is_large, step_bytes};
 use crate::provenance::Provenance;
-
-/// Bytes of the largest `jobs` of these runs together; 0 where all of them are small.
-pub fn needed<'a>(runs: impl Iterator<Item = &'a Run>, datasets: &dyn Datasets, jobs: usize) -> u64 {
-    let mut bytes: Vec<u64> = runs
-        .filter(|run| is_large(&run.recipe))
-        .filter_map(|run| {
-            let data = datasets.open(&run.recipe).ok()?;
-            Some(step_bytes(&run.recipe, data.all_dims()))
-        })
-        .collect();
-    bytes.sort_unstable_by(|a, b| b.cmp(a));
-    bytes.into_iter().take(jobs).sum()
-}
 
 /// Warns where `bytes` is more than this machine has.
 pub fn warn(bytes: u64, jobs: usize) {
@@ -28,7 +12,7 @@ pub fn warn(bytes: u64, jobs: usize) {
     let fewer = if jobs > 1 { "fewer --jobs, or " } else { "" };
     output::note(&format!(
         "warning: {jobs} runs at once will keep about {:.0} GB, and this machine has {:.0} GB: try {fewer}a smaller batch \
-         (--set fastmri.runs.common.batch_size=N, which makes the numbers not comparable)",
+         (--set fastmri.training.batch_size=N, which makes the numbers not comparable)",
         gigabytes(bytes),
         gigabytes(memory)
     ));

@@ -5,18 +5,14 @@
 
 pub mod args;
 pub mod commands;
-mod controls;
-mod datasets;
 mod device;
 pub mod exit;
 pub mod failure;
+mod files;
 mod memory;
 pub mod output;
-pub mod pattern;
 mod progress;
 pub mod resolve;
-pub mod results;
-mod stored;
 
 use std::process::ExitCode;
 

@@ -14,8 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, FileIdentity, Identity, Stat, atomic};
+use super::{DataError, FileIdentity, Identity, Stat};
 use crate::digest::{Digest, Hasher};
+use crate::files;
 
 /// A modification is only trusted to show in the time stamp when it is older than this.
 const SETTLED_NS: i128 = 2_000_000_000;
@@ -67,7 +68,7 @@ impl StatCache {
             return Ok(());
         };
         let saved = Saved { version: VERSION, files: self.lock().clone() };
-        atomic::write(path, |out| Ok(serde_json::to_writer_pretty(out, &saved)?))
+        Ok(files::write_with(path, |out| Ok(serde_json::to_writer_pretty(out, &saved)?))?)
     }
 
     /// Digest and stat of a file, from the cache where its stat is as it was.

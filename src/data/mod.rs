@@ -4,64 +4,105 @@
 //! file, what was expected, what was found and what to do next.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::Digest;
-use crate::protocol::Modality;
 use crate::random::Seeds;
 
-pub mod atomic;
 pub mod avmnist;
+pub mod build;
 mod error;
 pub mod fastmri;
+pub mod fixture;
+#[cfg(test)]
+mod fixture_tests;
 pub mod formats;
 mod gather;
 pub mod generative;
 pub mod identity;
 pub mod mimic;
-mod open;
+pub mod names;
+mod preparation;
+pub mod registry;
 mod shuffle;
+mod spec;
 pub mod synthetic;
+mod task;
 
 pub use error::DataError;
+pub use gather::gather_rows;
 pub use identity::StatCache;
-pub use open::{Prepared, explain, identify, is_calibrated, open, verify};
+pub use names::{UnknownName, nearest};
+pub use preparation::{Choice, Population, Preparation};
+pub use spec::{DatasetSpec, Kind, Loader, ModalitySpec, Prepared, Source};
+pub use task::{Target, Targets, TargetsBuf, Task};
 
 /// A part of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
     /// Trained on, shuffled every epoch.
     Train,
     /// Chooses the checkpoint.
     Valid,
-    /// Reported.
-    Test,
+    /// Reported: one of [`Dataset::test_splits`], by its place among them.
+    Test(usize),
 }
 
-/// A prepared dataset with labels of one task, in memory or memory-mapped.
+impl Split {
+    /// The first test split; of most datasets the only one.
+    pub const TEST: Split = Split::Test(0);
+}
+
+/// What a dataset holds of each example beside its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Modality {
+    /// Its name.
+    pub name: String,
+    /// Dimensions of one sample: `[features]`, `[steps, channels]` or `[channels, height, width]`.
+    pub dims: Vec<usize>,
+}
+
+impl Modality {
+    /// A modality.
+    pub fn new(name: impl Into<String>, dims: impl Into<Vec<usize>>) -> Self {
+        Modality { name: name.into(), dims: dims.into() }
+    }
+
+    /// Numbers of one sample.
+    pub fn features(&self) -> usize {
+        self.dims.iter().product()
+    }
+}
+
+/// The only test split where a dataset names no others.
+static TEST: LazyLock<[String; 1]> = LazyLock::new(|| ["test".to_owned()]);
+
+/// A prepared dataset with the targets of one task, in memory or memory-mapped.
 ///
 /// No `Debug`: samples may be credentialed.
 pub trait Dataset: Send + Sync {
-    /// Number of values that a label has: of classes, and of combinations of classes where several things are predicted.
-    fn classes(&self) -> usize;
+    /// What it holds of each example, in the order that numbers of modalities count.
+    fn modalities(&self) -> &[Modality];
+
+    /// Names of its test splits, in the order that [`Split::Test`] counts; at least one, all of them different, of letters,
+    /// digits, `-` and `_`, and none of them `train` or `valid`.
+    fn test_splits(&self) -> &[String] {
+        &*TEST
+    }
 
     /// Number of examples in a split.
     fn len(&self, split: Split) -> usize;
 
-    /// The labels of a split, each below [`Dataset::classes`].
-    fn labels(&self, split: Split) -> &[u8];
-
-    /// Dimensions of one sample of a modality: `[channels, height, width]`, `[features]` or `[steps, channels]`; empty for a
-    /// modality that there is not.
-    fn dims(&self, modality: Modality) -> &[usize];
+    /// The targets of a split, one for each example.
+    fn targets(&self, split: Split) -> Targets<'_>;
 
     /// Writes the given rows of a split, batch innermost: `out[feature * rows.len() + i]` is feature `feature` of
-    /// row `rows[i]`. `out` has `dims product * rows.len()` elements.
-    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]);
+    /// row `rows[i]`. `out` has `features * rows.len()` elements; `modality` is a place in [`Dataset::modalities`].
+    fn gather(&self, split: Split, modality: usize, rows: &[u32], out: &mut [f32]);
 
     /// The number of the sample that a row has: rows of a split with the same number have the same sample.
-    fn sample(&self, _split: Split, _modality: Modality, row: u32) -> u32 {
+    fn sample(&self, _split: Split, _modality: usize, row: u32) -> u32 {
         row
     }
 
@@ -82,6 +123,48 @@ pub trait Dataset: Send + Sync {
     }
 }
 
+impl dyn Dataset + '_ {
+    /// A split's name: `train`, `valid`, or that of a test split.
+    pub fn name_of(&self, split: Split) -> &str {
+        match split {
+            Split::Train => "train",
+            Split::Valid => "valid",
+            Split::Test(index) => self.test_splits().get(index).map_or("unknown", String::as_str),
+        }
+    }
+
+    /// That it can be trained on and measured for a target.
+    ///
+    /// # Errors
+    /// Test splits that cannot be told apart; a split without examples, or without a target for each; targets that do not fit.
+    /// No message holds a row.
+    pub fn check(&self, target: &Target) -> Result<(), String> {
+        let tests: Vec<&str> = self.test_splits().iter().map(String::as_str).collect();
+        names::differ("test splits", &tests)?;
+        if let Some(split) = tests.iter().find(|split| ["train", "valid"].contains(split)) {
+            return Err(format!("a test split is called `{split}`"));
+        }
+        for split in self.splits() {
+            let (name, targets) = (self.name_of(split), self.targets(split));
+            if targets.is_empty() || targets.len() != self.len(split) {
+                return Err(format!(
+                    "{} examples and {} targets in the {name} split, expected at least one and as many of both",
+                    self.len(split),
+                    targets.len()
+                ));
+            }
+            targets.check(target).map_err(|error| format!("{error}, in the {name} split"))?;
+        }
+        Ok(())
+    }
+
+    /// All splits, to train on first.
+    pub fn splits(&self) -> impl Iterator<Item = Split> + use<> {
+        let tests = (0..self.test_splits().len()).map(Split::Test);
+        [Split::Train, Split::Valid].into_iter().chain(tests)
+    }
+}
+
 /// A folder of the shared real data, where there is any: beside the checkout, or where I2M2_SHARED_DATA says.
 #[cfg(test)]
 pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
@@ -89,13 +172,6 @@ pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|parent| parent.join("shared/data"));
     let found = std::env::var_os("I2M2_SHARED_DATA").map(PathBuf::from).or_else(beside)?.join(folder);
     found.is_dir().then_some(found)
-}
-
-impl dyn Dataset + '_ {
-    /// [`Dataset::dims`] of every modality, in their order.
-    pub fn all_dims(&self) -> [&[usize]; 3] {
-        [Modality::First, Modality::Second, Modality::Third].map(|modality| self.dims(modality))
-    }
 }
 
 /// The name of samples that were loaded into this process; no two loads share one.
@@ -109,15 +185,6 @@ impl Loaded {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Loaded(NEXT.fetch_add(1, Ordering::Relaxed))
     }
-}
-
-/// Where a dataset's files are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The synthetic fixture, generated below this folder when it is not there yet.
-    Fixture(PathBuf),
-    /// A folder with the real files (or a rebuilt set) of this dataset.
-    Folder(PathBuf),
 }
 
 /// One file that a dataset reads.

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::execute::Status;
 use super::manifest::Manifest;
 use super::plan::{Plan, Run};
 use super::scheduler::{Next, Scheduler};
+use super::survey::Status;
 use crate::digest::Digest;
-use crate::experiment::reads_logits;
-use crate::protocol::{DatasetName, Recipe, Tier};
+use crate::models::tiny;
+use crate::study::{Recipe, Tier};
 
 const REFERENCE: &str = include_str!("reference_steps.csv");
 /// Batch size of the reference measurements.
@@ -70,14 +70,17 @@ impl Measured {
 
     /// Seconds of a run and what they stand on. `rows`: size of its training split, if known.
     fn seconds(&self, run: &Run, tier: Tier, rows: Option<usize>) -> Option<(f64, Basis)> {
-        let training = &run.recipe.training;
         // What is stored is combined in no time worth naming.
-        if reads_logits(&run.recipe) {
+        if run.recipe.reads_logits() {
             return Some((0.0, Basis::Measured));
         }
         let steps = match self.runs.get(&whole(&run.recipe, run.data)) {
             Some(&(steps, runs)) => steps as f64 / runs as f64,
-            None => (rows?.div_ceil(training.batch_size.max(1)) * training.epochs) as f64,
+            // A run that trains nothing sees the test split alone: as an epoch's forward, at most.
+            None => match &run.recipe.training {
+                Some(training) => (rows?.div_ceil(training.batch_size.max(1)) * training.epochs) as f64,
+                None => 0.0,
+            },
         };
         match self.steps.get(&kind(&run.recipe, run.data)) {
             Some(&(seconds, counted)) => Some((steps * seconds / counted as f64, Basis::Measured)),
@@ -88,8 +91,9 @@ impl Measured {
 
 /// What fixes the work of one step.
 fn kind(recipe: &Recipe, data: Digest) -> String {
-    let networks: Vec<_> = recipe.experts.iter().map(|expert| &expert.architecture).collect();
-    format!("{networks:?} {} {:?} {data}", recipe.training.batch_size, recipe.task)
+    let networks: Vec<_> = recipe.experts.iter().map(|expert| &expert.network).collect();
+    let batch = recipe.training.as_ref().map(|training| training.batch_size);
+    format!("{networks:?} {batch:?} {} {data}", recipe.task.id)
 }
 
 /// What fixes the number of steps, too.
@@ -107,13 +111,13 @@ fn reference(recipe: &Recipe, tier: Tier) -> Option<f64> {
             table.insert(record.get(0)?.to_owned(), record.get(2)?.parse::<f64>().ok()?);
         }
     }
+    // Networks of one kind differ in cost by what they look at.
     let seconds = recipe.experts.iter().map(|expert| {
-        let network = serde_json::to_value(&expert.architecture).ok()?;
-        let modality =
-            network.get("modality").and_then(|m| m.as_str()).map_or(String::new(), |m| format!("-{m}"));
-        table.get(&format!("{}{modality}", network.get("network")?.as_str()?)).copied()
+        let kind = tiny(&expert.network).name;
+        table.get(&format!("{}/{} {kind}", recipe.dataset, expert.network.modalities().join("+"))).copied()
     });
-    Some(seconds.sum::<Option<f64>>()? * recipe.training.batch_size as f64 / REFERENCE_BATCH)
+    let batch = recipe.training.as_ref()?.batch_size;
+    Some(seconds.sum::<Option<f64>>()? * batch as f64 / REFERENCE_BATCH)
 }
 
 /// Relative lengths of all runs, for the scheduler: what is known, otherwise the mean of what is known, otherwise 1.
@@ -142,7 +146,7 @@ pub fn estimate<'a>(
     statuses: &'a [Status],
     missing: &[bool],
     others: impl Iterator<Item = &'a Manifest>,
-    rows: impl Fn(DatasetName) -> Option<usize>,
+    rows: impl Fn(&str) -> Option<usize>,
     jobs: usize,
 ) -> Estimate {
     let measured = Measured::of(stored(statuses).chain(others));
@@ -152,7 +156,7 @@ pub fn estimate<'a>(
         .zip(missing)
         .map(|(run, missing)| {
             let drawn = run.recipe.population.map(|population| population.rows);
-            let rows = || drawn.or_else(|| rows(run.recipe.task.dataset()));
+            let rows = || drawn.or_else(|| rows(&run.recipe.dataset));
             missing.then(|| measured.seconds(run, plan.tier, rows())).flatten()
         })
         .collect();
@@ -193,7 +197,7 @@ fn scheduler_next(scheduler: &mut Scheduler, room: bool) -> Next {
 mod tests {
     use super::*;
     use crate::engine::store::testing;
-    use crate::protocol::{Architecture, Modality};
+    use crate::study::testing::lenet;
 
     #[test]
     fn side_by_side_runs_share_the_time_and_chains_do_not() {
@@ -211,7 +215,7 @@ mod tests {
     fn another_seed_of_a_measured_recipe_takes_as_long_and_unmeasured_ones_are_said_to_be() {
         let plan = testing::plan(&[&[], &[]]);
         let statuses = [Status::Missing, Status::Missing];
-        let rows = |_| Some(4000);
+        let rows = |_: &str| Some(4000);
         let elsewhere = estimate(&plan, &statuses, &[true; 2], std::iter::empty(), rows, 1);
         assert_eq!((elsewhere.basis, elsewhere.unknown), (Some(Basis::Reference), 0));
         assert!((elsewhere.seconds - elsewhere.runs.iter().flatten().sum::<f64>()).abs() < 1e-9);
@@ -221,14 +225,14 @@ mod tests {
         let mut manifest = testing::manifest(7);
         manifest.spent.steps = 100;
         manifest.spent.training_seconds = 4.0;
-        manifest.recipe.training.epochs += 1;
-        let training = &plan.runs[0].recipe.training;
+        manifest.recipe.training.as_mut().unwrap().epochs += 1;
+        let training = plan.runs[0].recipe.training.as_ref().unwrap();
         let steps = 4000usize.div_ceil(training.batch_size) * training.epochs;
         let measured = estimate(&plan, &statuses, &[true; 2], [&manifest].into_iter(), rows, 2);
         assert!((measured.seconds - steps as f64 * 0.04).abs() < 1e-9, "{measured:?}");
         assert_eq!((measured.basis, measured.unknown), (Some(Basis::Measured), 0));
         // Early stopping is learnt from the very same recipe.
-        manifest.recipe.training.epochs -= 1;
+        manifest.recipe.training.as_mut().unwrap().epochs -= 1;
         let same = estimate(&plan, &statuses, &[true; 2], [&manifest].into_iter(), rows, 2);
         assert!((same.seconds - 4.0).abs() < 1e-9, "{same:?}");
     }
@@ -238,17 +242,17 @@ mod tests {
         let mut recipe = testing::recipe();
         let alone = reference(&recipe, Tier::Paper).unwrap();
         assert!(alone > 0.0);
-        recipe.training.batch_size *= 2;
+        recipe.training.as_mut().unwrap().batch_size *= 2;
         assert!((reference(&recipe, Tier::Paper).unwrap() - 2.0 * alone).abs() < 1e-12);
-        recipe.training.batch_size /= 2;
+        recipe.training.as_mut().unwrap().batch_size /= 2;
         recipe.experts.push(recipe.experts[0].clone());
         assert!((reference(&recipe, Tier::Paper).unwrap() - 2.0 * alone).abs() < 1e-12);
-        let mut lenet = testing::recipe();
-        for modality in [Modality::First, Modality::Second] {
-            lenet.experts[0].architecture =
-                Architecture::Lenet { modality, channels: 3, stages: 4, hidden: 100 };
+        let mut digits = testing::recipe();
+        digits.dataset = "avmnist".to_owned();
+        for modality in ["image", "audio"] {
+            digits.experts[0].network = lenet(modality, 3, 4, 100);
             for tier in [Tier::Smoke, Tier::Paper] {
-                assert!(reference(&lenet, tier).is_some(), "{modality:?} {tier:?}");
+                assert!(reference(&digits, tier).is_some(), "{modality:?} {tier:?}");
             }
         }
     }

@@ -6,54 +6,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use rayon::prelude::*;
-
+use super::error::RunError;
 use super::estimate;
-use super::manifest::{Determinism, Manifest};
+use super::manifest::Manifest;
+use super::options::Options;
 use super::plan::{Plan, RunIndex};
 use super::progress::{Event, Progress};
-use super::scheduler::{Next, Scheduler, missing};
-use super::store::{Depth, Entry, Store, StoreError};
-use super::worker::{Datasets, Done, RunError, Trainer, Worker};
-
-/// How often half-trained states are saved.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Checkpoints {
-    /// After every epoch.
-    EveryEpoch,
-    /// After an epoch, when saving then takes at most this share of the time since the last save. Long epochs are thus
-    /// always saved, and runs of a second are not slowed down.
-    AtMost {
-        /// For example 0.02.
-        share: f64,
-    },
-}
-
-/// How a plan is executed. Nothing in it changes a number.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Runs side by side, at least 1.
-    pub jobs: usize,
-    /// Threads in all; each job has its share, at least 1, and a run that nothing else can run beside has all of them.
-    pub threads: usize,
-    /// How often half-trained states are saved.
-    pub checkpoints: Checkpoints,
-    /// The determinism class of the device, as measured; recorded in manifests.
-    pub determinism: Determinism,
-}
-
-impl Default for Options {
-    /// One job per core, states at 2 % of the time, bitwise (CPU).
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Options {
-            jobs: cores,
-            threads: cores,
-            checkpoints: Checkpoints::AtMost { share: 0.02 },
-            determinism: Determinism::Bitwise,
-        }
-    }
-}
+use super::scheduler::{Next, Scheduler};
+use super::store::{Store, StoreError};
+use super::survey::{Status, survey, to_train};
+use super::worker::{Datasets, Done, Trainer, Worker};
 
 /// What an execution did.
 #[derive(Clone, Debug, Default)]
@@ -100,44 +62,6 @@ fn describe(failures: &[Failure]) -> String {
         failures.iter().map(|f| format!("run `{}`, seed {}: {}", f.name, f.seed, f.error)).collect();
     lines.push("finished runs are in the store; the same command continues from there".to_owned());
     lines.join("\n")
-}
-
-/// Where a run of a plan stands.
-#[derive(Debug)]
-pub enum Status {
-    /// In the store.
-    Stored(Box<Entry>),
-    /// Half-trained; it will be continued.
-    HalfTrained {
-        /// Epochs that are done.
-        epochs: usize,
-    },
-    /// Not there.
-    Missing,
-    /// There, but not to be trusted or read.
-    Unusable(StoreError),
-}
-
-/// Where each run of a plan stands; every file of every stored run is hashed.
-pub fn survey(plan: &Plan, store: &Store) -> Vec<Status> {
-    let status = |run: &super::plan::Run| match store.find(run.key, Depth::Files) {
-        Ok(Some(entry)) => Status::Stored(Box::new(entry)),
-        Err(error) => Status::Unusable(error),
-        Ok(None) => match store.state(run.key) {
-            Ok(Some(state)) => Status::HalfTrained { epochs: state.epochs },
-            // A damaged state is dealt with when the run is trained.
-            Ok(None) | Err(_) => Status::Missing,
-        },
-    };
-    plan.runs.par_iter().map(status).collect()
-}
-
-/// Which runs of a surveyed plan [`execute`] would train, by position.
-pub fn to_train(plan: &Plan, statuses: &[Status]) -> Vec<bool> {
-    missing(plan, |index, weights| match &statuses[index] {
-        Status::Stored(entry) => entry.complete || !weights,
-        _ => false,
-    })
 }
 
 /// Executes a plan.
@@ -213,8 +137,7 @@ impl Crew {
             let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
             match result {
                 Ok((done, manifest)) => {
-                    let seconds = if done == Done::Found { 0.0 } else { manifest.spent.wall_seconds };
-                    worker.progress.event(Event::Finished { run, seconds });
+                    worker.progress.event(Event::Finished { run });
                     match done {
                         Done::Trained => finished.0.trained += 1,
                         Done::Resumed => finished.0.resumed += 1,

@@ -2,19 +2,29 @@
 //!
 //! Invariant: a plan is a pure, printable value; the engine executes plans and knows no benchmark.
 
+pub mod document;
+mod error;
 pub mod estimate;
-pub mod execute;
+mod execute;
+pub mod key;
+mod local;
 pub mod manifest;
+mod options;
 pub mod plan;
-pub mod progress;
+pub mod planner;
+mod progress;
 mod scheduler;
 pub mod store;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-pub use execute::{Checkpoints, EngineError, Options, Summary, execute};
+pub use error::{RunError, TrainFailure};
+pub use execute::{EngineError, Summary, execute};
+pub use local::Local;
 pub use manifest::Manifest;
+pub use options::Options;
 pub use progress::{Event, Progress};
 pub use store::{Store, StoreError};
-pub use worker::{Datasets, RunError, TrainFailure, Trainer};
+pub use worker::{Datasets, Trainer};

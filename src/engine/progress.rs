@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::error::RunError;
 use super::plan::Run;
 use crate::experiment::EpochReport;
 
@@ -49,15 +50,13 @@ pub enum Event<'a> {
     Finished {
         /// The run.
         run: &'a Run,
-        /// Seconds it took, over all interruptions; 0 when another process trained it.
-        seconds: f64,
     },
     /// A run failed. Runs at work finish, no more are begun.
     Failed {
         /// The run.
         run: &'a Run,
         /// Why.
-        error: &'a super::RunError,
+        error: &'a RunError,
     },
     /// Something that could not be trusted was moved aside; the run is trained again.
     Quarantined {
@@ -74,11 +73,4 @@ pub enum Event<'a> {
 pub trait Progress: Sync {
     /// Something happened. Must return quickly.
     fn event(&self, event: Event<'_>);
-}
-
-/// Tells nobody.
-pub struct Silent;
-
-impl Progress for Silent {
-    fn event(&self, _: Event<'_>) {}
 }

@@ -6,29 +6,39 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
-use super::execute::{Checkpoints, EngineError, Failure, Options, Status, execute, survey, to_train};
+use super::error::RunError;
+use super::execute::{EngineError, Failure, execute};
 use super::manifest::Determinism;
+use super::options::Options;
 use super::plan::Plan;
-use super::progress::{Event, Progress, Silent};
+use super::progress::{Event, Progress};
 use super::store::testing::{self, Faulty, MockData, MockTrainer};
 use super::store::{Depth, Payload, Store};
-use super::worker::RunError;
+use super::survey::{Status, survey, to_train};
 use crate::digest::Digest;
+use crate::metric::Metrics;
 
 /// Two unimodal runs, their joint run, one from scratch, and two that start from the joint run.
 fn plan() -> Plan {
     testing::plan(&[&[], &[], &[0, 1], &[], &[0, 1, 2], &[2]])
 }
 
+/// Tells nobody.
+struct Silent;
+
+impl Progress for Silent {
+    fn event(&self, _: Event<'_>) {}
+}
+
 fn options(jobs: usize) -> Options {
-    Options { jobs, threads: jobs, checkpoints: Checkpoints::EveryEpoch, determinism: Determinism::Bitwise }
+    Options { jobs, threads: jobs, save_share: f64::INFINITY, determinism: Determinism::Bitwise }
 }
 
 fn run(store: &Store, trainer: &MockTrainer, jobs: usize) -> Result<super::Summary, EngineError> {
     execute(&plan(), store, &MockData::new(), trainer, &options(jobs), &Silent)
 }
 
-type Bits = BTreeMap<Digest, (Digest, Digest, BTreeMap<String, f64>)>;
+type Bits = BTreeMap<Digest, (Digest, Digest, Metrics)>;
 
 /// What must be equal between two stores; proves every entry on the way.
 #[track_caller]
@@ -283,7 +293,7 @@ fn an_entry_of_another_schema_version_is_an_error_and_stays() {
     let store = testing::store(folder.path());
     run(&store, &MockTrainer::new(), 1).unwrap();
     let path = store.entry_path(plan().runs[5].key).join("manifest.json");
-    let text = fs::read_to_string(&path).unwrap().replace("\"schema_version\": 1", "\"schema_version\": 9");
+    let text = fs::read_to_string(&path).unwrap().replace("\"schema_version\": 2", "\"schema_version\": 9");
     fs::write(&path, &text).unwrap();
     let (failed, _) = failures(run(&store, &MockTrainer::new(), 1));
     assert!(failed[0].error.to_string().contains("schema version"), "{}", failed[0].error);
@@ -331,7 +341,7 @@ fn data_that_changes_voids_the_run_whenever_it_happens() {
             Ok(())
         });
         // No states in between, so that the last check is the one that counts.
-        let options = Options { checkpoints: Checkpoints::AtMost { share: 0.0 }, ..options(1) };
+        let options = Options { save_share: 0.0, ..options(1) };
         let (failed, _) = failures(execute(&plan(), &store, &*data, &trainer, &options, &Silent));
         assert!(matches!(failed[0].error, RunError::Changed(_)), "{:?}", failed[0]);
         assert!(failed[0].error.to_string().contains("im.npz"), "{}", failed[0].error);

@@ -8,22 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::execute::{Checkpoints, Options};
+use super::error::{Cause, RunError, TrainFailure};
 use super::manifest::{Circumstances, DatasetRecord, Manifest, Spent};
+use super::options::Options;
 use super::plan::{Plan, Run};
 use super::progress::{Event, Progress};
 use super::store::{Depth, State, Store, StoreError};
 use crate::data::{Dataset, Identity};
 use crate::digest::Digest;
-use crate::experiment::{EpochReport, Job, Observer, Outcome, Upstream, reads_logits};
-use crate::protocol::{DatasetName, Recipe};
-
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+use crate::experiment::{EpochReport, Job, Observer, Outcome, Upstream};
+use crate::study::Recipe;
 
 /// The prepared datasets that a plan was made for.
 pub trait Datasets: Sync {
     /// What a dataset was when the plan was made; `None` if it is not here.
-    fn identity(&self, dataset: DatasetName) -> Option<&Identity>;
+    fn identity(&self, dataset: &str) -> Option<&Identity>;
+
+    /// Whether its rows, and what is computed row by row, must not be passed on.
+    fn credentialed(&self, dataset: &str) -> bool;
 
     /// Opens the data that a recipe reads. Called once per run: share what is loaded.
     ///
@@ -36,7 +38,7 @@ pub trait Datasets: Sync {
     ///
     /// # Errors
     /// When a file has changed or is gone, with its name.
-    fn unchanged(&self, dataset: DatasetName) -> Result<(), Cause>;
+    fn unchanged(&self, dataset: &str) -> Result<(), Cause>;
 }
 
 /// Trains one run; what `experiment::train` does, and a mock in tests.
@@ -52,45 +54,6 @@ pub trait Trainer: Sync {
         resume: Option<&[u8]>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainFailure>;
-}
-
-/// Why training ended without an outcome.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainFailure {
-    /// The state is not one to continue from.
-    #[error("the half-trained state cannot be continued: {0}")]
-    State(#[source] Cause),
-    /// Anything else: a loss that is not finite, upstream weights that do not fit ...
-    #[error("{0}")]
-    Other(#[source] Cause),
-}
-
-/// Why a run is not in the store.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The data could not be opened.
-    #[error("cannot open the data: {0}")]
-    Data(#[source] Cause),
-    /// The data is not what the plan was made for.
-    #[error(
-        "the data is not what it was when the plan was made, so the run is void: {0}; run the same command again to plan with the data as it is now"
-    )]
-    Changed(#[source] Cause),
-    /// Training failed.
-    #[error("training failed: {0}")]
-    Train(#[source] TrainFailure),
-    /// A bug.
-    #[error("the trainer panicked: {0}; this is a bug, please report it")]
-    Panic(String),
-    /// The threads could not be started.
-    #[error("cannot start the threads of the run: {0}; try fewer --jobs or --threads")]
-    Threads(String),
-    /// Not begun, or waited for in vain, because another run failed.
-    #[error("given up because another run failed")]
-    GivenUp,
 }
 
 /// How a run got into the store.
@@ -141,7 +104,7 @@ impl Worker<'_> {
                 result => break result?,
             }
         };
-        self.datasets.unchanged(run.recipe.task.dataset()).map_err(RunError::Changed)?;
+        self.datasets.unchanged(&run.recipe.dataset).map_err(RunError::Changed)?;
         let circumstances = Circumstances {
             dataset: record,
             determinism: self.options.determinism,
@@ -173,14 +136,15 @@ impl Worker<'_> {
 
     /// The data of a run, which is the planned data.
     fn data(&self, run: &Run) -> Result<(DatasetRecord, Arc<dyn Dataset>), RunError> {
-        let name = run.recipe.task.dataset();
+        let name = run.recipe.dataset.as_str();
         let identity = self.datasets.identity(name).filter(|identity| identity.digest == run.data);
         let identity = identity.ok_or_else(|| {
             RunError::Changed(format!("expected a dataset of digest {}", run.data.short()).into())
         })?;
         self.datasets.unchanged(name).map_err(RunError::Changed)?;
         let files = identity.files.iter().map(|file| (file.name.clone(), file.digest)).collect();
-        let record = DatasetRecord { name, digest: identity.digest, files };
+        let credentialed = self.datasets.credentialed(name);
+        let record = DatasetRecord { name: name.to_owned(), credentialed, digest: identity.digest, files };
         Ok((record, self.datasets.open(&run.recipe).map_err(RunError::Data)?))
     }
 
@@ -193,7 +157,7 @@ impl Worker<'_> {
                 found: "nothing".to_owned(),
             };
             let manifest = entry.ok_or_else(lost)?.manifest;
-            Ok(if reads_logits(&run.recipe) {
+            Ok(if run.recipe.reads_logits() {
                 Upstream { logits: self.store.logits(&manifest)?, ..Upstream::default() }
             } else {
                 Upstream { weights: self.store.weights(&manifest)?, ..Upstream::default() }
@@ -297,17 +261,13 @@ impl<'a> Watch<'a> {
     }
 
     fn save(&mut self, epochs: usize, state: &[u8]) -> Result<(), RunError> {
-        let due = match self.worker.options.checkpoints {
-            Checkpoints::EveryEpoch => true,
-            Checkpoints::AtMost { share } => {
-                self.last_save.elapsed().as_secs_f64() * share >= self.save_took.as_secs_f64()
-            }
-        };
-        if !due {
+        if self.last_save.elapsed().as_secs_f64()
+            < self.save_took.as_secs_f64() / self.worker.options.save_share
+        {
             return Ok(());
         }
         self.saved()?;
-        self.worker.datasets.unchanged(self.run.recipe.task.dataset()).map_err(RunError::Changed)?;
+        self.worker.datasets.unchanged(&self.run.recipe.dataset).map_err(RunError::Changed)?;
         let (store, key, spent, state) =
             (self.worker.store.clone(), self.run.key, self.spent(), state.to_vec());
         self.last_save = Instant::now();

@@ -1,211 +1,225 @@
-//! The numerics of each kind of network as a digest (rule 3: what a key covers).
+//! The numerics of each kind of network as a digest: part of every key.
 //!
-//! Invariant: a canary is a fixed tiny problem that runs through [`train`] like any run: initialisation, shuffling, 20
-//! training steps, validation, saved state, test. A change of code that alters any bit of it alters the digest, and one
-//! that alters none keeps every stored result.
+//! Invariant: a canary is a fixed tiny problem that runs through [`train`] like any run: initialisation, shuffling, 20 training
+//! steps, validation, saved state, test. A change of code that alters any bit of it alters the digest, and one that alters none
+//! keeps every stored result.
+//!
+//! A canary covers the parts that a network is made of, an optimizer and a kind of target. A new combination of them needs nothing
+//! here: its canary follows from its parts ([`models::tiny`]).
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::noise::Noise;
 use super::{EpochReport, Job, Observer, Tensors, TrainError, train};
+use crate::data::{Target, Task};
 use crate::device::Place;
 use crate::digest::{Digest, Hasher};
-use crate::protocol::{
-    Activation, Architecture, ClassWeights, Combine, EvalNorm, Evaluation, ExpertSpec, Init, Modality,
-    Optimizer, Recipe, SelectBy, Task, Training,
+use crate::models::{self, Tiny};
+use crate::study::{
+    ClassWeights, Combine, EvalNorm, Evaluation, ExpertSpec, Init, Optimizer, Recipe, SelectBy, Training,
 };
 
 /// To be raised by hand when numbers change in a way that no canary sees.
-const VERSION: u32 = 1;
-const RESNET: &str = "preact-resnet";
+const VERSION: u32 = 2;
 const BATCH: usize = 10;
 const EPOCHS: usize = 2;
 
-static KNOWN: LazyLock<Mutex<BTreeMap<(Place, &'static str), Digest>>> = LazyLock::new(Mutex::default);
-
-/// Digest of the numerics of these networks on a device. Kinds are measured once per process, in well under a second
-/// together on the CPU.
-///
-/// # Errors
-/// When a canary cannot be trained: a bug, or a device that is not there.
-pub fn numerics_digest(place: Place, architectures: &[Architecture]) -> Result<Digest, TrainError> {
-    let mut hasher = Hasher::new("i2m2 numerics");
-    hasher.field(&VERSION.to_le_bytes());
-    let kinds = kinds(architectures);
-    if place == Place::Cpu {
-        side_by_side(&kinds)?;
-    }
-    #[cfg(feature = "cuda")]
-    if place != Place::Cpu && kinds.contains_key(RESNET) {
-        for source in crate::ops::cuda::UNSEEN_BY_CANARIES {
-            hasher.field(source.as_bytes());
-        }
-    }
-    for (kind, tiny) in kinds {
-        hasher.field(kind.as_bytes()).field(known(place, kind, &tiny)?.bytes());
-    }
-    Ok(hasher.finish())
+/// A tiny problem.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Canary {
+    tiny: Tiny,
+    optimizer: Optimizer,
+    target: Target,
 }
 
-/// Whether training these networks again on this device gives the same bits, found by doing so.
-///
-/// # Errors
-/// As [`numerics_digest`].
-pub fn repeats(place: Place, architectures: &[Architecture]) -> Result<bool, TrainError> {
-    for (kind, tiny) in kinds(architectures) {
-        if measure(place, &tiny)? != known(place, kind, &tiny)? {
-            return Ok(false);
-        }
+/// Names of the canaries that a recipe's numerics consist of, each once, in their order; none for a run that trains nothing, whose
+/// numerics are those of the runs that it evaluates.
+pub fn canaries(recipe: &Recipe) -> Vec<String> {
+    let mut names: Vec<String> = Canary::of(recipe).iter().map(Canary::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+impl Canary {
+    /// Those of a recipe, one for each expert.
+    pub fn of(recipe: &Recipe) -> Vec<Self> {
+        let Some(training) = &recipe.training else { return Vec::new() };
+        let target = match &recipe.task.target {
+            Target::Classes { .. } => Target::Classes { classes: 6 },
+            Target::Binary { .. } => Target::binary(["a", "b", "c", "d"]),
+            Target::Soft { .. } => Target::Soft { classes: 5 },
+        };
+        let canary = |expert: &ExpertSpec| Canary {
+            tiny: models::tiny(&expert.network),
+            optimizer: training.optimizer,
+            target: target.clone(),
+        };
+        recipe.experts.iter().map(canary).collect()
     }
-    Ok(true)
-}
 
-/// The digest of a kind, measured at the first call.
-fn known(place: Place, kind: &'static str, tiny: &Architecture) -> Result<Digest, TrainError> {
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(digest) = known().get(&(place, kind)).copied() {
-        return Ok(digest);
+    /// What it covers: `lenet+lenet,low-rank,relu/sgd/classes`.
+    pub fn name(&self) -> String {
+        let optimizer = match self.optimizer {
+            Optimizer::Sgd => "sgd",
+            Optimizer::Rmsprop => "rmsprop",
+            Optimizer::AdamW => "adamw",
+        };
+        let target = match self.target {
+            Target::Classes { .. } => "classes",
+            Target::Binary { .. } => "binary",
+            Target::Soft { .. } => "soft",
+        };
+        format!("{}/{optimizer}/{target}", self.tiny.name)
     }
-    let digest = measure(place, tiny)?;
-    known().insert((place, kind), digest);
-    Ok(digest)
-}
 
-/// Measures kinds on the CPU, each on one thread: they are too small to share, and their bits do not hang on threads.
-fn side_by_side(kinds: &BTreeMap<&'static str, Architecture>) -> Result<(), TrainError> {
-    let alone = |kind: &'static str, tiny: &Architecture| -> Result<(), TrainError> {
-        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-            Ok(pool) => pool.install(|| known(Place::Cpu, kind, tiny)).map(drop),
-            // Without a thread of its own it is measured by whoever asks.
-            Err(_) => Ok(()),
+    /// Trains it on a device; the digest of all that comes out.
+    ///
+    /// # Errors
+    /// When it cannot be trained: a bug, or a device that is not there.
+    pub fn measure(&self, place: Place) -> Result<Digest, TrainError> {
+        let mut states = States(Hasher::new("i2m2 canary v2"));
+        states.0.field(&VERSION.to_le_bytes());
+        #[cfg(feature = "cuda")]
+        if place != Place::Cpu && matches!(self.tiny.network, crate::study::Network::Backbone { .. }) {
+            for source in crate::ops::cuda::UNSEEN_BY_CANARIES {
+                states.0.field(source.as_bytes());
+            }
         }
-    };
-    std::thread::scope(|scope| {
-        let measured: Vec<_> =
-            kinds.iter().map(|(kind, tiny)| scope.spawn(move || alone(kind, tiny))).collect();
-        measured.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
-    })
-}
+        let mut recipe = self.recipe();
+        let data = Noise::new(self.tiny.modalities.clone(), &self.target);
+        for (norm, combine) in [(EvalNorm::Running, Combine::Product), (EvalNorm::Batch, Combine::Mean)] {
+            recipe.evaluation = Evaluation { norm, combine, ..recipe.evaluation };
+            let job = Job { recipe: &recipe, data: &data, seed: 0, upstream: Vec::new() };
+            let outcome = train(place, &job, None, &mut states)?;
+            states.0.field(outcome.weights.digest().bytes());
+            for expert in &outcome.logits {
+                let bytes: Vec<u8> = expert.logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
+                states.0.field(&bytes);
+            }
+            for (name, value) in outcome.metrics.iter() {
+                states.0.field(name.as_bytes()).field(&value.to_le_bytes());
+            }
+        }
+        Ok(states.0.finish())
+    }
 
-/// The kinds of these networks, each once, with its representative.
-fn kinds(architectures: &[Architecture]) -> BTreeMap<&'static str, Architecture> {
-    architectures.iter().map(tiny).collect()
-}
-
-/// The kind of an architecture, and its tiny representative: odd sizes, so that every remainder path is taken.
-fn tiny(architecture: &Architecture) -> (&'static str, Architecture) {
-    let activation = Activation::LeakyRelu { slope: 0.2 };
-    match architecture {
-        Architecture::Lenet { .. } => {
-            ("lenet", Architecture::Lenet { modality: Modality::First, channels: 3, stages: 3, hidden: 11 })
-        }
-        Architecture::LenetLateFusion { .. } => {
-            ("lenet-late-fusion", Architecture::LenetLateFusion { channels: 2, stages: [3, 2], hidden: 11 })
-        }
-        Architecture::LenetLowRank { .. } => (
-            "lenet-low-rank",
-            Architecture::LenetLowRank {
-                channels: 2,
-                stages: [3, 2],
-                rank: 3,
-                output: 13,
-                hidden: 11,
-                trainable_fusion: true,
+    /// The product of two of its networks.
+    fn recipe(&self) -> Recipe {
+        let spec = |name: &str| ExpertSpec {
+            name: name.to_owned(),
+            network: self.tiny.network.clone(),
+            init: Init::Scratch,
+        };
+        let select_by = match self.target {
+            Target::Classes { .. } => SelectBy::Accuracy,
+            Target::Binary { .. } => SelectBy::Auroc,
+            Target::Soft { .. } => SelectBy::Score,
+        };
+        let training = Training {
+            optimizer: self.optimizer,
+            learning_rate: match self.optimizer {
+                Optimizer::Sgd => 0.05,
+                Optimizer::Rmsprop => 1e-3,
+                Optimizer::AdamW => 1e-2,
             },
-        ),
-        Architecture::StaticMlp { .. } => {
-            ("static-mlp", Architecture::StaticMlp { encoder: 10, hidden: 11, activation })
-        }
-        Architecture::VectorMlp { .. } => (
-            "vector-mlp",
-            Architecture::VectorMlp {
-                modalities: vec![Modality::First, Modality::Second],
-                encoder: 10,
-                hidden: 11,
-            },
-        ),
-        Architecture::SeriesGru { .. } => {
-            ("series-gru", Architecture::SeriesGru { gru: 9, projection: 5, hidden: 11, activation })
-        }
-        Architecture::PreactResnet { .. } => (
-            RESNET,
-            Architecture::PreactResnet {
-                modalities: vec![Modality::First, Modality::Second],
-                stem: 4,
-                widths: vec![6, 10],
-                blocks: 1,
-                groups: 2,
-                pool: 2,
-            },
-        ),
-        Architecture::ClinicalLateFusion { .. } => (
-            "clinical-late-fusion",
-            Architecture::ClinicalLateFusion { encoder: 10, gru: 9, hidden: 11, activation },
-        ),
-    }
-}
-
-/// Trains the product of two of them, and takes the digest of all that comes out.
-fn measure(place: Place, architecture: &Architecture) -> Result<Digest, TrainError> {
-    use Architecture::{
-        ClinicalLateFusion, Lenet, LenetLateFusion, LenetLowRank, PreactResnet, SeriesGru, StaticMlp,
-        VectorMlp,
-    };
-    let (task, optimizer, learning_rate, dims) = match architecture {
-        Lenet { .. } | LenetLateFusion { .. } | LenetLowRank { .. } => {
-            (Task::Digits, Optimizer::Sgd, 0.05, [vec![1, 9, 11], vec![1, 10, 9], vec![]])
-        }
-        StaticMlp { .. } | SeriesGru { .. } | ClinicalLateFusion { .. } => {
-            (Task::Mortality, Optimizer::Rmsprop, 1e-3, [vec![5], vec![7, 6], vec![]])
-        }
-        VectorMlp { .. } => (Task::Generated, Optimizer::AdamW, 1e-2, [vec![5], vec![7], vec![]]),
-        PreactResnet { .. } => (Task::Knee, Optimizer::AdamW, 1e-2, [vec![1, 9, 11], vec![1, 9, 11], vec![]]),
-    };
-    let spec = |name: &str| ExpertSpec {
-        name: name.to_owned(),
-        architecture: architecture.clone(),
-        init: Init::Scratch,
-    };
-    let several = !task.heads().is_empty();
-    let mut recipe = Recipe {
-        task,
-        experts: vec![spec("first"), spec("second")],
-        training: Training {
-            optimizer,
-            learning_rate,
             weight_decay: 1e-4,
             clip_norm: Some(0.5),
             batch_size: BATCH,
             epochs: EPOCHS,
             patience: None,
-            select_by: if several { SelectBy::Auroc } else { SelectBy::Accuracy },
-            class_weights: several.then_some(ClassWeights::Balanced),
-        },
-        evaluation: Evaluation {
-            norm: EvalNorm::Running,
-            combine: Combine::Product,
-            ranking: None,
-            noise: None,
-        },
-        population: None,
-    };
-    let data = Noise::new(dims, task.labels());
-    let mut states = States(Hasher::new("i2m2 canary"));
-    for (norm, combine) in [(EvalNorm::Running, Combine::Product), (EvalNorm::Batch, Combine::Mean)] {
-        recipe.evaluation = Evaluation { norm, combine, ..recipe.evaluation };
-        let job = Job { recipe: &recipe, data: &data, seed: 0, upstream: Vec::new() };
-        let outcome = train(place, &job, None, &mut states)?;
-        states.0.field(outcome.weights.digest().bytes());
-        for expert in &outcome.logits {
-            let bytes: Vec<u8> = expert.logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
-            states.0.field(&bytes);
-        }
-        for (name, value) in &outcome.metrics {
-            states.0.field(name.as_bytes()).field(&value.to_le_bytes());
+            select_by,
+            class_weights: matches!(self.target, Target::Binary { .. }).then_some(ClassWeights::Balanced),
+        };
+        let evaluation =
+            Evaluation { norm: EvalNorm::Running, combine: Combine::Product, ranking: None, noise: None };
+        Recipe {
+            dataset: "noise".to_owned(),
+            task: Task::new("canary", self.target.clone()),
+            experts: vec![spec("first"), spec("second")],
+            training: Some(training),
+            evaluation,
+            population: None,
         }
     }
-    Ok(states.0.finish())
+}
+
+/// The canaries of one device: digests by name, each measured when it is first asked for.
+pub struct Canaries {
+    place: Place,
+    known: BTreeMap<String, Digest>,
+    trained: usize,
+}
+
+impl Canaries {
+    /// Those of a device; `known` holds digests that this very build has measured on this very device before.
+    pub fn new(place: Place, known: BTreeMap<String, Digest>) -> Self {
+        Canaries { place, known, trained: 0 }
+    }
+
+    /// What is known by now.
+    pub fn known(&self) -> &BTreeMap<String, Digest> {
+        &self.known
+    }
+
+    /// Canaries that were trained for that.
+    pub fn trained(&self) -> usize {
+        self.trained
+    }
+
+    /// Measures those that are not known yet, in well under a second together on the CPU.
+    ///
+    /// # Errors
+    /// As [`Canary::measure`].
+    pub fn learn(&mut self, canaries: &[Canary]) -> Result<(), TrainError> {
+        let named = canaries.iter().map(|canary| (canary.name(), canary));
+        let unknown: BTreeMap<String, &Canary> =
+            named.filter(|(name, _)| !self.known.contains_key(name)).collect();
+        let place = self.place;
+        let measured: Vec<Digest> = if place == Place::Cpu {
+            side_by_side(&unknown)?
+        } else {
+            unknown.values().map(|canary| canary.measure(place)).collect::<Result<_, _>>()?
+        };
+        self.trained += measured.len();
+        self.known.extend(unknown.into_keys().zip(measured));
+        Ok(())
+    }
+
+    /// Whether training canaries again gives the same bits, found by doing so.
+    ///
+    /// # Errors
+    /// As [`Canary::measure`].
+    pub fn repeat(&mut self, canaries: &[Canary]) -> Result<bool, TrainError> {
+        self.learn(canaries)?;
+        let unique: BTreeMap<String, &Canary> =
+            canaries.iter().map(|canary| (canary.name(), canary)).collect();
+        for (name, canary) in unique {
+            self.trained += 1;
+            if self.known.get(&name) != Some(&canary.measure(self.place)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Measures canaries on the CPU, each on one thread: they are too small to share, and their bits do not hang on threads.
+fn side_by_side(canaries: &BTreeMap<String, &Canary>) -> Result<Vec<Digest>, TrainError> {
+    let alone = |canary: &Canary| match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(pool) => pool.install(|| canary.measure(Place::Cpu)),
+        // Without a thread of its own it has those of whoever asks.
+        Err(_) => canary.measure(Place::Cpu),
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            canaries.values().map(|&canary| (canary, scope.spawn(move || alone(canary)))).collect();
+        // A thread that panicked says nothing; asking again shows why.
+        let join = |(canary, thread): (&Canary, std::thread::ScopedJoinHandle<'_, _>)| {
+            thread.join().unwrap_or_else(|_| canary.measure(Place::Cpu))
+        };
+        threads.into_iter().map(join).collect()
+    })
 }
 
 /// Takes the digest of every saved state: weights, BatchNorm buffers, optimiser, reports.
@@ -216,7 +230,7 @@ impl Observer for States {
         // Of the values, not of the bytes: how safetensors spells its header may change.
         let (tensors, _) = Tensors::from_bytes(state).map_err(std::io::Error::other)?;
         self.0.field(tensors.digest().bytes()).field(&report.train_loss.to_le_bytes());
-        for (name, value) in &report.valid {
+        for (name, value) in report.valid.iter() {
             self.0.field(name.as_bytes()).field(&value.to_le_bytes());
         }
         Ok(())
@@ -226,52 +240,61 @@ impl Observer for States {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study::{ProtocolName, Tier, resolve};
 
-    fn all() -> Vec<Architecture> {
-        let activation = Activation::Relu;
-        vec![
-            Architecture::Lenet { modality: Modality::Second, channels: 3, stages: 6, hidden: 100 },
-            Architecture::LenetLateFusion { channels: 6, stages: [4, 6], hidden: 100 },
-            Architecture::LenetLowRank {
-                channels: 6,
-                stages: [4, 6],
-                rank: 40,
-                output: 120,
-                hidden: 100,
-                trainable_fusion: true,
-            },
-            Architecture::StaticMlp { encoder: 10, hidden: 40, activation },
-            Architecture::SeriesGru { gru: 30, projection: 15, hidden: 40, activation },
-            Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation },
-            Architecture::VectorMlp { modalities: vec![Modality::First], encoder: 10, hidden: 40 },
-        ]
-    }
-
-    #[test]
-    fn the_digest_depends_on_the_kinds_alone() {
-        let all = all();
-        let digest = numerics_digest(Place::Cpu, &all).unwrap();
-        let mut reversed = all.clone();
-        reversed.reverse();
-        reversed.push(all[0].clone());
-        assert_eq!(numerics_digest(Place::Cpu, &reversed).unwrap(), digest);
-        assert_ne!(numerics_digest(Place::Cpu, &all[..5]).unwrap(), digest);
-    }
-
-    #[test]
-    fn measuring_again_gives_the_same_bits() {
-        for architecture in all() {
-            let tiny = tiny(&architecture).1;
-            assert_eq!(measure(Place::Cpu, &tiny).unwrap(), measure(Place::Cpu, &tiny).unwrap());
+    fn all() -> Vec<Canary> {
+        let protocol = resolve(ProtocolName::Paper, Tier::Paper).unwrap();
+        let mut canaries: BTreeMap<String, Canary> = BTreeMap::new();
+        for study in protocol.studies.values() {
+            for (name, model) in &study.models {
+                for task in model.tasks.keys() {
+                    let recipe = study.recipe(name, task, None).unwrap().recipe;
+                    canaries.extend(Canary::of(&recipe).into_iter().map(|canary| (canary.name(), canary)));
+                }
+            }
         }
+        canaries.into_values().collect()
     }
 
-    /// Measured without the cache: all kinds stay well under a second in a release build.
+    #[test]
+    fn a_canary_follows_from_parts_optimizer_and_target() {
+        let names: Vec<String> = all().iter().map(Canary::name).collect();
+        insta::assert_snapshot!(names.join("\n"), @r"
+        gru-linear,leaky-relu/rmsprop/classes
+        lenet+lenet,low-rank,relu/sgd/classes
+        lenet+lenet,relu/sgd/classes
+        lenet,relu/sgd/classes
+        mlp-leaky-relu+gru,leaky-relu/rmsprop/classes
+        mlp-leaky-relu,leaky-relu/rmsprop/classes
+        mlp-relu+mlp-relu,relu/adamw/classes
+        mlp-relu,relu/adamw/classes
+        preact-resnet*1/adamw/binary
+        preact-resnet*2/adamw/binary
+        ");
+    }
+
+    #[test]
+    fn measuring_again_gives_the_same_bits_whatever_else_is_measured() {
+        let all = all();
+        let mut canaries = Canaries::new(Place::Cpu, BTreeMap::new());
+        assert!(canaries.repeat(&all).unwrap());
+        let known = canaries.known();
+        assert_eq!((known.len(), canaries.trained()), (all.len(), 2 * all.len()));
+        let digests: std::collections::BTreeSet<&Digest> = known.values().collect();
+        assert_eq!(digests.len(), known.len(), "each is another problem");
+        assert_eq!(all[0].measure(Place::Cpu).unwrap(), known[&all[0].name()]);
+        // What is known is not measured again.
+        let mut again = Canaries::new(Place::Cpu, known.clone());
+        again.learn(&all).unwrap();
+        assert_eq!(again.trained(), 0);
+    }
+
+    /// All kinds stay well under a second in a release build.
     #[test]
     fn canaries_are_quick() {
         let start = std::time::Instant::now();
-        for architecture in all() {
-            measure(Place::Cpu, &tiny(&architecture).1).unwrap();
+        for canary in all() {
+            canary.measure(Place::Cpu).unwrap();
         }
         let limit = if cfg!(debug_assertions) { 60.0 } else { 3.0 };
         assert!(start.elapsed().as_secs_f64() < limit, "{:?}", start.elapsed());

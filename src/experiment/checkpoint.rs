@@ -153,10 +153,9 @@ fn describe(error: impl std::fmt::Display) -> CheckpointError {
 
 /// Identity of a job as its saved state records it: recipe, seed, upstream weights, and the shape of the data.
 pub fn identity(job: &Job<'_>) -> Result<Digest, CheckpointError> {
-    use crate::data::Split::{Test, Train, Valid};
     let mut hasher = Hasher::new("i2m2 job v1");
     hasher.field(&serde_json::to_vec(job.recipe).map_err(describe)?).field(&job.seed.to_le_bytes());
-    for split in [Train, Valid, Test] {
+    for split in job.data.splits() {
         hasher.field(&(job.data.len(split) as u64).to_le_bytes());
     }
     for upstream in &job.upstream {
@@ -169,6 +168,7 @@ pub fn identity(job: &Job<'_>) -> Result<Digest, CheckpointError> {
 mod tests {
     use super::super::tensors::TensorData;
     use super::*;
+    use crate::metric::{ACCURACY, LOSS, Metric};
 
     fn tensors(values: &[f32]) -> Tensors {
         let tensor = TensorData { dims: vec![values.len()], values: values.to_vec() };
@@ -176,7 +176,8 @@ mod tests {
     }
 
     fn sample() -> State {
-        let valid = BTreeMap::from([("accuracy".to_owned(), 100.0 / 3.0), ("loss".to_owned(), 0.1 + 0.2)]);
+        let valid = [(Metric::new(&ACCURACY), 100.0 / 3.0), (Metric::new(&LOSS), 0.1 + 0.2)];
+        let valid = valid.into_iter().collect();
         State {
             selection: Selection { best: 100.0 / 3.0, epoch: 1, stale: 0 },
             reports: vec![EpochReport { epoch: 1, train_loss: 1e-310, valid, improved: true }],

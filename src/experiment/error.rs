@@ -22,19 +22,19 @@ pub enum TrainError {
         /// Examples of a full batch.
         batch: usize,
         /// What happened.
-        source: LearnError,
+        source: Box<LearnError>,
     },
     /// A split could not be evaluated: an op, or the device.
-    #[error("{run}: evaluating the {split:?} split, batch of {batch}: {source}")]
+    #[error("{run}: evaluating the {split} split, batch of {batch}: {source}")]
     Evaluation {
         /// The run's experts and seed.
         run: String,
         /// The split.
-        split: Split,
+        split: String,
         /// Examples of a full batch.
         batch: usize,
         /// What happened.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// No epoch had a validation metric above 0.
     #[error(
@@ -113,11 +113,13 @@ fn name(job: &Job<'_>) -> String {
 impl TrainError {
     /// A step of a job that failed.
     pub(super) fn step(job: &Job<'_>, epoch: usize, step: usize, source: LearnError) -> Self {
-        TrainError::Step { run: name(job), epoch, step, batch: job.recipe.training.batch_size, source }
+        let batch = job.recipe.training.as_ref().map_or(0, |training| training.batch_size);
+        TrainError::Step { run: name(job), epoch, step, batch, source: Box::new(source) }
     }
 
     /// A split of a job's data that could not be evaluated in batches of this size.
     pub(super) fn evaluation(job: &Job<'_>, split: Split, batch: usize, source: ModelError) -> Self {
-        TrainError::Evaluation { run: name(job), split, batch, source }
+        let split = job.data.name_of(split).to_owned();
+        TrainError::Evaluation { run: name(job), split, batch, source: Box::new(source) }
     }
 }

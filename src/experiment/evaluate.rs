@@ -3,17 +3,16 @@
 //! Invariant: with running statistics an example's logits do not depend on its neighbours, so the batch size here is a
 //! matter of speed; with batch statistics (deviation A2) it is the training batch size, rows in order.
 
-use std::collections::BTreeMap;
-
 use dfdx::prelude::{HasShape, NoneTape};
 
 use super::feed::Feed;
 use super::metrics;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Modality, Split, Targets};
+use crate::metric::{ACCURACY, AUPRC, LOSS, Metric, SCORE};
 use crate::models::{Experts, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::product_of_experts::evaluate::{log_probabilities, mean_probabilities};
-use crate::protocol::{Combine, EvalNorm, Modality};
+use crate::study::{Combine, EvalNorm};
 
 /// Numbers of one modality that are evaluated at a time, at most: 20 slices of 320 x 320.
 const NUMBERS: usize = 1 << 21;
@@ -23,9 +22,10 @@ pub fn batch_size<D: Feed>(
     norm: EvalNorm,
     training_batch: usize,
     data: &dyn Dataset,
-    modalities: &[Modality],
+    looked_at: &[usize],
 ) -> usize {
-    let largest = modalities.iter().map(|&modality| data.dims(modality).iter().product::<usize>()).max();
+    let modalities = data.modalities();
+    let largest = looked_at.iter().filter_map(|&place| modalities.get(place)).map(Modality::features).max();
     match norm {
         EvalNorm::Running => D::EVALUATION_BATCH.min(NUMBERS / largest.unwrap_or(1).max(1)).max(1),
         EvalNorm::Batch => training_batch,
@@ -68,22 +68,48 @@ pub fn scores(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64>
     }
 }
 
-/// Metrics of combined experts by name: `accuracy` (percent), `loss` (nats), and for two classes `auprc` (in `[0, 1]`).
+/// Metrics of combined experts, of the whole and no split: for classes accuracy, loss, and for two of them AUPRC (in `[0, 1]`); for
+/// soft scores their mean and the loss.
 pub fn summarise(
     logits: &[Vec<f32>],
     classes: usize,
-    labels: &[u8],
+    targets: Targets<'_>,
     combine: Combine,
-) -> BTreeMap<String, f64> {
+) -> Vec<(Metric, f64)> {
+    let labels = match targets {
+        Targets::Labels(labels) => labels,
+        Targets::Soft { scores, .. } => return summarise_soft(logits, classes, scores, combine),
+    };
     let scores = scores(logits, classes, combine);
-    let mut found = BTreeMap::from([
-        ("accuracy".to_owned(), metrics::accuracy(&scores, classes, labels)),
-        ("loss".to_owned(), metrics::cross_entropy(&scores, classes, labels)),
-    ]);
+    let mut found = vec![
+        (Metric::new(&ACCURACY), metrics::accuracy(&scores, classes, labels)),
+        (Metric::new(&LOSS), metrics::cross_entropy(&scores, classes, labels)),
+    ];
     if classes == 2 {
         let second: Vec<f64> = scores.chunks_exact(2).map(|row| row[1]).collect();
         let positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
-        found.insert("auprc".to_owned(), metrics::average_precision(&second, &positive));
+        found.push((Metric::new(&AUPRC), metrics::average_precision(&second, &positive)));
     }
     found
+}
+
+/// What soft scores are compared with: the logits of an only expert as they are, the log-probabilities of several.
+pub fn soft_logits(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64> {
+    match logits {
+        [only] => only.iter().map(|&logit| f64::from(logit)).collect(),
+        several => scores(several, classes, combine),
+    }
+}
+
+fn summarise_soft(
+    logits: &[Vec<f32>],
+    classes: usize,
+    scores: &[f32],
+    combine: Combine,
+) -> Vec<(Metric, f64)> {
+    let combined = soft_logits(logits, classes, combine);
+    vec![
+        (Metric::new(&SCORE), metrics::soft_score(&combined, classes, scores)),
+        (Metric::new(&LOSS), metrics::soft_loss(&combined, classes, scores)),
+    ]
 }

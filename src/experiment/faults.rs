@@ -7,8 +7,11 @@ mod draw;
 use std::collections::BTreeMap;
 
 use super::measure;
-use crate::protocol::{Evaluation, Task};
+use super::metrics::totals;
+use crate::data::{Targets, TargetsBuf, Task};
+use crate::metric::Metrics;
 use crate::random::Seeds;
+use crate::study::Evaluation;
 
 pub use draw::Struck;
 
@@ -28,21 +31,22 @@ pub enum Fault {
     Constant,
 }
 
-/// Metrics of the test split with a fault in a share of its examples, as a run's outcome names them: those that follow from
-/// logits and labels alone.
+/// Outcomes on a test split with a fault in a share of its examples, as a run's outcome names them: those that follow from
+/// logits and targets alone.
 pub fn metrics_with(
-    logits: &[Vec<f32>],
-    labels: &[u8],
-    (task, evaluation): (Task, &Evaluation),
+    (split, logits): (&str, &[Vec<f32>]),
+    targets: Targets<'_>,
+    (task, evaluation): (&Task, &Evaluation),
     (fault, share): (Fault, f64),
     seeds: &Seeds,
-) -> BTreeMap<String, f64> {
-    let hit = hit(labels.len(), share, seeds);
-    let (mut logits, mut labels) = (logits.to_vec(), labels.to_vec());
-    strike(&mut logits, &labels, task, fault, &hit);
-    relabel(&mut labels, fault, &hit);
-    let found = measure::summarise(task, (evaluation.combine, evaluation.ranking), &labels, &logits);
-    found.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect()
+) -> Metrics {
+    let hit = hit(targets.len(), share, seeds);
+    let mut logits = logits.to_vec();
+    strike(&mut logits, targets, task, fault, &hit);
+    let relabelled = relabelled(targets, fault, &hit);
+    let targets = relabelled.as_ref().map_or(targets, TargetsBuf::as_targets);
+    let found = measure::summarise(task, (evaluation.combine, evaluation.ranking), targets, &logits);
+    found.into_iter().map(|(metric, value)| (metric.on(split), value)).collect()
 }
 
 /// The examples that a fault of this size hits.
@@ -51,19 +55,36 @@ fn hit(examples: usize, share: f64, seeds: &Seeds) -> Vec<u32> {
     seeds.stream().sample(examples, count)
 }
 
-/// Puts a fault into the labels of the examples that are hit: they pass them around.
-fn relabel(labels: &mut [u8], fault: Fault, hit: &[u32]) {
+/// The targets with a fault in those of the examples that are hit, which pass them around; `None` where the fault leaves
+/// targets alone.
+fn relabelled(targets: Targets<'_>, fault: Fault, hit: &[u32]) -> Option<TargetsBuf> {
     if fault != Fault::Labels {
-        return;
+        return None;
     }
-    let taken: Vec<u8> = hit.iter().map(|&n| labels[n as usize]).collect();
+    let mut rows: Vec<u32> = (0..targets.len() as u32).collect();
     for (place, &n) in hit.iter().enumerate() {
-        labels[n as usize] = taken[(place + 1) % taken.len()];
+        rows[n as usize] = hit[(place + 1) % hit.len()];
+    }
+    Some(targets.pick(&rows))
+}
+
+/// The label that most examples have, the last of equally frequent ones; of soft scores the class that scores most.
+fn most_frequent(targets: Targets<'_>) -> u32 {
+    match targets {
+        Targets::Labels(labels) => {
+            let mut counts = BTreeMap::new();
+            labels.iter().for_each(|&label| *counts.entry(label).or_insert(0usize) += 1);
+            counts.into_iter().max_by_key(|&(_, count)| count).map_or(0, |(label, _)| label)
+        }
+        Targets::Soft { scores, classes } => {
+            let totals = totals(scores, classes).into_iter().enumerate();
+            totals.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(class, _)| class as u32)
+        }
     }
 }
 
 /// Puts a fault into the logits of the examples that are hit.
-fn strike(logits: &mut [Vec<f32>], labels: &[u8], task: Task, fault: Fault, hit: &[u32]) {
+fn strike(logits: &mut [Vec<f32>], targets: Targets<'_>, task: &Task, fault: Fault, hit: &[u32]) {
     let width = task.logits();
     // The logits of every expert and head, with the number of the head.
     let each_head = |logits: &mut [Vec<f32>], change: &dyn Fn(usize, &mut [f32])| {
@@ -82,13 +103,11 @@ fn strike(logits: &mut [Vec<f32>], labels: &[u8], task: Task, fault: Fault, hit:
         }
         Fault::ClassOrder => each_head(logits, &|_, head| head.rotate_right(1)),
         Fault::Constant => {
-            let mut counts = [0usize; 256];
-            labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
-            let most = (0..=255u8).max_by_key(|&label| counts[usize::from(label)]).unwrap_or(0);
+            let most = most_frequent(targets);
             each_head(logits, &|number, head| {
-                let class = if task.heads().is_empty() { most } else { most >> number & 1 };
+                let class = if task.questions().is_empty() { most } else { most >> number & 1 };
                 head.fill(0.0);
-                head[usize::from(class)] = 1.0;
+                head[class as usize] = 1.0;
             });
         }
         Fault::Labels => {}
@@ -98,12 +117,13 @@ fn strike(logits: &mut [Vec<f32>], labels: &[u8], task: Task, fault: Fault, hit:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Combine, EvalNorm};
+    use crate::data::Target;
+    use crate::study::{Combine, EvalNorm};
 
     /// Two experts that are right about every example, of two classes in turn.
-    fn right(examples: usize) -> (Vec<Vec<f32>>, Vec<u8>) {
-        let labels: Vec<u8> = (0..examples).map(|n| (n % 2) as u8).collect();
-        let logits = labels.iter().flat_map(|&label| [1.0 - f32::from(label), f32::from(label)]).collect();
+    fn right(examples: usize) -> (Vec<Vec<f32>>, Vec<u32>) {
+        let labels: Vec<u32> = (0..examples as u32).map(|n| n % 2).collect();
+        let logits = labels.iter().flat_map(|&label| [1.0 - label as f32, label as f32]).collect();
         (vec![logits; 2], labels)
     }
 
@@ -111,7 +131,10 @@ mod tests {
         let (logits, labels) = right(1000);
         let (norm, combine) = (EvalNorm::Running, Combine::Product);
         let evaluation = Evaluation { norm, combine, ranking: None, noise: None };
-        metrics_with(&logits, &labels, (Task::Neoplasms, &evaluation), (fault, share), &Seeds::root(1))["test_accuracy"]
+        let task = Task::new("either", Target::classes_of(2));
+        let targets = Targets::Labels(&labels);
+        let how = (&task, &evaluation);
+        metrics_with(("test", &logits), targets, how, (fault, share), &Seeds::root(1))["test_accuracy"]
     }
 
     #[test]

@@ -1,29 +1,28 @@
-//! Several binary questions about one example, one head each: class weights, scores and metrics (spec 3.7, 3.8).
+//! Several binary questions about one example, one head each: class weights, scores and metrics.
 //!
 //! Invariant: what ranks examples is the difference of two logits in `f64`, which no probability near 0 or 1 can round away;
 //! where only one class occurs a head's metrics are absent, never a number.
 
-use std::collections::BTreeMap;
-
 use super::ranking::{Kept, auroc, balanced_accuracy, threshold};
-use crate::protocol::{ClassWeights, Combine, Finding, OperatingPoint, Ranking, Score};
+use crate::metric::{AUROC, BALANCED_ACCURACY, LOSS, Metric, THRESHOLD};
+use crate::study::{ClassWeights, Combine, Score};
 
 /// Logits of every expert over a split (row-major, examples x heads x 2), and what they are measured against.
 #[derive(Clone, Copy)]
 pub struct Scored<'a> {
     /// By expert.
     pub logits: &'a [Vec<f32>],
-    /// Bit h says whether the example has what head h asks for.
-    pub labels: &'a [u8],
-    /// The heads.
-    pub heads: &'static [Finding],
+    /// Bit h says whether the answer to question h is yes.
+    pub labels: &'a [u32],
+    /// The questions, one head each.
+    pub questions: &'a [String],
     /// How experts are combined.
     pub combine: Combine,
 }
 
 /// Weights of the two classes of each head, from the labels that are trained on. A class that does not occur has weight 1.
-pub fn class_weights(labels: &[u8], heads: usize, scheme: ClassWeights) -> Vec<f64> {
-    let weight = |head: usize, class: u8| {
+pub fn class_weights(labels: &[u32], heads: usize, scheme: ClassWeights) -> Vec<f64> {
+    let weight = |head: usize, class: u32| {
         let count = labels.iter().filter(|&&label| label >> head & 1 == class).count() as f64;
         match scheme {
             ClassWeights::Balanced if count > 0.0 => labels.len() as f64 / (2.0 * count),
@@ -35,14 +34,14 @@ pub fn class_weights(labels: &[u8], heads: usize, scheme: ClassWeights) -> Vec<f
 }
 
 /// Which examples have what a head asks for.
-pub fn positive(labels: &[u8], head: usize) -> Vec<bool> {
+pub fn positive(labels: &[u32], head: usize) -> Vec<bool> {
     labels.iter().map(|label| label >> head & 1 == 1).collect()
 }
 
 impl Scored<'_> {
     /// Each expert's logit of class 1 less that of class 0, for one example and head.
     fn margins(&self, example: usize, head: usize) -> impl Iterator<Item = f64> {
-        let first = (example * self.heads.len() + head) * 2;
+        let first = (example * self.questions.len() + head) * 2;
         self.logits.iter().map(move |logits| f64::from(logits[first + 1]) - f64::from(logits[first]))
     }
 
@@ -62,7 +61,7 @@ impl Scored<'_> {
         let examples = 0..self.labels.len();
         match (score, self.logits) {
             (Score::Class1Logit, [only]) => {
-                examples.map(|n| f64::from(only[(n * self.heads.len() + head) * 2 + 1])).collect()
+                examples.map(|n| f64::from(only[(n * self.questions.len() + head) * 2 + 1])).collect()
             }
             _ => examples.map(|n| self.combined(n, head)).collect(),
         }
@@ -88,24 +87,24 @@ impl Scored<'_> {
             }
         };
         let total: f64 = examples
-            .flat_map(|n| (0..self.heads.len()).map(move |h| (n, h)))
+            .flat_map(|n| (0..self.questions.len()).map(move |h| (n, h)))
             .map(|(n, h)| cross_entropy(n, h))
             .sum();
         total / self.labels.len() as f64
     }
 
-    /// `loss` in nats, `auroc.<head>` and their mean `auroc` in percent.
-    pub fn summarise(&self, score: Score) -> BTreeMap<String, f64> {
-        let mut found = BTreeMap::from([("loss".to_owned(), self.loss())]);
+    /// Loss, the AUROC of each question, and their mean; of no split.
+    pub fn summarise(&self, score: Score) -> Vec<(Metric, f64)> {
+        let mut found = vec![(Metric::new(&LOSS), self.loss())];
         let mut areas = Vec::new();
-        for (head, finding) in self.heads.iter().enumerate() {
+        for (head, question) in self.questions.iter().enumerate() {
             if let Some(area) = auroc(&self.scores(head, score), &self.positive(head)) {
                 areas.push(100.0 * area);
-                found.insert(format!("auroc.{}", finding.name()), 100.0 * area);
+                found.push((Metric::new(&AUROC).of(question), 100.0 * area));
             }
         }
         if !areas.is_empty() {
-            found.insert("auroc".to_owned(), areas.iter().sum::<f64>() / areas.len() as f64);
+            found.push((Metric::new(&AUROC), areas.iter().sum::<f64>() / areas.len() as f64));
         }
         found
     }
@@ -113,25 +112,20 @@ impl Scored<'_> {
     /// The threshold of each head (deviation F7).
     fn thresholds(&self, score: Score) -> Vec<Option<f64>> {
         let of = |head| threshold(&self.scores(head, score), &self.positive(head), Kept::default());
-        (0..self.heads.len()).map(of).collect()
+        (0..self.questions.len()).map(of).collect()
     }
 
-    /// `test_balanced_accuracy.<head>` in percent, at `threshold.<head>`; `valid` is needed where thresholds are chosen there.
-    pub fn at_operating_points(&self, ranking: Ranking, valid: Option<Scored<'_>>) -> BTreeMap<String, f64> {
-        let chosen_on = match ranking.operating_point {
-            OperatingPoint::Test => Some(*self),
-            OperatingPoint::Valid => valid,
-        };
-        let Some(chosen_on) = chosen_on else { return BTreeMap::new() };
-        let mut found = BTreeMap::new();
-        for (head, (finding, threshold)) in
-            self.heads.iter().zip(chosen_on.thresholds(ranking.score)).enumerate()
-        {
+    /// The balanced accuracy of each question, and the threshold that it is at; of no split. `chosen_on` is what the
+    /// thresholds are chosen on.
+    pub fn at_operating_points(&self, score: Score, chosen_on: Scored<'_>) -> Vec<(Metric, f64)> {
+        let mut found = Vec::new();
+        let thresholds = chosen_on.thresholds(score);
+        for (head, (question, threshold)) in self.questions.iter().zip(thresholds).enumerate() {
             let Some(threshold) = threshold else { continue };
-            let scores = self.scores(head, ranking.score);
+            let scores = self.scores(head, score);
             if let Some(accuracy) = balanced_accuracy(&scores, &self.positive(head), threshold) {
-                found.insert(format!("threshold.{}", finding.name()), threshold);
-                found.insert(format!("test_balanced_accuracy.{}", finding.name()), 100.0 * accuracy);
+                found.push((Metric::new(&THRESHOLD).of(question), threshold));
+                found.push((Metric::new(&BALANCED_ACCURACY).of(question), 100.0 * accuracy));
             }
         }
         found
@@ -141,6 +135,17 @@ impl Scored<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Metrics;
+
+    fn questions() -> Vec<String> {
+        ["others", "meniscus", "acl", "cartilage"].map(str::to_owned).to_vec()
+    }
+
+    fn summary(logits: &[Vec<f32>], labels: &[u32], score: Score) -> Metrics {
+        let questions = questions();
+        let scored = Scored { logits, labels, questions: &questions, combine: Combine::Product };
+        scored.summarise(score).into_iter().collect()
+    }
 
     #[test]
     fn weights_balance_the_classes_of_each_head() {
@@ -162,33 +167,27 @@ mod tests {
         let second = [row([-3.0, 0.0, 0.0, 0.0]), row([0.5, 0.0, 0.0, 0.0])].concat();
         let logits = [first.clone(), second];
         let labels = [0b0010, 0b1001];
-        let scored =
-            |logits| Scored { logits, labels: &labels, heads: &Finding::ALL, combine: Combine::Product };
-        let both = scored(&logits).summarise(Score::Probability);
+        let both = summary(&logits, &labels, Score::Probability);
         assert_eq!(both["auroc.others"], 100.0);
         assert_eq!(both["auroc.meniscus"], 0.0);
         assert!(!both.contains_key("auroc.acl"), "one class alone has no AUROC");
         assert_eq!(both["auroc.cartilage"], 100.0);
         assert!((both["auroc"] - 200.0 / 3.0).abs() < 1e-12);
         let alone = [first];
-        assert_eq!(scored(&alone).summarise(Score::Probability)["auroc.others"], 0.0);
+        assert_eq!(summary(&alone, &labels, Score::Probability)["auroc.others"], 0.0);
     }
 
     #[test]
     fn the_raw_logit_ranks_otherwise_than_the_probability() {
         // Class 1 is likelier for the second example, whose logits are both low.
         let logits = [vec![3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -5.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]];
-        let scored =
-            Scored { logits: &logits, labels: &[0, 1], heads: &Finding::ALL, combine: Combine::Product };
-        assert_eq!(scored.summarise(Score::Probability)["auroc.others"], 100.0);
-        assert_eq!(scored.summarise(Score::Class1Logit)["auroc.others"], 0.0);
+        assert_eq!(summary(&logits, &[0, 1], Score::Probability)["auroc.others"], 100.0);
+        assert_eq!(summary(&logits, &[0, 1], Score::Class1Logit)["auroc.others"], 0.0);
     }
 
     #[test]
     fn loss_is_finite_for_large_logits() {
         let logits = [[0.0, 1e6].repeat(4)];
-        let scored =
-            Scored { logits: &logits, labels: &[0], heads: &Finding::ALL, combine: Combine::Product };
-        assert_eq!(scored.summarise(Score::Probability)["loss"], 4e6);
+        assert_eq!(summary(&logits, &[0], Score::Probability)["loss"], 4e6);
     }
 }

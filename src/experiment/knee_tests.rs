@@ -2,10 +2,11 @@
 
 use super::noise::Noise;
 use super::*;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Modality, Split, Target, Targets, Task};
 use crate::device::Place;
-use crate::protocol::*;
 use crate::random::Seeds;
+use crate::study::testing;
+use crate::study::*;
 
 struct Silent(Vec<Vec<u8>>);
 
@@ -16,26 +17,20 @@ impl Observer for Silent {
     }
 }
 
-fn network(modalities: &[Modality]) -> Architecture {
-    Architecture::PreactResnet {
-        modalities: modalities.to_vec(),
-        stem: 4,
-        widths: vec![4, 6],
-        blocks: 1,
-        groups: 2,
-        pool: 2,
-    }
+fn network(modalities: &[&str]) -> Network {
+    testing::resnet(modalities, 4, &[4, 6], [1, 2, 2])
 }
 
-fn spec(name: &str, modalities: &[Modality], init: Init) -> ExpertSpec {
-    ExpertSpec { name: name.to_owned(), architecture: network(modalities), init }
+fn spec(name: &str, modalities: &[&str], init: Init) -> ExpertSpec {
+    ExpertSpec { name: name.to_owned(), network: network(modalities), init }
 }
 
 fn recipe(experts: Vec<ExpertSpec>) -> Recipe {
     Recipe {
-        task: Task::Knee,
+        dataset: "noise".to_owned(),
+        task: Task::new("knee", Target::binary(FINDINGS)),
         experts,
-        training: Training {
+        training: Some(Training {
             optimizer: Optimizer::AdamW,
             learning_rate: 1e-2,
             weight_decay: 1e-2,
@@ -45,7 +40,7 @@ fn recipe(experts: Vec<ExpertSpec>) -> Recipe {
             patience: None,
             select_by: SelectBy::Auroc,
             class_weights: Some(ClassWeights::Balanced),
-        },
+        }),
         evaluation: Evaluation {
             norm: EvalNorm::Running,
             combine: Combine::Product,
@@ -56,8 +51,14 @@ fn recipe(experts: Vec<ExpertSpec>) -> Recipe {
     }
 }
 
+const FINDINGS: [&str; 4] = ["others", "meniscus", "acl", "cartilage"];
+
+fn images() -> Vec<Modality> {
+    ["magnitude", "phase"].map(|name| Modality::new(name, [1, 9, 8])).to_vec()
+}
+
 fn slices() -> Noise {
-    Noise::with_rows([vec![1, 9, 8], vec![1, 9, 8], vec![]], 16, 200, 120)
+    Noise::with_rows(images(), &Target::binary(FINDINGS), 200, 120)
 }
 
 fn run(
@@ -69,7 +70,7 @@ fn run(
     train(Place::Cpu, &Job { recipe, data, seed, upstream }, None, &mut Silent(Vec::new()))
 }
 
-const MAGNITUDE: &[Modality] = &[Modality::First];
+const MAGNITUDE: &[&str] = &["magnitude"];
 
 fn magnitude() -> Recipe {
     recipe(vec![spec("magnitude", MAGNITUDE, Init::Scratch)])
@@ -79,8 +80,8 @@ fn magnitude() -> Recipe {
 fn every_head_learns_and_is_measured() {
     let data = slices();
     let outcome = run(&magnitude(), &data, 0, Vec::new()).unwrap();
-    for finding in Finding::ALL {
-        let metric = |name: &str| outcome.metrics[&format!("{name}.{}", finding.name())];
+    for finding in FINDINGS {
+        let metric = |name: &str| outcome.metrics[&format!("{name}.{finding}")];
         // Patterns of sixteen label values under noise: guessing has 50 with a standard error of about 5.
         assert!(metric("test_auroc") > 70.0, "{finding:?}: {}", metric("test_auroc"));
         assert!((50.0..=100.0).contains(&metric("test_balanced_accuracy")), "{finding:?}");
@@ -92,8 +93,7 @@ fn every_head_learns_and_is_measured() {
 
 #[test]
 fn an_interrupted_run_with_adamw_ends_with_the_same_bits() {
-    let (data, recipe) =
-        (slices(), recipe(vec![spec("inter", &[Modality::First, Modality::Second], Init::Scratch)]));
+    let (data, recipe) = (slices(), recipe(vec![spec("inter", &["magnitude", "phase"], Init::Scratch)]));
     let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: Vec::new() };
     let mut whole = Silent(Vec::new());
     let expected = train(Place::Cpu, &job, None, &mut whole).unwrap();
@@ -106,7 +106,12 @@ fn an_interrupted_run_with_adamw_ends_with_the_same_bits() {
 
 fn stored(outcome: &Outcome) -> Upstream {
     let logits = outcome.logits.iter();
-    let logits = logits.map(|e| ExpertLogits { name: e.name.clone(), logits: e.logits.clone() }).collect();
+    let copy = |e: &ExpertLogits| ExpertLogits {
+        split: e.split.clone(),
+        name: e.name.clone(),
+        logits: e.logits.clone(),
+    };
+    let logits = logits.map(copy).collect();
     Upstream { weights: outcome.weights.clone(), logits }
 }
 
@@ -118,7 +123,7 @@ fn an_ensemble_is_the_mean_of_its_members_probabilities() {
     let mut ensemble = recipe(
         (0..3).map(|run| spec(&format!("magnitude-{run}"), MAGNITUDE, Init::Member { run })).collect(),
     );
-    ensemble.training = Training::NONE;
+    ensemble.training = None;
     ensemble.evaluation.combine = Combine::Mean;
     let outcome = run(&ensemble, &data, 0, members.iter().map(stored).collect()).unwrap();
     assert!(outcome.weights.0.is_empty() && outcome.epochs.is_empty(), "nothing is trained");
@@ -129,7 +134,7 @@ fn an_ensemble_is_the_mean_of_its_members_probabilities() {
     let means: Vec<f64> = (0..120)
         .map(|n| members.iter().map(|member| probability(&member.logits[0].logits, n)).sum::<f64>() / 3.0)
         .collect();
-    let positive: Vec<bool> = data.labels(Split::Test).iter().map(|label| label & 1 == 1).collect();
+    let positive: Vec<bool> = data.targets(Split::TEST).labels().iter().map(|label| label & 1 == 1).collect();
     let expected = 100.0 * ranking::auroc(&means, &positive).unwrap();
     assert!((outcome.metrics["test_auroc.others"] - expected).abs() < 1e-9);
 
@@ -137,7 +142,7 @@ fn an_ensemble_is_the_mean_of_its_members_probabilities() {
     let fails = |upstream| run(&ensemble, &data, 0, upstream).err().unwrap();
     assert!(matches!(fails(vec![stored(&members[0])]), TrainError::Upstream { run: 1, .. }));
     let mut two = stored(&members[1]);
-    two.logits.push(ExpertLogits { name: "other".to_owned(), logits: Vec::new() });
+    two.logits.push(ExpertLogits { split: "test".to_owned(), name: "other".to_owned(), logits: Vec::new() });
     let upstream = vec![stored(&members[0]), two, stored(&members[2])];
     assert!(matches!(fails(upstream), TrainError::Upstream { run: 1, .. }));
 }
@@ -150,19 +155,16 @@ struct Shaken {
 }
 
 impl Dataset for Shaken {
-    fn classes(&self) -> usize {
-        self.slices.classes()
+    fn modalities(&self) -> &[Modality] {
+        self.slices.modalities()
     }
     fn len(&self, split: Split) -> usize {
         self.slices.len(split)
     }
-    fn labels(&self, split: Split) -> &[u8] {
-        self.slices.labels(split)
+    fn targets(&self, split: Split) -> Targets<'_> {
+        self.slices.targets(split)
     }
-    fn dims(&self, modality: Modality) -> &[usize] {
-        self.slices.dims(modality)
-    }
-    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
+    fn gather(&self, split: Split, modality: usize, rows: &[u32], out: &mut [f32]) {
         self.slices.gather(split, modality, rows, out);
         for (index, value) in out.iter_mut().enumerate() {
             let mut stream =
@@ -181,7 +183,7 @@ fn noise_is_met_by_the_weights_that_were_trained_without_it() {
     let trained = run(&magnitude(), &data, 0, Vec::new()).unwrap();
     let under = |percent| {
         let mut recipe = recipe(vec![spec("magnitude", MAGNITUDE, Init::Upstream { run: 0 })]);
-        recipe.training = Training::NONE;
+        recipe.training = None;
         recipe.evaluation.noise = Some(percent);
         run(&recipe, &data, 0, vec![stored(&trained)]).unwrap()
     };
@@ -192,7 +194,7 @@ fn noise_is_met_by_the_weights_that_were_trained_without_it() {
     assert_eq!(under(30.0).metrics, under(30.0).metrics, "the draws are fixed");
     let plain = slices();
     let mut recipe = recipe(vec![spec("magnitude", MAGNITUDE, Init::Upstream { run: 0 })]);
-    recipe.training = Training::NONE;
+    recipe.training = None;
     recipe.evaluation.noise = Some(5.0);
     assert!(matches!(run(&recipe, &plain, 0, vec![stored(&trained)]).err().unwrap(), TrainError::Noise));
 }
@@ -205,12 +207,15 @@ fn what_does_not_fit_several_heads_is_refused() {
         change(&mut recipe);
         run(&recipe, &data, 0, Vec::new()).err().unwrap()
     };
-    assert!(matches!(fails(&|r| r.training.select_by = SelectBy::Accuracy), TrainError::Select { .. }));
-    assert!(matches!(fails(&|r| r.training.class_weights = None), TrainError::Recipe(_)));
-    assert!(matches!(fails(&|r| r.training.epochs = 0), TrainError::Recipe(_)));
+    assert!(matches!(
+        fails(&|r| r.training.as_mut().unwrap().select_by = SelectBy::Accuracy),
+        TrainError::Select { .. }
+    ));
+    assert!(matches!(fails(&|r| r.training.as_mut().unwrap().class_weights = None), TrainError::Recipe(_)));
+    assert!(matches!(fails(&|r| r.training.as_mut().unwrap().epochs = 0), TrainError::Recipe(_)));
     assert!(matches!(fails(&|r| r.experts[0].init = Init::Member { run: 0 }), TrainError::Recipe(_)));
     // A validation split in which every label is the same has no AUROC to select by.
-    let one = Noise::with_rows([vec![1, 9, 8], vec![1, 9, 8], vec![]], 16, 32, 1);
+    let one = Noise::with_rows(images(), &Target::binary(FINDINGS), 32, 1);
     let error = run(&magnitude(), &one, 0, Vec::new()).err().unwrap();
     assert!(matches!(error, TrainError::Undefined { metric: "auroc", .. }), "{error}");
 }

@@ -1,19 +1,22 @@
-//! One training step: forward of all experts, cross-entropy of their product, backward, clipping and update.
+//! One training step: forward of all experts, the loss of their product, backward, clipping and update.
 //!
 //! Invariant: gradients reach every expert through the joint loss alone; a loss or gradient that is not finite ends
 //! the run before any parameter changes.
 
+use std::marker::PhantomData;
+
 use dfdx::prelude::{Backward, NoneTape, OwnedTape};
 
 use super::Tensors;
+use super::loss::{Loss, Wanted};
 use super::tensors::TensorData;
 use crate::models::{Experts, Inputs, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
-use crate::ops::optimizer::{self, Met, Optimizer, Rule, Settings, StepError};
-use crate::ops::product_of_experts::{Heads, Labels, product_of_heads, product_of_labelled};
+use crate::ops::optimizer::{self, Optimizer, Rule, Settings, StepError, StepStats};
+use crate::ops::product_of_experts::Labels;
 use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError};
-use crate::protocol::{self, Training};
+use crate::study::{self, Training};
 
 /// Experts and their optimiser.
 pub struct Learner<E: Real, D: Backend<E>> {
@@ -21,8 +24,7 @@ pub struct Learner<E: Real, D: Backend<E>> {
     pub experts: Experts<E, D>,
     optimizer: Optimizer<E, D>,
     device: D,
-    /// What labels mean where networks have several heads.
-    heads: Option<Heads<E, D>>,
+    loss: Loss<E, D>,
 }
 
 /// Why a step was not taken.
@@ -37,13 +39,13 @@ pub enum LearnError {
 }
 
 impl<E: Real, D: Backend<E>> Learner<E, D> {
-    /// A learner at its first step.
+    /// A learner at its first step, of classes unless [`Learner::minimise`] says something else.
     pub fn new(device: &D, mut experts: Experts<E, D>, training: &Training) -> Result<Self, OpError> {
         let settings = Settings {
             rule: match training.optimizer {
-                protocol::Optimizer::Sgd => Rule::Sgd,
-                protocol::Optimizer::Rmsprop => Rule::Rmsprop,
-                protocol::Optimizer::AdamW => Rule::AdamW,
+                study::Optimizer::Sgd => Rule::Sgd,
+                study::Optimizer::Rmsprop => Rule::Rmsprop,
+                study::Optimizer::AdamW => Rule::AdamW,
             },
             learning_rate: training.learning_rate,
             weight_decay: training.weight_decay,
@@ -52,36 +54,32 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
         let parameters = experts.slots().parameters;
         let optimizer =
             Optimizer::new(device, settings, parameters.iter().map(|(_, parameter)| &**parameter))?;
-        Ok(Learner { experts, optimizer, device: device.clone(), heads: None })
+        Ok(Learner { experts, optimizer, device: device.clone(), loss: Loss::Classes(PhantomData) })
     }
 
-    /// From now on labels are those of several heads, each with class weights.
-    pub fn ask(&mut self, heads: Heads<E, D>) {
-        self.heads = Some(heads);
+    /// Minimises another loss from now on.
+    pub fn minimise(&mut self, loss: Loss<E, D>) {
+        self.loss = loss;
     }
 
     /// Learns from one batch; gives the loss before the update.
     ///
     /// # Errors
     /// When the loss or a gradient is not finite (then nothing has changed), or an expert cannot be run.
-    pub fn step(&mut self, inputs: &Inputs<E, D>, labels: &[u8]) -> Result<f64, LearnError> {
+    pub fn step(&mut self, inputs: &Inputs<E, D>, labels: &[u32]) -> Result<f64, LearnError> {
         let labels = Labels::new(&self.device, labels).map_err(ModelError::from)?;
-        self.send(inputs, &labels)?;
-        let met = self.met()?.pop().ok_or(StepError::Loss(f64::NAN))?;
-        Ok(met.check()?.loss)
+        self.send(inputs, &Wanted::Labels(labels))?;
+        let stats = self.step_stats()?.pop().ok_or(StepError::Loss(f64::NAN))?;
+        Ok(stats.check()?.loss)
     }
 
-    /// Sends one step to the device: on the CPU it is then done, a GPU may still be at work. [`Learner::met`] tells how it went.
+    /// Sends one step to the device: on the CPU it is then done, a GPU may still be at work. [`Learner::step_stats`] tells how it went.
     ///
     /// # Errors
     /// When an expert cannot be run.
-    pub fn send(&mut self, inputs: &Inputs<E, D>, labels: &Labels<E, D>) -> Result<(), LearnError> {
+    pub fn send(&mut self, inputs: &Inputs<E, D>, wanted: &Wanted<E, D>) -> Result<(), LearnError> {
         let logits = self.experts.logits::<OwnedTape<E, D>>(inputs, Statistics::Batch)?;
-        let product = match &self.heads {
-            Some(heads) => product_of_heads(logits, labels, heads),
-            None => product_of_labelled(logits, labels),
-        };
-        let loss = product.map_err(ModelError::from)?.loss;
+        let loss = self.loss.of(logits, wanted).map_err(ModelError::from)?;
         let value = loss.retaped::<NoneTape>();
         let mut gradients =
             loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
@@ -90,12 +88,12 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
         Ok(self.optimizer.step(&mut parameters, &mut gradients, &value).map_err(ModelError::from)?)
     }
 
-    /// What the steps since the last call met, in order; waits for them.
+    /// Statistics of the steps since the last call, in order; waits for them.
     ///
     /// # Errors
     /// When the device failed.
-    pub fn met(&mut self) -> Result<Vec<Met>, LearnError> {
-        Ok(self.optimizer.met().map_err(ModelError::from)?)
+    pub fn step_stats(&mut self) -> Result<Vec<StepStats>, LearnError> {
+        Ok(self.optimizer.step_stats().map_err(ModelError::from)?)
     }
 
     /// The optimiser.

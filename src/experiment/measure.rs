@@ -1,69 +1,115 @@
-//! The numbers of a job: what logits over a split come to, for one head or several.
+//! The numbers of a job: what logits over a split come to, for every kind of target.
 //!
-//! Invariant: every metric that a recipe's task has is named here; the training loop and evaluations of stored runs agree
-//! on them.
-
-use std::collections::BTreeMap;
+//! Invariant: every metric that a task has is made here; the training loop and evaluations of stored runs agree on them.
 
 use super::heads::Scored;
 use super::{Job, evaluate, metrics};
-use crate::data::Split;
+use crate::data::{Split, Target, Targets, Task};
+use crate::metric::{
+    ACCURACY, AUPRC, AUROC, BALANCED_ACCURACY, ENTROPY, LABEL_ENTROPY, LOSS, Metric, Metrics, SCORE,
+};
 use crate::ops::product_of_experts::evaluate::entropy;
-use crate::protocol::{Combine, Ranking, Task};
+use crate::study::{Combine, OperatingPoint, Ranking};
 
-/// Logits with the labels of a split, where the task has several heads.
-fn scored<'a>(job: &Job<'a>, split: Split, combine: Combine, logits: &'a [Vec<f32>]) -> Option<Scored<'a>> {
-    let heads = job.recipe.task.heads();
-    let labels = job.data.labels(split);
-    (!heads.is_empty()).then_some(Scored { logits, labels, heads, combine })
-}
+/// The split whose name the metrics that are about a test split, but not an outcome on it, leave out.
+const TEST: &str = "test";
 
-/// Metrics of combined experts over a split, by name.
-pub(super) fn split<'a>(
-    job: &Job<'a>,
+/// Logits with the labels of a split, where the task asks several questions.
+fn scored<'a>(
+    job: &'a Job<'_>,
     split: Split,
     combine: Combine,
     logits: &'a [Vec<f32>],
-) -> BTreeMap<String, f64> {
-    let (task, ranking) = (job.recipe.task, job.recipe.evaluation.ranking);
-    summarise(task, (combine, ranking), job.data.labels(split), logits)
+) -> Option<Scored<'a>> {
+    let questions = job.recipe.task.questions();
+    let labels = job.data.targets(split).labels();
+    (!questions.is_empty()).then_some(Scored { logits, labels, questions, combine })
 }
 
-/// Metrics that follow from the logits of every expert and the labels alone, by name.
+/// Metrics of the validation split, by names without a split's.
+pub(super) fn valid(job: &Job<'_>, logits: &[Vec<f32>]) -> Metrics {
+    let (task, ranking) = (&job.recipe.task, job.recipe.evaluation.ranking);
+    let found = summarise(task, (Combine::Product, ranking), job.data.targets(Split::Valid), logits);
+    found.into_iter().collect()
+}
+
+/// Metrics that follow from the logits of every expert and the targets alone, of no split.
 pub(super) fn summarise(
-    task: Task,
+    task: &Task,
     (combine, ranking): (Combine, Option<Ranking>),
-    labels: &[u8],
+    targets: Targets<'_>,
     logits: &[Vec<f32>],
-) -> BTreeMap<String, f64> {
-    let heads = task.heads();
-    if heads.is_empty() {
-        return evaluate::summarise(logits, task.classes(), labels, combine);
+) -> Vec<(Metric, f64)> {
+    let questions = task.questions();
+    if questions.is_empty() {
+        return evaluate::summarise(logits, task.classes(), targets, combine);
     }
-    Scored { logits, labels, heads, combine }.summarise(ranking.unwrap_or_default().score)
+    let labels = targets.labels();
+    Scored { logits, labels, questions, combine }.summarise(ranking.unwrap_or_default().score)
 }
 
-/// Metrics of the test split: `test_<name>`, entropies, and where `valid` has the validation logits of the same weights,
+/// Metrics of every test split, from the logits of each.
+pub(super) fn tests(job: &Job<'_>, logits: &[Vec<Vec<f32>>], valid: Option<&[Vec<f32>]>) -> Metrics {
+    logits.iter().enumerate().flat_map(|(place, logits)| test(job, place, logits, valid)).collect()
+}
+
+/// Metrics of a test split: outcomes on it, entropies, and where `valid` has the validation logits of the same weights,
 /// what depends on thresholds.
-pub(super) fn test<'a>(
-    job: &Job<'a>,
-    logits: &'a [Vec<f32>],
-    valid: Option<&'a [Vec<f32>]>,
-) -> BTreeMap<String, f64> {
+fn test(job: &Job<'_>, place: usize, logits: &[Vec<f32>], valid: Option<&[Vec<f32>]>) -> Vec<(Metric, f64)> {
     let recipe = job.recipe;
-    let (task, combine) = (recipe.task, recipe.evaluation.combine);
-    let labels = job.data.labels(Split::Test);
-    let found = split(job, Split::Test, combine, logits);
-    let mut all: BTreeMap<String, f64> =
-        found.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect();
-    all.insert("label_entropy".to_owned(), metrics::label_entropy(labels, task.labels()));
+    let (task, combine) = (&recipe.task, recipe.evaluation.combine);
+    let split = Split::Test(place);
+    let (name, targets) = (job.data.name_of(split), job.data.targets(split));
+    let ranking = recipe.evaluation.ranking;
+    let found = summarise(task, (combine, ranking), targets, logits);
+    let mut all: Vec<(Metric, f64)> =
+        found.into_iter().map(|(metric, value)| (metric.on(name), value)).collect();
+    let of_labels = match targets {
+        Targets::Labels(labels) => metrics::label_entropy(labels),
+        Targets::Soft { scores, classes } => metrics::soft_label_entropy(scores, classes),
+    };
+    all.push((about(Metric::new(&LABEL_ENTROPY), name), of_labels));
     for (spec, logits) in recipe.experts.iter().zip(logits) {
-        let mean = entropy(logits, task.classes()).iter().sum::<f64>() / labels.len() as f64;
-        all.insert(format!("entropy.{}", spec.name), mean);
+        let mean = entropy(logits, task.classes()).iter().sum::<f64>() / targets.len() as f64;
+        all.push((about(Metric::new(&ENTROPY).of(&spec.name), name), mean));
     }
-    if let Some(test) = scored(job, Split::Test, combine, logits) {
-        let valid = valid.and_then(|logits| scored(job, Split::Valid, combine, logits));
-        all.extend(test.at_operating_points(recipe.evaluation.ranking.unwrap_or_default(), valid));
+    if let Some(test) = scored(job, split, combine, logits) {
+        let ranking = ranking.unwrap_or_default();
+        let chosen_on = match ranking.operating_point {
+            OperatingPoint::Test => Some(test),
+            OperatingPoint::Valid => valid.and_then(|logits| scored(job, Split::Valid, combine, logits)),
+        };
+        let found = chosen_on.map(|chosen_on| test.at_operating_points(ranking.score, chosen_on));
+        all.extend(found.into_iter().flatten().map(|(metric, value)| {
+            let outcome = metric.measure == &BALANCED_ACCURACY;
+            (if outcome { metric.on(name) } else { about(metric, name) }, value)
+        }));
     }
     all
+}
+
+/// What is about a test split, but no outcome on it: only splits that are not called `test` are named.
+pub(super) fn about(metric: Metric, split: &str) -> Metric {
+    if split == TEST { metric } else { metric.on(split) }
+}
+
+/// Every outcome that a task can have on splits of these names.
+pub fn outcomes<'a>(task: &Task, splits: impl IntoIterator<Item = &'a str>) -> Vec<Metric> {
+    let questions = task.questions();
+    let measures: &[_] = match task.target {
+        Target::Classes { classes: 2 } => &[&ACCURACY, &LOSS, &AUPRC],
+        Target::Classes { .. } => &[&ACCURACY, &LOSS],
+        Target::Binary { .. } => &[&AUROC, &LOSS],
+        Target::Soft { .. } => &[&SCORE, &LOSS],
+    };
+    let mut found = Vec::new();
+    for split in splits {
+        found.extend(measures.iter().map(|&measure| Metric::new(measure).on(split)));
+        for question in questions {
+            for measure in [&AUROC, &BALANCED_ACCURACY] {
+                found.push(Metric::new(measure).on(split).of(question));
+            }
+        }
+    }
+    found
 }

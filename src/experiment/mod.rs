@@ -3,13 +3,11 @@
 //! Invariant: an outcome depends on (recipe, data, seed, upstream weights) alone, bit for bit; a run that is
 //! interrupted after any epoch and resumed from its state ends with the same bits.
 
-use std::collections::BTreeMap;
-
-use crate::data::Dataset;
+use crate::data::{Dataset, Modality};
+use crate::metric::Metrics;
 use crate::models;
-use crate::protocol::Recipe;
+use crate::study::Recipe;
 
-mod appraisal;
 mod canary;
 mod checkpoint;
 mod error;
@@ -20,22 +18,29 @@ mod heads;
 #[cfg(test)]
 mod knee_tests;
 mod learner;
+mod loss;
 mod measure;
 mod metrics;
+mod networks;
 mod noise;
 pub mod ranking;
-pub mod rehearsal;
+mod reevaluate;
 mod selection;
+#[cfg(test)]
+mod soft_tests;
 pub mod tensors;
 #[cfg(test)]
 mod tests;
 mod train;
 mod weights;
+pub mod workload;
 
-pub use canary::{numerics_digest, repeats};
+pub use canary::{Canaries, Canary, canaries};
 pub use checkpoint::CheckpointError;
 pub use error::TrainError;
 pub use learner::{LearnError, Learner};
+pub use loss::{Loss, Wanted};
+pub use measure::outcomes;
 pub use tensors::Tensors;
 pub use train::train;
 
@@ -51,34 +56,27 @@ pub struct Job<'a> {
     pub upstream: Vec<Upstream>,
 }
 
-/// What a run takes from one that it stands on; empty where it does not need it ([`reads_logits`]).
+/// What a run takes from one that it stands on; empty where it does not need it ([`Recipe::reads_logits`]).
 #[derive(Default)]
 pub struct Upstream {
     /// Weights and buffers of its best epoch.
     pub weights: Tensors,
-    /// Test logits of its experts.
+    /// Logits of its experts on every test split.
     pub logits: Vec<ExpertLogits>,
-}
-
-/// Whether a run of this recipe evaluates stored logits: nothing is trained, and the test samples are as they were.
-pub fn reads_logits(recipe: &Recipe) -> bool {
-    !recipe.trains() && recipe.evaluation.noise.is_none()
 }
 
 /// Whether a run of this recipe trains networks that need memory worth asking about.
 pub fn is_large(recipe: &Recipe) -> bool {
-    recipe.trains() && recipe.experts.iter().any(|spec| models::is_large(&spec.architecture))
+    recipe.trains() && recipe.experts.iter().any(|spec| models::is_large(&spec.network))
 }
 
-/// Bytes that a run of this recipe needs for a training step on samples of these dimensions, of the networks large enough
+/// Bytes that a run of this recipe needs for a training step on samples of these modalities, of the networks large enough
 /// to ask; 0 for a run that trains nothing.
-pub fn step_bytes(recipe: &Recipe, dims: [&[usize]; 3]) -> u64 {
-    if !recipe.trains() {
-        return 0;
-    }
-    let (logits, batch) = (recipe.task.logits(), recipe.training.batch_size);
+pub fn step_bytes(recipe: &Recipe, modalities: &[Modality]) -> u64 {
+    let Some(training) = &recipe.training else { return 0 };
+    let (logits, batch) = (recipe.task.logits(), training.batch_size);
     let experts = recipe.experts.iter();
-    experts.filter_map(|spec| models::step_bytes(&spec.architecture, dims, logits, batch)).sum()
+    experts.filter_map(|spec| models::step_bytes(&spec.network, modalities, logits, batch)).sum()
 }
 
 /// What one epoch did.
@@ -88,15 +86,17 @@ pub struct EpochReport {
     pub epoch: usize,
     /// Mean training loss.
     pub train_loss: f64,
-    /// Validation metrics by name: `accuracy`, `loss`, and `auprc` for two classes; with several heads `loss`, `auroc` and
-    /// `auroc.<head>`.
-    pub valid: BTreeMap<String, f64>,
+    /// Validation metrics, without a split in their names: loss, and for classes accuracy, for two of them AUPRC; for questions
+    /// the AUROC of each and their mean; for soft scores their mean.
+    pub valid: Metrics,
     /// Whether this epoch's weights became the best.
     pub improved: bool,
 }
 
-/// Logits of one expert on the test split.
+/// Logits of one expert on one test split.
 pub struct ExpertLogits {
+    /// The split's name.
+    pub split: String,
     /// The expert's name.
     pub name: String,
     /// Row-major, examples x classes; examples x heads x classes where there are several heads.
@@ -107,13 +107,13 @@ pub struct ExpertLogits {
 pub struct Outcome {
     /// Weights and BatchNorm buffers of the best epoch, by `<expert>.<path>`.
     pub weights: Tensors,
-    /// Test logits of every expert, at the best epoch.
+    /// Logits of every expert on every test split, at the best epoch: split by split, expert by expert.
     pub logits: Vec<ExpertLogits>,
-    /// Scalars of the best epoch by name: `test_accuracy` and `valid_accuracy` (percent), `test_loss`, `best_epoch`,
-    /// `label_entropy`, `entropy.<expert>` (nats, mean over test examples), `test_auprc` for two classes. With several
-    /// heads, in percent: `test_auroc`, `test_auroc.<head>`, `test_balanced_accuracy.<head>`, and `threshold.<head>`; a
-    /// head with one class only has none of them.
-    pub metrics: BTreeMap<String, f64>,
+    /// Scalars of the best epoch. For every test split: loss, label entropy, the entropy of each expert (mean over its
+    /// examples); of classes accuracy, and of two of them AUPRC; of questions AUROC, balanced accuracy and its threshold, but
+    /// for a question with one answer only; of soft scores their mean. Beside them the best epoch, and its validation
+    /// accuracy where there is one.
+    pub metrics: Metrics,
     /// One report per epoch.
     pub epochs: Vec<EpochReport>,
 }

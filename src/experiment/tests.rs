@@ -1,13 +1,13 @@
 //! The promises of the training loop, on tiny data.
 
-use std::collections::BTreeMap;
-
 use super::noise::Noise;
 use super::*;
-use crate::data::Split;
+use crate::data::{Modality, Split, Target, Task};
 use crate::device::Place;
 use crate::digest::{Digest, Hasher};
-use crate::protocol::*;
+use crate::metric::{ACCURACY, Metric};
+use crate::study::testing;
+use crate::study::*;
 
 /// Keeps every saved state.
 #[derive(Default)]
@@ -36,41 +36,46 @@ impl Observer for Recorder {
     }
 }
 
-fn image() -> Architecture {
-    Architecture::Lenet { modality: Modality::First, channels: 3, stages: 2, hidden: 9 }
+fn image() -> Network {
+    testing::lenet("first", 3, 2, 9)
 }
 
-fn low_rank() -> Architecture {
-    let (rank, output, hidden) = (3, 7, 9);
-    Architecture::LenetLowRank { channels: 2, stages: [2, 2], rank, output, hidden, trainable_fusion: true }
+fn low_rank() -> Network {
+    testing::lenets(["first", "second"], 2, [2, 2], testing::low_rank(3, 7, true), 9)
 }
 
-fn series() -> Architecture {
-    Architecture::SeriesGru { gru: 6, projection: 3, hidden: 9, activation: Activation::Relu }
+fn series() -> Network {
+    testing::gru("second", 6, 3, 9, Activation::Relu)
 }
 
-fn clinical() -> Architecture {
-    Architecture::ClinicalLateFusion {
-        encoder: 5,
-        gru: 6,
-        hidden: 9,
-        activation: Activation::LeakyRelu { slope: 0.2 },
-    }
+fn clinical() -> Network {
+    testing::clinical(["first", "second"], 5, 6, 9, Activation::LeakyRelu { slope: 0.2 })
 }
 
-fn recipe(task: Task, experts: &[(&str, Architecture)]) -> Recipe {
-    let digits = task == Task::Digits;
+/// Ten classes.
+fn ten() -> Task {
+    Task::new("digits", Target::Classes { classes: 10 })
+}
+
+/// Six classes.
+fn six() -> Task {
+    Task::new("mortality", Target::Classes { classes: 6 })
+}
+
+fn recipe(task: Task, experts: &[(&str, Network)]) -> Recipe {
+    let digits = task == ten();
     Recipe {
+        dataset: "noise".to_owned(),
         task,
         experts: experts
             .iter()
-            .map(|(name, architecture)| ExpertSpec {
+            .map(|(name, network)| ExpertSpec {
                 name: (*name).to_owned(),
-                architecture: architecture.clone(),
+                network: network.clone(),
                 init: Init::Scratch,
             })
             .collect(),
-        training: Training {
+        training: Some(Training {
             optimizer: if digits { Optimizer::Sgd } else { Optimizer::Rmsprop },
             learning_rate: if digits { 0.05 } else { 5e-3 },
             weight_decay: 1e-4,
@@ -80,7 +85,7 @@ fn recipe(task: Task, experts: &[(&str, Architecture)]) -> Recipe {
             patience: None,
             select_by: SelectBy::Accuracy,
             class_weights: None,
-        },
+        }),
         evaluation: Evaluation {
             norm: EvalNorm::Running,
             combine: Combine::Product,
@@ -91,12 +96,16 @@ fn recipe(task: Task, experts: &[(&str, Architecture)]) -> Recipe {
     }
 }
 
+fn modalities(dims: [&[usize]; 2]) -> Vec<Modality> {
+    ["first", "second"].into_iter().zip(dims).map(|(name, dims)| Modality::new(name, dims)).collect()
+}
+
 fn digits() -> Noise {
-    Noise::new([vec![1, 9, 8], vec![1, 8, 11], vec![]], 10)
+    Noise::new(modalities([&[1, 9, 8], &[1, 8, 11]]), &ten().target)
 }
 
 fn patients(classes: usize) -> Noise {
-    Noise::new([vec![5], vec![6, 4], vec![]], classes)
+    Noise::new(modalities([&[5], &[6, 4]]), &Target::Classes { classes })
 }
 
 fn run(recipe: &Recipe, data: &Noise) -> (Outcome, Recorder) {
@@ -116,7 +125,7 @@ fn digest(outcome: &Outcome) -> Digest {
         let bytes: Vec<u8> = expert.logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
         hasher.field(expert.name.as_bytes()).field(&bytes);
     }
-    for (name, value) in &outcome.metrics {
+    for (name, value) in outcome.metrics.iter() {
         hasher.field(name.as_bytes()).field(&value.to_le_bytes());
     }
     for report in &outcome.epochs {
@@ -129,22 +138,22 @@ fn digest(outcome: &Outcome) -> Digest {
 }
 
 /// Test accuracy of calling each example by the nearest mean of the training examples' first modality, in percent.
-fn nearest_mean(data: &Noise) -> f64 {
-    let width = data.dims(Modality::First).iter().product::<usize>();
+fn nearest_mean(data: &Noise, classes: usize) -> f64 {
+    let width = data.modalities()[0].features();
     let rows = |split: Split| -> Vec<Vec<f32>> {
         (0..data.len(split) as u32)
             .map(|row| {
                 let mut out = vec![0.0; width];
-                data.gather(split, Modality::First, &[row], &mut out);
+                data.gather(split, 0, &[row], &mut out);
                 out
             })
             .collect()
     };
-    let mut means = vec![vec![0.0f32; width]; data.classes()];
-    let mut counts = vec![0.0f32; data.classes()];
-    for (row, &label) in rows(Split::Train).iter().zip(data.labels(Split::Train)) {
-        counts[usize::from(label)] += 1.0;
-        means[usize::from(label)].iter_mut().zip(row).for_each(|(mean, x)| *mean += x);
+    let mut means = vec![vec![0.0f32; width]; classes];
+    let mut counts = vec![0.0f32; classes];
+    for (row, &label) in rows(Split::Train).iter().zip(data.targets(Split::Train).labels()) {
+        counts[label as usize] += 1.0;
+        means[label as usize].iter_mut().zip(row).for_each(|(mean, x)| *mean += x);
     }
     for (mean, count) in means.iter_mut().zip(counts) {
         mean.iter_mut().for_each(|x| *x /= count);
@@ -154,27 +163,27 @@ fn nearest_mean(data: &Noise) -> f64 {
             |mean: &Vec<f32>| -> f32 { mean.iter().zip(row).map(|(a, b)| (a - b) * (a - b)).sum() };
         (0..means.len()).min_by(|&a, &b| distance(&means[a]).total_cmp(&distance(&means[b])))
     };
-    let labels = data.labels(Split::Test);
-    let right = rows(Split::Test)
+    let labels = data.targets(Split::TEST).labels();
+    let right = rows(Split::TEST)
         .iter()
         .zip(labels)
-        .filter(|(row, label)| nearest(row) == Some(usize::from(**label)))
+        .filter(|(row, label)| nearest(row) == Some(**label as usize))
         .count();
     100.0 * right as f64 / labels.len() as f64
 }
 
 #[test]
 fn learns_and_reports_what_it_did() {
-    let data = Noise::with_rows([vec![1, 9, 8], vec![1, 8, 11], vec![]], 10, 1004, 400);
-    let mut recipe = recipe(Task::Digits, &[("image", image()), ("inter", low_rank())]);
-    recipe.training.epochs = 10;
+    let data = Noise::with_rows(modalities([&[1, 9, 8], &[1, 8, 11]]), &ten().target, 1004, 400);
+    let mut recipe = recipe(ten(), &[("image", image()), ("inter", low_rank())]);
+    recipe.training.as_mut().unwrap().epochs = 10;
     let (outcome, recorder) = run(&recipe, &data);
     // 1,004 examples in batches of 10: the last, partial one is kept.
     assert_eq!(recorder.started, Some((101, 10, 1)));
     assert_eq!((recorder.steps, recorder.reports.len()), (1010, 10));
     assert_eq!(outcome.epochs, recorder.reports);
     // The classes are ten patterns far apart in noise, so next to nothing stands between a learner and all of them.
-    let reference = nearest_mean(&data);
+    let reference = nearest_mean(&data, 10);
     assert!(reference > 99.0, "{reference}");
     assert!(outcome.metrics["test_accuracy"] > 95.0, "{:?}", outcome.metrics);
     assert!(outcome.epochs[9].train_loss < 0.1 * outcome.epochs[0].train_loss);
@@ -202,8 +211,8 @@ fn learns_and_reports_what_it_did() {
 #[test]
 fn resuming_after_any_epoch_gives_the_same_bits() {
     let cases = [
-        (recipe(Task::Digits, &[("image", image()), ("inter", low_rank())]), digits()),
-        (recipe(Task::Mortality, &[("series", series()), ("inter", clinical())]), patients(6)),
+        (recipe(ten(), &[("image", image()), ("inter", low_rank())]), digits()),
+        (recipe(six(), &[("series", series()), ("inter", clinical())]), patients(6)),
     ];
     for (recipe, data) in cases {
         let (outcome, recorder) = run(&recipe, &data);
@@ -220,8 +229,8 @@ fn resuming_after_any_epoch_gives_the_same_bits() {
 #[test]
 fn one_and_two_threads_give_the_same_bits() {
     let cases = [
-        (recipe(Task::Digits, &[("image", image()), ("inter", low_rank())]), digits()),
-        (recipe(Task::Mortality, &[("series", series()), ("inter", clinical())]), patients(6)),
+        (recipe(ten(), &[("image", image()), ("inter", low_rank())]), digits()),
+        (recipe(six(), &[("series", series()), ("inter", clinical())]), patients(6)),
     ];
     for (recipe, data) in cases {
         let digests = [1, 2, 3].map(|threads| {
@@ -235,12 +244,12 @@ fn one_and_two_threads_give_the_same_bits() {
 
 #[test]
 fn seed_and_name_alone_fix_the_first_weights() {
-    let (recipe_alone, data) = (recipe(Task::Digits, &[("image", image())]), digits());
-    let both = recipe(Task::Digits, &[("inter", low_rank()), ("image", image())]);
+    let (recipe_alone, data) = (recipe(ten(), &[("image", image())]), digits());
+    let both = recipe(ten(), &[("inter", low_rank()), ("image", image())]);
     let first_weights = |recipe: &Recipe, seed| {
         let mut recipe = recipe.clone();
-        recipe.training.learning_rate = 0.0;
-        recipe.training.epochs = 1;
+        recipe.training.as_mut().unwrap().learning_rate = 0.0;
+        recipe.training.as_mut().unwrap().epochs = 1;
         let job = Job { seed, ..job(&recipe, &data) };
         let outcome = train(Place::Cpu, &job, None, &mut Recorder::default()).unwrap();
         outcome.weights.0["image.encoder.conv0.weight"].clone()
@@ -252,11 +261,11 @@ fn seed_and_name_alone_fix_the_first_weights() {
 #[test]
 fn upstream_weights_are_where_an_expert_starts() {
     let data = digits();
-    let (upstream, _) = run(&recipe(Task::Digits, &[("image", image())]), &data);
-    let mut recipe = recipe(Task::Digits, &[("image", image()), ("inter", low_rank())]);
+    let (upstream, _) = run(&recipe(ten(), &[("image", image())]), &data);
+    let mut recipe = recipe(ten(), &[("image", image()), ("inter", low_rank())]);
     recipe.experts[0].init = Init::Upstream { run: 1 };
-    recipe.training.learning_rate = 0.0;
-    recipe.training.epochs = 1;
+    recipe.training.as_mut().unwrap().learning_rate = 0.0;
+    recipe.training.as_mut().unwrap().epochs = 1;
     let with = |upstream: Vec<Tensors>| {
         let weights = |weights| Upstream { weights, ..Upstream::default() };
         let job = Job { upstream: upstream.into_iter().map(weights).collect(), ..job(&recipe, &data) };
@@ -283,14 +292,14 @@ fn upstream_weights_are_where_an_expert_starts() {
 #[test]
 fn what_is_not_finite_is_an_error_with_run_epoch_and_step() {
     let mut data = digits();
-    let recipe = recipe(Task::Digits, &[("image", image())]);
+    let recipe = recipe(ten(), &[("image", image())]);
     data.samples[0][0] = f32::NAN;
     let error = train(Place::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Step { epoch: 1, .. }), "{error}");
     assert!(error.to_string().contains("image (seed 7): epoch 1, step"), "{error}");
 
     let mut diverging = recipe;
-    diverging.training.learning_rate = 1e30;
+    diverging.training.as_mut().unwrap().learning_rate = 1e30;
     let error = train(Place::Cpu, &job(&diverging, &digits()), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Step { .. }), "{error}");
 }
@@ -299,7 +308,7 @@ fn what_is_not_finite_is_an_error_with_run_epoch_and_step() {
 fn rows_that_can_no_longer_be_read_void_the_run() {
     let mut data = digits();
     data.lost = Some(18);
-    let recipe = recipe(Task::Digits, &[("image", image())]);
+    let recipe = recipe(ten(), &[("image", image())]);
     let error = train(Place::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Unreadable(_)), "{error}");
     assert!(error.to_string().contains("row 18 is gone"), "{error}");
@@ -308,10 +317,10 @@ fn rows_that_can_no_longer_be_read_void_the_run() {
 #[test]
 fn patience_and_failed_saves_end_a_run() {
     let data = digits();
-    let mut recipe = recipe(Task::Digits, &[("image", image())]);
-    recipe.training.learning_rate = 1e-12;
-    recipe.training.epochs = 30;
-    recipe.training.patience = Some(2);
+    let mut recipe = recipe(ten(), &[("image", image())]);
+    recipe.training.as_mut().unwrap().learning_rate = 1e-12;
+    recipe.training.as_mut().unwrap().epochs = 30;
+    recipe.training.as_mut().unwrap().patience = Some(2);
     recipe.evaluation.norm = EvalNorm::Batch;
     let (outcome, recorder) = run(&recipe, &data);
     // Nothing is learned: the first epoch is the best, and three more are waited for.
@@ -331,7 +340,7 @@ fn patience_and_failed_saves_end_a_run() {
 #[test]
 fn a_state_of_another_job_is_refused() {
     let data = digits();
-    let recipe = recipe(Task::Digits, &[("image", image())]);
+    let recipe = recipe(ten(), &[("image", image())]);
     let (_, recorder) = run(&recipe, &data);
     let other = Job { seed: 8, ..job(&recipe, &data) };
     let resumed = train(Place::Cpu, &other, Some(&recorder.states[0]), &mut Recorder::default());
@@ -343,7 +352,7 @@ fn a_state_of_another_job_is_refused() {
 #[test]
 fn batch_statistics_in_evaluation_are_the_released_trainers() {
     let data = digits();
-    let running = recipe(Task::Digits, &[("image", image())]);
+    let running = recipe(ten(), &[("image", image())]);
     let mut batch = running.clone();
     batch.evaluation.norm = EvalNorm::Batch;
     let state_of = |recipe: &Recipe| {
@@ -366,7 +375,10 @@ fn batch_statistics_in_evaluation_are_the_released_trainers() {
 #[test]
 fn the_mixture_combines_experts_on_the_test_split_only() {
     let data = patients(2);
-    let product = recipe(Task::Respiratory, &[("series", series()), ("inter", clinical())]);
+    let product = recipe(
+        Task::new("icd9-460-519", Target::Classes { classes: 2 }),
+        &[("series", series()), ("inter", clinical())],
+    );
     let mut mean = product.clone();
     mean.evaluation.combine = Combine::Mean;
     let ((product, _), (mean, _)) = (run(&product, &data), run(&mean, &data));
@@ -380,20 +392,23 @@ fn the_mixture_combines_experts_on_the_test_split_only() {
 fn what_does_not_fit_is_refused_before_training() {
     let data = digits();
     let fails = |change: &dyn Fn(&mut Recipe), data: &Noise| {
-        let mut recipe = recipe(Task::Digits, &[("image", image())]);
+        let mut recipe = recipe(ten(), &[("image", image())]);
         change(&mut recipe);
         let mut recorder = Recorder::default();
         let error = train(Place::Cpu, &job(&recipe, data), None, &mut recorder).err().unwrap();
         assert_eq!(recorder.steps, 0, "{error}");
         error
     };
-    assert!(matches!(fails(&|r| r.training.batch_size = 0, &data), TrainError::Recipe(_)));
-    assert!(matches!(fails(&|r| r.task = Task::Mortality, &data), TrainError::Data(_)));
-    assert!(matches!(fails(&|r| r.experts[0].architecture = series(), &data), TrainError::Model(_)));
+    assert!(matches!(fails(&|r| r.training.as_mut().unwrap().batch_size = 0, &data), TrainError::Recipe(_)));
+    assert!(matches!(fails(&|r| r.task = six(), &data), TrainError::Data(_)));
+    assert!(matches!(fails(&|r| r.experts[0].network = series(), &data), TrainError::Model(_)));
     assert!(matches!(fails(&|r| r.experts[0].name = "a.b".to_owned(), &data), TrainError::Model(_)));
     assert!(matches!(fails(&|r| r.experts.clear(), &data), TrainError::Model(_)));
-    assert!(matches!(fails(&|r| r.training.select_by = SelectBy::Auprc, &data), TrainError::Select { .. }));
-    let small = Noise::new([vec![1, 3, 9], vec![1, 8, 11], vec![]], 10);
+    assert!(matches!(
+        fails(&|r| r.training.as_mut().unwrap().select_by = SelectBy::Auprc, &data),
+        TrainError::Select { .. }
+    ));
+    let small = Noise::new(modalities([&[1, 3, 9], &[1, 8, 11]]), &ten().target);
     let error = fails(&|_| (), &small).to_string();
     assert!(error.contains("[1, 3, 9]") && error.contains("4 or more"), "{error}");
 }
@@ -403,7 +418,7 @@ fn every_report_survives_its_checkpoint() {
     let report = EpochReport {
         epoch: 3,
         train_loss: 0.1 + 0.2,
-        valid: BTreeMap::from([("accuracy".to_owned(), 100.0 / 3.0)]),
+        valid: [(Metric::new(&ACCURACY), 100.0 / 3.0)].into_iter().collect(),
         improved: false,
     };
     let text = serde_json::to_string(&report).unwrap();
@@ -420,8 +435,8 @@ mod cuda {
 
     fn cases() -> [(Recipe, Noise); 2] {
         [
-            (recipe(Task::Digits, &[("image", image()), ("inter", low_rank())]), digits()),
-            (recipe(Task::Mortality, &[("series", series()), ("inter", clinical())]), patients(6)),
+            (recipe(ten(), &[("image", image()), ("inter", low_rank())]), digits()),
+            (recipe(six(), &[("series", series()), ("inter", clinical())]), patients(6)),
         ]
     }
 
@@ -468,7 +483,7 @@ mod cuda {
     fn what_is_not_finite_is_an_error_with_the_step_it_happened_in() {
         let mut data = digits();
         data.samples[0].fill(f32::NAN);
-        let recipe = recipe(Task::Digits, &[("image", image())]);
+        let recipe = recipe(ten(), &[("image", image())]);
         let error = train(GPU, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
         assert!(matches!(error, TrainError::Step { epoch: 1, step: 1, .. }), "{error}");
     }

@@ -24,14 +24,17 @@ pub struct Measured<'a> {
 }
 
 /// What the gate found, from best to worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
     /// Within its range, and no verdict that was not accepted.
     Pass,
     /// No value, no range, or a verdict that decides nothing.
+    #[strum(to_string = "not measured")]
     NotMeasured,
     /// Out of its range, or newly different from the paper.
+    #[strum(to_string = "FAILED")]
     Failed,
 }
 
@@ -121,7 +124,8 @@ fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{ProtocolName, Tier};
+    use crate::metric::Unit;
+    use crate::study::{ProtocolName, Tier};
 
     fn judgement(verdict: Verdict) -> Judgement {
         Judgement { verdict, reason: String::new(), difference: None, margin: None, readings: Vec::new() }
@@ -136,7 +140,8 @@ mod tests {
             "made up for this test",
             "2026-01-01".into(),
         );
-        let range = Range::predict(&[70.0, 71.0, 72.0], 3, "percent", verdict.to_string(), vec![]).unwrap();
+        let range =
+            Range::predict(&[70.0, 71.0, 72.0], 3, Unit::Percent, verdict.to_string(), vec![]).unwrap();
         expected.cells.insert("t:c:r".into(), range);
         expected
     }

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::reviewed;
 use crate::digest::Digest;
-use crate::protocol::{Change, ProtocolName, Tier, listed};
+use crate::files;
+use crate::metric::{ACCURACY, Metric, measured_on_test};
 use crate::stats::{Summary, mean_interval};
+use crate::study::{Change, ProtocolName, Tier, listed};
 
 /// Where effects are recorded, from the root of the repository.
 pub const FILE: &str = "snapshots/effects.toml";
@@ -69,10 +70,8 @@ pub struct Measurement {
     pub row: String,
     /// The column.
     pub column: String,
-    /// `test_auroc.acl`.
-    pub metric: String,
-    /// The unit.
-    pub unit: String,
+    /// What is measured.
+    pub metric: Metric,
     /// Seed, value and run.
     pub values: Vec<(u64, f64, Digest)>,
 }
@@ -132,7 +131,7 @@ pub fn effects_of<'e>(effects: &'e [Effect], deviation: &str) -> Vec<&'e Effect>
 /// A file that holds something else, or cannot be written.
 pub fn record(new: &[Effect], path: &Path) -> Result<(), EffectError> {
     let io = |action| move |source| EffectError::Io { action, path: path.to_owned(), source };
-    let before = reviewed::read(path).map_err(io("read"))?;
+    let before = files::if_there(std::fs::read_to_string(path)).map_err(io("read"))?;
     let mut effects = before.map_or(Ok(Vec::new()), |text| read(&text, path))?;
     effects.retain(|old| !new.iter().any(|new| new.replaces(old)));
     effects.extend(new.iter().cloned());
@@ -142,7 +141,7 @@ pub fn record(new: &[Effect], path: &Path) -> Result<(), EffectError> {
     let text = format!(
         "# Written by `i2m2 effect ... --record`: what deviations change, switched less as it stands.\n\n{text}"
     );
-    reviewed::write(path, &text).map_err(io("write"))
+    files::write(path, text).map_err(|error| io("write")(error.source))
 }
 
 impl Effect {
@@ -170,7 +169,7 @@ pub fn between(ours: &[Measurement], switched: &[Measurement]) -> Vec<RowEffect>
             (runs(cell) != runs(other)).then_some((cell, other))
         })
         .collect();
-    let mut groups: Vec<(&str, &str)> = Vec::new();
+    let mut groups: Vec<(&str, Metric)> = Vec::new();
     for (cell, _) in &pairs {
         let group = (&*cell.row, cell.family());
         if !groups.contains(&group) {
@@ -180,13 +179,13 @@ pub fn between(ours: &[Measurement], switched: &[Measurement]) -> Vec<RowEffect>
     groups
         .into_iter()
         .filter_map(|(row, family)| {
-            let of = |(cell, _): &&(&Measurement, &Measurement)| (&*cell.row, cell.family()) == (row, family);
-            row_effect(row, family, &pairs.iter().filter(of).copied().collect::<Vec<_>>())
+            let of = |(cell, _): &&(&Measurement, &Measurement)| cell.row == row && cell.family() == family;
+            row_effect(row, &family, &pairs.iter().filter(of).copied().collect::<Vec<_>>())
         })
         .collect()
 }
 
-fn row_effect(row: &str, metric: &str, cells: &[(&Measurement, &Measurement)]) -> Option<RowEffect> {
+fn row_effect(row: &str, metric: &Metric, cells: &[(&Measurement, &Measurement)]) -> Option<RowEffect> {
     let seeds: BTreeSet<u64> =
         cells.iter().flat_map(|(cell, _)| cell.values.iter().map(|(seed, ..)| *seed)).collect();
     let differences: Vec<f64> = seeds
@@ -200,8 +199,8 @@ fn row_effect(row: &str, metric: &str, cells: &[(&Measurement, &Measurement)]) -
     let summary = Summary::of(&differences)?;
     Some(RowEffect {
         row: row.to_owned(),
-        metric: metric.to_owned(),
-        unit: cells.first()?.0.unit.clone(),
+        metric: metric.name(),
+        unit: metric.unit().to_string(),
         columns: cells.len(),
         seeds: summary.n,
         mean: summary.mean,
@@ -211,8 +210,8 @@ fn row_effect(row: &str, metric: &str, cells: &[(&Measurement, &Measurement)]) -
 
 impl Measurement {
     /// The metric without what it is of.
-    fn family(&self) -> &str {
-        self.metric.split_once('.').map_or(&self.metric, |(family, _)| family)
+    fn family(&self) -> Metric {
+        Metric { head: None, ..self.metric.clone() }
     }
 
     fn of_seed(&self, seed: u64) -> Option<f64> {
@@ -230,9 +229,9 @@ impl RowEffect {
 impl std::fmt::Display for RowEffect {
     /// `i2m2 -1.20 [-1.90, -0.50]`; the metric stands before it where it is no accuracy.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let metric = self.metric.trim_start_matches("test_").replace('_', " ");
-        if metric != "accuracy" {
-            write!(f, "{metric} of ")?;
+        let metric = measured_on_test(&self.metric).map_or(self.metric.as_str(), |measure| measure.id);
+        if metric != ACCURACY.id {
+            write!(f, "{} of ", metric.replace('_', " "))?;
         }
         let digits = if self.unit == "percent" { 2 } else { 3 };
         write!(f, "{} {:+.digits$}", self.row, self.mean)?;
@@ -244,7 +243,7 @@ impl std::fmt::Display for RowEffect {
 }
 
 impl std::fmt::Display for Effect {
-    /// `mimic.runs.i2m2.start = "scratch" in table2 (smoke tier, 5 seeds, cpu, 2026-01-02): i2m2 -1.20 [-1.90, -0.50]; ...`.
+    /// `mimic.models.i2m2.start = "scratch" in table2 (smoke tier, 5 seeds, cpu, 2026-01-02): i2m2 -1.20 [-1.90, -0.50]; ...`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Effect { changes, benchmark, tier, device_class, measured, rows, .. } = self;
         let seeds = rows.iter().map(|row| row.seeds).max().unwrap_or(0);
@@ -266,14 +265,17 @@ impl std::fmt::Display for Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::AUROC;
 
     fn cell(row: &str, column: &str, metric: &str, run: &str, values: &[f64]) -> Measurement {
         let key = |seed: usize| Digest::of(format!("{run} {row} {column} {seed}").as_bytes());
         Measurement {
             row: row.to_owned(),
             column: column.to_owned(),
-            metric: metric.to_owned(),
-            unit: "percent".to_owned(),
+            metric: match metric.split_once('.') {
+                Some((_, head)) => Metric::test(&AUROC).of(head),
+                None => Metric::test(&ACCURACY),
+            },
             values: values.iter().enumerate().map(|(seed, &value)| (seed as u64, value, key(seed))).collect(),
         }
     }
@@ -281,7 +283,7 @@ mod tests {
     fn made_up(deviation: &str, tier: Tier, mean: f64) -> Effect {
         Effect {
             deviation: deviation.to_owned(),
-            changes: vec!["mimic.standardise_on=train".parse().unwrap()],
+            changes: vec!["mimic.preparation.standardise_on=train".parse().unwrap()],
             benchmark: "table2".to_owned(),
             tier,
             protocol: ProtocolName::Paper,
@@ -357,7 +359,7 @@ mod tests {
 
     #[test]
     fn what_is_recorded_is_of_deviations_as_the_ledger_switches_them() {
-        let ledger = crate::protocol::deviations().unwrap();
+        let ledger = crate::study::deviations().unwrap();
         for effect in effects().unwrap() {
             let known = ledger.iter().find(|deviation| deviation.id == effect.deviation).unwrap();
             assert!(known.benchmarks.contains(&effect.benchmark), "{effect}");

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::reviewed;
 use crate::digest::Digest;
-use crate::protocol::{ProtocolName, Tier};
+use crate::files::{self, WriteError};
+use crate::metric::Unit;
 use crate::stats;
+use crate::study::{ProtocolName, Tier};
 
 /// Version of the file format.
 const SCHEMA: u32 = 1;
@@ -22,10 +23,10 @@ const LEVEL: f64 = 0.995;
 
 /// Half the width that a range has at least, by unit: runs on other machines of one device class may differ in the
 /// last digits even where runs on one machine do not.
-fn floor(unit: &str) -> f64 {
+fn floor(unit: Unit) -> f64 {
     match unit {
-        "percent" => 0.5,
-        _ => 0.02,
+        Unit::Percent => 0.5,
+        Unit::Nats | Unit::None => 0.02,
     }
 }
 
@@ -58,6 +59,9 @@ pub struct Expected {
 pub struct Range {
     /// Seeds it was computed from.
     pub n: usize,
+    /// Unit of the values; files of before it was written down lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// Their mean.
     pub mean: f64,
     /// Their standard deviation (n - 1); absent for one seed.
@@ -108,7 +112,7 @@ impl Range {
     pub fn predict(
         values: &[f64],
         new_seeds: usize,
-        unit: &str,
+        unit: Unit,
         verdict: String,
         keys: Vec<Digest>,
     ) -> Option<Self> {
@@ -120,6 +124,7 @@ impl Range {
         let interval = interval(&summary, new_seeds, floor(unit));
         Some(Range {
             n,
+            unit: Some(unit),
             mean: summary.mean,
             std: summary.std,
             new_seeds,
@@ -130,11 +135,12 @@ impl Range {
         })
     }
 
-    /// Whether the ends follow from the values that it says it was computed from, in one of the units.
+    /// Whether the ends follow from the values that it says it was computed from, in its unit.
     fn follows(&self) -> bool {
         let summary = stats::Summary { n: self.n, mean: self.mean, std: self.std };
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1.0 + b.abs());
-        ["percent", "nats"].into_iter().any(|unit| {
+        let units = self.unit.map_or(vec![Unit::Percent, Unit::Nats], |unit| vec![unit]);
+        units.into_iter().any(|unit| {
             let stats::Interval { low, high } = interval(&summary, self.new_seeds, floor(unit));
             close(self.low, low) && close(self.high, high)
         })
@@ -182,11 +188,6 @@ impl Expected {
         protocol: ProtocolName,
         device_class: &str,
     ) -> PathBuf {
-        let tier = match tier {
-            Tier::Smoke => "smoke",
-            Tier::Reduced => "reduced",
-            Tier::Paper => "paper",
-        };
         let protocol = match protocol {
             ProtocolName::Paper => "",
             ProtocolName::Released => ".released",
@@ -197,7 +198,8 @@ impl Expected {
     /// Reads a file; `None` when there is none.
     pub fn read(path: &Path) -> Result<Option<Self>, ExpectedError> {
         let io = |source| ExpectedError::Io { action: "read", path: path.to_owned(), source };
-        let Some(text) = reviewed::read(path).map_err(io)? else { return Ok(None) };
+        let text = files::if_there(std::fs::read_to_string(path)).map_err(io)?;
+        let Some(text) = text else { return Ok(None) };
         let invalid = |problem: String| ExpectedError::Invalid { path: path.to_owned(), problem };
         let expected: Expected = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         if expected.schema != SCHEMA {
@@ -254,10 +256,13 @@ impl Expected {
 
     /// Writes a file whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), ExpectedError> {
-        let io = |source| ExpectedError::Io { action: "write", path: path.to_owned(), source };
         let text = toml::to_string_pretty(self)
             .map_err(|error| ExpectedError::Invalid { path: path.to_owned(), problem: error.to_string() })?;
-        reviewed::write(path, &text).map_err(io)
+        files::write(path, text).map_err(|WriteError { path, source }| ExpectedError::Io {
+            action: "write",
+            path,
+            source,
+        })
     }
 }
 
@@ -266,7 +271,7 @@ mod tests {
     use super::*;
 
     fn range(values: &[f64], new_seeds: usize) -> Range {
-        Range::predict(values, new_seeds, "percent", "not comparable".into(), vec![]).unwrap()
+        Range::predict(values, new_seeds, Unit::Percent, "not comparable".into(), vec![]).unwrap()
     }
 
     /// The line of a file that holds the upper end of its only range.
@@ -291,8 +296,8 @@ mod tests {
 
     #[test]
     fn nothing_measured_predicts_nothing() {
-        assert!(Range::predict(&[], 5, "percent", String::new(), vec![]).is_none());
-        assert!(Range::predict(&[f64::NAN], 5, "percent", String::new(), vec![]).is_none());
+        assert!(Range::predict(&[], 5, Unit::Percent, String::new(), vec![]).is_none());
+        assert!(Range::predict(&[f64::NAN], 5, Unit::Percent, String::new(), vec![]).is_none());
     }
 
     #[test]

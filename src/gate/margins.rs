@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use crate::engine::plan::CellId;
+use crate::metric::Unit;
 
 const FILE: &str = "paper/margins.toml";
 
@@ -20,7 +21,7 @@ pub struct Margin {
     /// Largest difference, in `unit`.
     pub margin: f64,
     /// Unit of the cells.
-    pub unit: String,
+    pub unit: Unit,
     /// Why this much.
     pub reason: String,
 }

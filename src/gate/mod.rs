@@ -10,7 +10,6 @@ pub mod effects;
 pub mod expected;
 mod margins;
 mod power;
-mod reviewed;
 mod verdict;
 
 pub use claims::{

@@ -1,24 +1,24 @@
-//! One expert: an encoder per modality it looks at, a fusion where there are two, and an MLP head; or one residual
-//! network on all it looks at.
+//! One expert: an encoder per modality it looks at, a fusion where there are several, and an MLP head; or one backbone on all it
+//! looks at.
 //!
-//! Invariant: an architecture that does not fit the dimensions of the data is an error before anything is computed.
+//! Invariant: a network that does not fit the dimensions of the data is an error before anything is computed.
 
 use dfdx::prelude::Tape;
 
 use super::ModelError;
-use super::blueprint::{Blueprint, EncoderPlan, EncodersPlan, FusionPlan};
-use super::input::{Dims, Input, Inputs};
+use super::input::{Input, Inputs};
 use super::lenet::{self, Lenet};
 use super::low_rank::LowRank;
 use super::mlp::Mlp;
 use super::module::{Module, Scope, Slots};
-use super::preact_resnet::PreactResnet;
+use super::preact_resnet::{PreactResnet, Sizes};
 use super::series::Series;
+use crate::data::Modality;
 use crate::ops::concat::concat;
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::simd::Real;
 use crate::ops::{Backend, Features};
-use crate::protocol::{Architecture, Modality};
+use crate::study::{self, Backbone, Fusion, ModalityEncoder, Network};
 
 enum Encoder<E: Real, D: Backend<E>> {
     Lenet(Lenet<E, D>),
@@ -26,67 +26,82 @@ enum Encoder<E: Real, D: Backend<E>> {
     Series(Series<E, D>),
 }
 
-/// A network from inputs to logits.
+/// A network from inputs to logits. Modalities are places in the dataset's list of them.
 pub enum Expert<E: Real, D: Backend<E>> {
-    /// An encoder per modality, a fusion where there are two, and an MLP head.
+    /// An encoder per modality, a fusion where there are several, and an MLP head.
     Encoders(Box<Encoders<E, D>>),
     /// One residual network on the stacked modalities.
-    Resnet(Vec<Modality>, Box<PreactResnet<E, D>>),
+    Resnet(Vec<usize>, Box<PreactResnet<E, D>>),
 }
 
 /// The parts of an expert with encoders.
 pub struct Encoders<E: Real, D: Backend<E>> {
-    encoders: Vec<(Modality, Encoder<E, D>)>,
+    encoders: Vec<(usize, Encoder<E, D>)>,
     fusion: Option<LowRank<E, D>>,
     head: Mlp<E, D>,
 }
 
-/// The modalities that an architecture looks at, first before second.
-pub fn modalities(architecture: &Architecture) -> Vec<Modality> {
-    Blueprint::from(architecture).modalities()
+/// Where a modality stands in the dataset's list.
+fn position(name: &str, modalities: &[Modality]) -> Result<usize, ModelError> {
+    let found = modalities.iter().position(|modality| modality.name == name);
+    found.ok_or_else(|| ModelError::NoModality {
+        name: name.to_owned(),
+        known: modalities.iter().map(|modality| modality.name.clone()).collect(),
+    })
 }
 
-/// Whether a training step of an architecture needs memory worth asking about.
-pub fn is_large(architecture: &Architecture) -> bool {
-    matches!(Blueprint::from(architecture), Blueprint::Resnet { .. })
-}
-
-/// Bytes that a training step of an architecture keeps in single precision; `None` for networks too small to ask about.
-pub fn step_bytes(architecture: &Architecture, dims: Dims<'_>, logits: usize, batch: usize) -> Option<u64> {
-    let Blueprint::Resnet { modalities, sizes } = Blueprint::from(architecture) else { return None };
-    let &[_, height, width] = dims[*modalities.first()? as usize] else { return None };
-    let kept = sizes.kept(height, width, logits);
-    Some(4 * (kept.per_example * batch as u64 + kept.network))
+impl ModelError {
+    fn dims(modality: &Modality, expected: String) -> Self {
+        ModelError::Dims { modality: modality.name.clone(), expected, found: modality.dims.clone() }
+    }
 }
 
 impl<E: Real, D: Backend<E>> Expert<E, D> {
-    /// Builds an architecture with fresh weights for data of these dimensions (of each modality) and so many logits.
+    /// Builds a network with fresh weights for data of these modalities and so many logits.
+    ///
+    /// # Errors
+    /// A modality that the data lacks, or whose dimensions do not fit.
     pub fn new(
         scope: &Scope<D>,
-        architecture: &Architecture,
-        dims: Dims<'_>,
+        network: &Network,
+        modalities: &[Modality],
         logits: usize,
     ) -> Result<Self, ModelError> {
-        match architecture.into() {
-            Blueprint::Encoders(plan) => {
-                Ok(Expert::Encoders(Box::new(Encoders::new(scope, plan, dims, logits)?)))
+        match network {
+            Network::Encoders(parts) => {
+                Ok(Expert::Encoders(Box::new(Encoders::new(scope, parts, modalities, logits)?)))
             }
-            Blueprint::Resnet { modalities, sizes } => {
-                for &modality in &modalities {
-                    let dims = dims[modality as usize];
-                    if !matches!(*dims, [1, height, width] if sizes.fit(height, width)) {
+            Network::Backbone { backbone } => {
+                let sizes = sizes(backbone);
+                let mut places = Vec::new();
+                for name in backbone.modalities() {
+                    let place = position(name, modalities)?;
+                    let modality = &modalities[place];
+                    if !matches!(*modality.dims, [1, height, width] if sizes.fit(height, width)) {
                         let halvings = sizes.widths.len().saturating_sub(1);
                         let expected =
                             format!("maps of one channel, at least {} pixels wide", sizes.pool << halvings);
-                        return Err(ModelError::Dims { modality, expected, found: dims.to_vec() });
+                        return Err(ModelError::dims(modality, expected));
                     }
+                    places.push(place);
                 }
-                Ok(Expert::Resnet(modalities, Box::new(PreactResnet::new(scope, &sizes, logits)?)))
+                Ok(Expert::Resnet(places, Box::new(PreactResnet::new(scope, &sizes, logits)?)))
             }
         }
     }
 
+    /// The modalities that it looks at.
+    pub fn modalities(&self) -> Vec<usize> {
+        match self {
+            Expert::Encoders(parts) => parts.encoders.iter().map(|(place, _)| *place).collect(),
+            Expert::Resnet(places, _) => places.clone(),
+        }
+    }
+
     /// Logits x batch.
+    ///
+    /// # Errors
+    /// A batch without a modality, or the device.
     pub fn logits<T: Tape<E, D>>(
         &mut self,
         inputs: &Inputs<E, D>,
@@ -95,9 +110,9 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
         match self {
             Expert::Encoders(encoders) => encoders.logits(inputs, statistics),
             Expert::Resnet(modalities, network) => {
-                let maps = modalities.iter().map(|&modality| match inputs.get(modality)? {
+                let maps = modalities.iter().map(|&place| match inputs.get(place)? {
                     Input::Maps(maps) => Ok(maps),
-                    input => Err(unfit(modality, input)),
+                    input => Err(unfit(place, input)),
                 });
                 Ok(network.forward(&maps.collect::<Result<Vec<_>, ModelError>>()?)?)
             }
@@ -105,24 +120,40 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
     }
 }
 
+/// The sizes of a backbone.
+pub(super) fn sizes(backbone: &Backbone) -> Sizes {
+    let Backbone::PreactResnet { modalities, stem, widths, blocks, groups, pool } = backbone.clone();
+    Sizes { inputs: modalities.len(), stem, widths, blocks, groups, pool }
+}
+
 impl<E: Real, D: Backend<E>> Encoders<E, D> {
-    fn new(scope: &Scope<D>, plan: EncodersPlan, dims: Dims<'_>, logits: usize) -> Result<Self, ModelError> {
-        let EncodersPlan { encoders: plans, fusion, hidden, activation } = plan;
+    fn new(
+        scope: &Scope<D>,
+        parts: &study::Encoders,
+        modalities: &[Modality],
+        logits: usize,
+    ) -> Result<Self, ModelError> {
         let (mut encoders, mut features) = (Vec::new(), Vec::new());
-        for (index, &(modality, plan)) in plans.iter().enumerate() {
-            let scope = scope.within(&encoder_name(index, plans.len()));
-            let (encoder, width) = Encoder::new(&scope, plan, modality, dims[modality as usize])?;
-            encoders.push((modality, encoder));
+        for (index, ModalityEncoder { modality, encoder }) in parts.encoders.iter().enumerate() {
+            let scope = scope.within(&encoder_name(index, parts.encoders.len()));
+            let place = position(modality, modalities)?;
+            let (encoder, width) = Encoder::new(&scope, encoder, &modalities[place])?;
+            encoders.push((place, encoder));
             features.push(width);
         }
-        let (fusion, width) = match (fusion, &features[..]) {
-            (FusionPlan::LowRank { rank, output, trainable }, &[first, second]) => {
+        if encoders.is_empty() {
+            return Err(ModelError::Nothing);
+        }
+        let (fusion, width) = match (parts.fusion, &features[..]) {
+            (Fusion::Concatenate, _) => (None, features.iter().sum()),
+            (Fusion::LowRank(study::LowRank { rank, output, trainable }), &[first, second]) => {
                 let scope = scope.within("fusion");
                 (Some(LowRank::new(&scope, [first, second], rank, output, trainable)?), output)
             }
-            _ => (None, features.iter().sum()),
+            (Fusion::LowRank(_), _) => return Err(ModelError::Fusion { found: features.len() }),
         };
-        let head = Mlp::new(&scope.within("head"), [width, hidden, logits], activation)?;
+        let head = parts.head;
+        let head = Mlp::new(&scope.within("head"), [width, head.hidden, logits], head.activation)?;
         Ok(Encoders { encoders, fusion, head })
     }
 
@@ -131,19 +162,16 @@ impl<E: Real, D: Backend<E>> Encoders<E, D> {
         inputs: &Inputs<E, D>,
         statistics: Statistics,
     ) -> Result<Features<E, D, T>, ModelError> {
-        let mut features = Vec::with_capacity(self.encoders.len());
-        for (modality, encoder) in &mut self.encoders {
-            features.push(encoder.forward(inputs.get(*modality)?, *modality, statistics)?);
+        let mut fused = None;
+        for (place, encoder) in &mut self.encoders {
+            let features = encoder.forward(inputs.get(*place)?, *place, statistics)?;
+            fused = Some(match (fused, &self.fusion) {
+                (None, _) => features,
+                (Some(before), Some(fusion)) => fusion.forward(before, features)?,
+                (Some(before), None) => concat(before, features)?,
+            });
         }
-        let second = if features.len() > 1 { features.pop() } else { None };
-        let mut features = features.pop().ok_or(ModelError::Nothing)?;
-        if let Some(second) = second {
-            features = match &self.fusion {
-                Some(fusion) => fusion.forward(features, second)?,
-                None => concat(features, second)?,
-            };
-        }
-        Ok(self.head.forward(features)?)
+        Ok(self.head.forward(fused.ok_or(ModelError::Nothing)?)?)
     }
 }
 
@@ -151,27 +179,26 @@ impl<E: Real, D: Backend<E>> Encoder<E, D> {
     /// A fresh encoder, and the number of its features.
     fn new(
         scope: &Scope<D>,
-        plan: EncoderPlan,
-        modality: Modality,
-        dims: &[usize],
+        encoder: &study::Encoder,
+        modality: &Modality,
     ) -> Result<(Self, usize), ModelError> {
-        let unfit = |expected: String| ModelError::Dims { expected, modality, found: dims.to_vec() };
-        Ok(match (plan, dims) {
-            (EncoderPlan::Lenet { channels, stages }, _) => {
+        let unfit = |expected: String| ModelError::dims(modality, expected);
+        Ok(match (encoder, &modality.dims[..]) {
+            (&study::Encoder::Lenet { channels, stages }, dims) => {
                 let features = lenet::features(channels, stages, dims).ok_or_else(|| {
-                    unfit(format!("maps of one channel with sides of {} or more", 1u64 << stages))
+                    unfit(format!("maps of one channel with sides of {} or more", 1u64 << stages.min(63)))
                 })?;
                 (Encoder::Lenet(Lenet::new(scope, channels, stages)?), features)
             }
-            (EncoderPlan::Mlp { units, activation }, &[inputs]) => {
+            (&study::Encoder::Mlp { units, activation }, &[inputs]) => {
                 (Encoder::Mlp(Mlp::new(scope, [inputs, units, units], activation)?), units)
             }
-            (EncoderPlan::Series { hidden, projection }, &[steps, channels]) => {
+            (&study::Encoder::Gru { hidden, projection }, &[steps, channels]) => {
                 let encoder = Series::new(scope, channels, hidden, projection)?;
                 (Encoder::Series(encoder), steps * projection.unwrap_or(hidden))
             }
-            (EncoderPlan::Mlp { .. }, _) => return Err(unfit("vectors".to_owned())),
-            (EncoderPlan::Series { .. }, _) => return Err(unfit("series, steps x channels".to_owned())),
+            (study::Encoder::Mlp { .. }, _) => return Err(unfit("vectors".to_owned())),
+            (study::Encoder::Gru { .. }, _) => return Err(unfit("series, steps x channels".to_owned())),
         })
     }
 
@@ -179,21 +206,25 @@ impl<E: Real, D: Backend<E>> Encoder<E, D> {
     fn forward<T: Tape<E, D>>(
         &mut self,
         input: &Input<E, D>,
-        modality: Modality,
+        place: usize,
         statistics: Statistics,
     ) -> Result<Features<E, D, T>, ModelError> {
         Ok(match (self, input) {
             (Encoder::Lenet(lenet), Input::Maps(maps)) => lenet.forward(maps.retaped(), statistics)?,
             (Encoder::Mlp(mlp), Input::Vectors(vectors)) => mlp.forward(vectors.retaped())?,
             (Encoder::Series(gru), Input::Series(series)) => gru.forward(series.retaped())?,
-            (_, input) => return Err(unfit(modality, input)),
+            (_, input) => return Err(unfit(place, input)),
         })
     }
 }
 
 /// An input of another kind than the expert was built for.
-fn unfit<E: Real, D: Backend<E>>(modality: Modality, input: &Input<E, D>) -> ModelError {
-    ModelError::Dims { expected: "what the expert was built for".to_owned(), modality, found: input.dims() }
+fn unfit<E: Real, D: Backend<E>>(place: usize, input: &Input<E, D>) -> ModelError {
+    ModelError::Dims {
+        expected: "what the expert was built for".to_owned(),
+        modality: format!("number {place}"),
+        found: input.dims(),
+    }
 }
 
 /// An only encoder needs no number.

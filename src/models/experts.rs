@@ -4,34 +4,35 @@
 
 use dfdx::prelude::Tape;
 
-use super::expert::modalities;
-use super::input::{Dims, Inputs};
+use super::input::Inputs;
 use super::module::{Module, Scope, Slots};
 use super::{Expert, ModelError};
+use crate::data::Modality;
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::simd::Real;
 use crate::ops::{Backend, Features};
-use crate::protocol::{Architecture, Modality};
+use crate::study::Network;
 
 /// Named experts that are trained as one model: the product of experts.
 pub struct Experts<E: Real, D: Backend<E>> {
     experts: Vec<(String, Expert<E, D>)>,
-    modalities: Vec<Modality>,
+    modalities: Vec<usize>,
 }
 
 impl<E: Real, D: Backend<E>> Experts<E, D> {
-    /// Builds experts with fresh weights for data of these dimensions, with so many logits. An expert's initial weights depend on the scope's seed and its own name alone, not on its neighbours.
+    /// Builds experts with fresh weights for data of these modalities, with so many logits. An expert's initial weights depend on
+    /// the scope's seed and its own name alone, not on its neighbours.
     pub fn new<'a>(
         scope: &Scope<D>,
-        experts: impl IntoIterator<Item = (&'a str, &'a Architecture)>,
-        dims: Dims<'_>,
+        experts: impl IntoIterator<Item = (&'a str, &'a Network)>,
+        modalities: &[Modality],
         logits: usize,
     ) -> Result<Self, ModelError> {
         let (mut built, mut looked_at) = (Vec::new(), Vec::new());
-        for (name, architecture) in experts {
-            let expert = Expert::new(&scope.within(name), architecture, dims, logits)?;
+        for (name, network) in experts {
+            let expert = Expert::new(&scope.within(name), network, modalities, logits)?;
+            looked_at.extend(expert.modalities());
             built.push((name.to_owned(), expert));
-            looked_at.extend(modalities(architecture));
         }
         let names: Vec<String> = built.iter().map(|(name, _)| name.clone()).collect();
         let plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
@@ -47,8 +48,8 @@ impl<E: Real, D: Backend<E>> Experts<E, D> {
         Ok(Experts { experts: built, modalities: looked_at })
     }
 
-    /// The modalities that some expert looks at, first before second.
-    pub fn modalities(&self) -> &[Modality] {
+    /// The modalities that some expert looks at, in the dataset's order.
+    pub fn modalities(&self) -> &[usize] {
         &self.modalities
     }
 

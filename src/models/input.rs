@@ -5,9 +5,9 @@
 use dfdx::prelude::HasShape;
 
 use super::ModelError;
+use crate::data::Modality;
 use crate::ops::simd::Real;
 use crate::ops::{self, Backend, Features, OpError};
-use crate::protocol::Modality;
 
 /// One modality of a batch.
 pub enum Input<E: Real, D: Backend<E>> {
@@ -19,22 +19,13 @@ pub enum Input<E: Real, D: Backend<E>> {
     Series(ops::Series<E, D>),
 }
 
-/// A batch: whichever modalities are needed.
-pub struct Inputs<E: Real, D: Backend<E>>(pub [Option<Input<E, D>>; 3]);
-
-/// Dimensions of one sample of each modality; empty for one that the data does not have.
-pub type Dims<'a> = [&'a [usize]; 3];
-
-impl<E: Real, D: Backend<E>> Default for Inputs<E, D> {
-    fn default() -> Self {
-        Inputs([None, None, None])
-    }
-}
+/// A batch: whichever modalities are needed, each at its place among the dataset's.
+pub struct Inputs<E: Real, D: Backend<E>>(pub Vec<Option<Input<E, D>>>);
 
 impl<E: Real, D: Backend<E>> Input<E, D> {
-    /// A batch of `batch` samples of dimensions `dims` (one: vector, two: series, three: map), all zero.
-    pub fn zeros(device: &D, modality: Modality, dims: &[usize], batch: usize) -> Result<Self, ModelError> {
-        Ok(match *dims {
+    /// A batch of `batch` samples of a modality (of one dimension: vector, two: series, three: map), all zero.
+    pub fn zeros(device: &D, modality: &Modality, batch: usize) -> Result<Self, ModelError> {
+        Ok(match *modality.dims {
             [features] => {
                 Input::Vectors(device.try_zeros_like(&(features, batch)).map_err(OpError::device("input"))?)
             }
@@ -46,7 +37,8 @@ impl<E: Real, D: Backend<E>> Input<E, D> {
             ),
             _ => {
                 let expected = "one to three dimensions".to_owned();
-                return Err(ModelError::Dims { expected, modality, found: dims.to_vec() });
+                let Modality { name, dims } = modality.clone();
+                return Err(ModelError::Dims { expected, modality: name, found: dims });
             }
         })
     }
@@ -74,11 +66,27 @@ impl<E: Real, D: Backend<E>> Input<E, D> {
 }
 
 impl<E: Real, D: Backend<E>> Inputs<E, D> {
-    /// One modality.
+    /// All-zero batches of `batch` samples of the modalities at `needed`.
+    ///
+    /// # Errors
+    /// When the device has no room, or a modality is of no kind that a network reads.
+    pub fn zeros(
+        device: &D,
+        modalities: &[Modality],
+        needed: &[usize],
+        batch: usize,
+    ) -> Result<Self, ModelError> {
+        let input = |(place, modality)| {
+            needed.contains(&place).then(|| Input::zeros(device, modality, batch)).transpose()
+        };
+        Ok(Inputs(modalities.iter().enumerate().map(input).collect::<Result<_, _>>()?))
+    }
+
+    /// The modality at a place.
     ///
     /// # Errors
     /// When the batch is without it.
-    pub fn get(&self, modality: Modality) -> Result<&Input<E, D>, ModelError> {
-        self.0[modality as usize].as_ref().ok_or(ModelError::Missing(modality))
+    pub fn get(&self, place: usize) -> Result<&Input<E, D>, ModelError> {
+        self.0.get(place).and_then(Option::as_ref).ok_or(ModelError::Missing(place))
     }
 }

@@ -1,4 +1,4 @@
-//! LeNet(c, L) of AV-MNIST: stages of convolution, BatchNorm, ReLU and 2x2 max-pool (spec 1.3).
+//! LeNet(c, L) of AV-MNIST: stages of convolution, BatchNorm, ReLU and 2x2 max-pool (Section 4.1).
 //!
 //! Invariant: stage 0 is a 5x5 convolution from one channel to c, every later one 3x3 and doubles the channels; no
 //! convolution has a bias, and all keep the side, which the pool then halves (rounding down).

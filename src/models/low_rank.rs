@@ -1,4 +1,4 @@
-//! Low-rank tensor fusion of two feature vectors (spec 1.3).
+//! Low-rank tensor fusion of two feature vectors (LRTF of Section 4.1).
 //!
 //! Invariant: factors and rank weights are Xavier-normal as PyTorch computes the fans of their shapes, the bias is
 //! zero; with `trainable` off (deviation A3) all four stay at their initial values, and are not counted.

@@ -8,7 +8,7 @@ use super::module::{Draw, Module, Scope, Slots};
 use crate::ops::linear::{self, linear};
 use crate::ops::simd::Real;
 use crate::ops::{Backend, Features, OpError, Parameter};
-use crate::protocol::Activation;
+use crate::study::Activation;
 
 /// A linear layer: weight (outputs x inputs) and bias.
 pub struct Linear<E: Real, D: Backend<E>> {

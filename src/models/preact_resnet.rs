@@ -1,5 +1,5 @@
-//! PreAct-ResNet with GroupNorm, of fastMRI (spec 3.6): a 3x3 stem, stages of pre-activation basic blocks, mean-pooling,
-//! and one linear layer that holds all heads. WideResNet-20-3 is the same with other sizes (spec 3.11).
+//! PreAct-ResNet with GroupNorm, of fastMRI (Section 4.2): a 3x3 stem, stages of pre-activation basic blocks, mean-pooling,
+//! and one linear layer that holds all heads. WideResNet-20-3 is the same with other sizes (Figure 4).
 //!
 //! Invariant: no convolution has a bias; every stage but the first halves the side; there is no norm after the stem nor
 //! after the last block, as in the released code.

@@ -3,12 +3,19 @@
 use dfdx::prelude::Cpu;
 
 use super::*;
-use crate::protocol::{Activation, Architecture, Modality, ProtocolName, Tier, resolve};
+use crate::data::Modality;
 use crate::random::Seeds;
+use crate::study::testing::{clinical, gru, lenet, lenets, low_rank, mlps, resnet};
+use crate::study::{Activation, Fusion, Network, ProtocolName, Tier, resolve};
 
-const DIGITS: Dims<'static> = [&[1, 28, 28], &[1, 112, 112], &[]];
-const PATIENTS: Dims<'static> = [&[5], &[24, 12], &[]];
-const KNEES: Dims<'static> = [&[1, 320, 320]; 3];
+/// Modalities of these dimensions.
+fn of(dims: &[&[usize]]) -> Vec<Modality> {
+    dims.iter().enumerate().map(|(place, dims)| Modality::new(format!("m{place}"), *dims)).collect()
+}
+
+fn knees() -> Vec<Modality> {
+    of(&[&[1, 320, 320][..]; 3])
+}
 
 fn experts(names: &[&str], classes: usize) -> Experts<f32, Cpu> {
     with_fusion(names, classes, true)
@@ -16,26 +23,19 @@ fn experts(names: &[&str], classes: usize) -> Experts<f32, Cpu> {
 
 fn with_fusion(names: &[&str], classes: usize, trainable_fusion: bool) -> Experts<f32, Cpu> {
     let activation = Activation::Relu;
-    let architecture = |name: &&str| match *name {
-        "image" => Architecture::Lenet { modality: Modality::First, channels: 3, stages: 4, hidden: 100 },
-        "audio" => Architecture::Lenet { modality: Modality::Second, channels: 3, stages: 6, hidden: 100 },
-        "lf" => Architecture::LenetLateFusion { channels: 6, stages: [4, 6], hidden: 100 },
-        "lrtf" => Architecture::LenetLowRank {
-            channels: 6,
-            stages: [4, 6],
-            rank: 40,
-            output: 120,
-            hidden: 100,
-            trainable_fusion,
-        },
-        "static" => Architecture::StaticMlp { encoder: 10, hidden: 40, activation },
-        "series" => Architecture::SeriesGru { gru: 30, projection: 15, hidden: 40, activation },
-        _ => Architecture::ClinicalLateFusion { encoder: 10, gru: 30, hidden: 40, activation },
+    let network = |name: &&str| match *name {
+        "image" => lenet("m0", 3, 4, 100),
+        "audio" => lenet("m1", 3, 6, 100),
+        "lf" => lenets(["m0", "m1"], 6, [4, 6], Fusion::Concatenate, 100),
+        "lrtf" => lenets(["m0", "m1"], 6, [4, 6], low_rank(40, 120, trainable_fusion), 100),
+        "static" => mlps(&["m0"], 10, 40, activation),
+        "series" => gru("m1", 30, 15, 40, activation),
+        _ => clinical(["m0", "m1"], 10, 30, 40, activation),
     };
-    let architectures: Vec<Architecture> = names.iter().map(architecture).collect();
-    let dims = if classes == 10 { DIGITS } else { PATIENTS };
+    let networks: Vec<Network> = names.iter().map(network).collect();
+    let modalities = if classes == 10 { of(&[&[1, 28, 28], &[1, 112, 112]]) } else { of(&[&[5], &[24, 12]]) };
     let scope = Scope::new(Cpu::default(), Seeds::root(1));
-    Experts::new(&scope, names.iter().copied().zip(&architectures), dims, classes).unwrap()
+    Experts::new(&scope, names.iter().copied().zip(&networks), &modalities, classes).unwrap()
 }
 
 /// Values of the slots whose names start so.
@@ -173,82 +173,71 @@ fn names_are_unique_and_stable() {
     }
 }
 
-/// Spec 3.11: as the protocol has them.
 /// Encoder 16 -> 24 -> 24, head 24 -> 32 -> 4; with both modalities the head sees 48.
 #[test]
 fn parameter_counts_on_the_generative_model_are_those_of_its_layers() {
-    let experts = resolve(ProtocolName::Paper, Tier::Smoke).unwrap().settings.generative.experts;
+    let study = resolve(ProtocolName::Paper, Tier::Smoke).unwrap().studies.remove("generative").unwrap();
+    let modalities = ["first", "second"].map(|name| Modality::new(name, [16]));
     let scope = Scope::new(Cpu::default(), Seeds::root(1));
     let encoder = 16 * 24 + 24 + 24 * 24 + 24;
-    for (architecture, parameters) in [
-        (&experts.first, encoder + 24 * 32 + 32 + 32 * 4 + 4),
-        (&experts.second, encoder + 24 * 32 + 32 + 32 * 4 + 4),
-        (&experts.inter, 2 * encoder + 48 * 32 + 32 + 32 * 4 + 4),
+    for (name, parameters) in [
+        ("first", encoder + 24 * 32 + 32 + 32 * 4 + 4),
+        ("second", encoder + 24 * 32 + 32 + 32 * 4 + 4),
+        ("inter", 2 * encoder + 48 * 32 + 32 + 32 * 4 + 4),
     ] {
+        let network = &study.experts[name].network;
         let built: Result<Experts<f32, Cpu>, _> =
-            Experts::new(&scope, std::iter::once(("expert", architecture)), [&[16], &[16], &[]], 4);
+            Experts::new(&scope, std::iter::once(("expert", network)), &modalities, 4);
         assert_eq!(built.unwrap().parameter_count(), parameters);
     }
 }
 
 #[test]
 fn parameter_counts_of_fastmri_are_the_specs() {
-    let settings = resolve(ProtocolName::Paper, Tier::Paper).unwrap().settings.fastmri.experts;
-    let (magnitude, phase, inter) = (&settings.magnitude, &settings.phase, &settings.inter);
-    let expected: [(&[&Architecture], usize); 9] = [
-        (&[&settings.rss], 11_574_472),
-        (&[magnitude], 11_574_472),
-        (&[phase], 11_574_472),
-        (&[inter], 11_575_048),
-        (&[magnitude, phase], 23_148_944),
-        (&[magnitude, phase, inter], 34_723_992),
-        (&[magnitude, magnitude, magnitude], 34_723_416),
-        (&[&settings.wide_magnitude], 39_275_464),
-        (&[&settings.wide_inter], 39_276_040),
+    let study = resolve(ProtocolName::Paper, Tier::Paper).unwrap().studies.remove("fastmri").unwrap();
+    let modalities: Vec<Modality> =
+        study.dataset.modalities.iter().map(|spec| Modality::new(spec.name, spec.dims)).collect();
+    let expected: [(&[&str], usize); 9] = [
+        (&["rss"], 11_574_472),
+        (&["magnitude"], 11_574_472),
+        (&["phase"], 11_574_472),
+        (&["inter"], 11_575_048),
+        (&["magnitude", "phase"], 23_148_944),
+        (&["magnitude", "phase", "inter"], 34_723_992),
+        (&["magnitude", "magnitude", "magnitude"], 34_723_416),
+        (&["wide-magnitude"], 39_275_464),
+        (&["wide-inter"], 39_276_040),
     ];
-    for (architectures, parameters) in expected {
-        let names = ["a", "b", "c"].into_iter().zip(architectures.iter().copied());
+    for (experts, parameters) in expected {
+        let networks: Vec<&Network> = experts.iter().map(|name| &study.experts[*name].network).collect();
+        let names = ["a", "b", "c"].into_iter().zip(networks.iter().copied());
         let scope = Scope::new(Cpu::default(), Seeds::root(1));
-        let mut experts: Experts<f32, Cpu> = Experts::new(&scope, names, KNEES, 8).unwrap();
-        assert_eq!(experts.parameter_count(), parameters, "{architectures:?}");
+        let mut built: Experts<f32, Cpu> = Experts::new(&scope, names, &modalities, 8).unwrap();
+        assert_eq!(built.parameter_count(), parameters, "{experts:?}");
         // What is estimated of a network is six times its weights, and more with every example.
         let bytes = |batch| -> u64 {
-            architectures.iter().map(|architecture| step_bytes(architecture, KNEES, 8, batch).unwrap()).sum()
+            networks.iter().map(|network| step_bytes(network, &modalities, 8, batch).unwrap()).sum()
         };
         assert_eq!(bytes(0), 4 * 6 * parameters as u64);
-        assert!(bytes(2) - bytes(1) > 400 << 20, "{architectures:?}");
+        assert!(bytes(2) - bytes(1) > 400 << 20, "{experts:?}");
     }
-    // The alternatives of the spec: (a) the literal WideResNet, (c) and (d) wider PreactResNet-18.
-    let wide = |widths: &[usize], stem, blocks, groups| Architecture::PreactResnet {
-        modalities: vec![Modality::First],
-        stem,
-        widths: widths.to_vec(),
-        blocks,
-        groups,
-        pool: 10,
-    };
-    for (architecture, parameters) in
-        [(wide(&[48, 96, 192], 16, 3, 16), 2_572_792), (wide(&[112, 224, 448, 896], 112, 2, 16), 34_899_544)]
-    {
+    // Other readings of the paper's "WideResNet-20-3": the literal one, and a wider PreactResNet-18.
+    for (network, parameters) in [
+        (resnet(&["m0"], 16, &[48, 96, 192], [3, 16, 10]), 2_572_792),
+        (resnet(&["m0"], 112, &[112, 224, 448, 896], [2, 16, 10]), 34_899_544),
+    ] {
         let scope = Scope::new(Cpu::default(), Seeds::root(1));
-        let mut experts: Experts<f32, Cpu> = Experts::new(&scope, [("a", &architecture)], KNEES, 8).unwrap();
-        assert_eq!(experts.parameter_count(), parameters, "{architecture:?}");
+        let mut experts: Experts<f32, Cpu> = Experts::new(&scope, [("a", &network)], &knees(), 8).unwrap();
+        assert_eq!(experts.parameter_count(), parameters, "{network:?}");
     }
 }
 
 #[test]
 fn slices_that_are_too_small_or_of_another_kind_are_refused() {
-    let architecture = Architecture::PreactResnet {
-        modalities: vec![Modality::First, Modality::Second],
-        stem: 4,
-        widths: vec![4, 8, 8],
-        blocks: 1,
-        groups: 2,
-        pool: 3,
-    };
+    let network = resnet(&["m0", "m1"], 4, &[4, 8, 8], [1, 2, 3]);
     let scope = Scope::new(Cpu::default(), Seeds::root(1));
     let with = |first: &'static [usize], second: &'static [usize]| {
-        Experts::<f32, Cpu>::new(&scope, [("a", &architecture)], [first, second, &[]], 8).map(drop)
+        Experts::<f32, Cpu>::new(&scope, [("a", &network)], &of(&[first, second]), 8).map(drop)
     };
     with(&[1, 9, 11], &[1, 9, 11]).unwrap();
     for (first, second) in [
@@ -258,5 +247,27 @@ fn slices_that_are_too_small_or_of_another_kind_are_refused() {
         (&[5], &[1, 9, 11]),
     ] {
         assert!(matches!(with(first, second), Err(ModelError::Dims { .. })), "{first:?} {second:?}");
+    }
+    let other = Experts::<f32, Cpu>::new(&scope, [("a", &network)], &of(&[&[1, 9, 11]]), 8).map(drop);
+    assert!(other.unwrap_err().to_string().contains("no modality `m1`; it has m0"));
+}
+
+/// A tiny network has the parts of the one that it stands for, and can be built.
+#[test]
+fn tiny_networks_follow_from_the_parts() {
+    let activation = Activation::LeakyRelu { slope: 0.1 };
+    for (network, name) in [
+        (lenet("a", 3, 6, 100), "lenet,relu"),
+        (lenets(["a", "b"], 6, [4, 6], low_rank(40, 120, false), 100), "lenet+lenet,low-rank,relu"),
+        (clinical(["a", "b"], 10, 30, 40, activation), "mlp-leaky-relu+gru,leaky-relu"),
+        (gru("a", 30, 15, 40, activation), "gru-linear,leaky-relu"),
+        (mlps(&["a", "b", "c"], 10, 9, Activation::Relu), "mlp-relu+mlp-relu+mlp-relu,relu"),
+        (resnet(&["a", "b", "c"], 64, &[64, 128], [2, 32, 10]), "preact-resnet*2"),
+    ] {
+        let found = tiny(&network);
+        assert_eq!(found.name, name);
+        let scope = Scope::new(Cpu::default(), Seeds::root(1));
+        Experts::<f32, Cpu>::new(&scope, [("a", &found.network)], &found.modalities, 3).unwrap();
+        assert_eq!(tiny(&found.network).name, name, "it stands for itself");
     }
 }

@@ -28,6 +28,7 @@ pub static SOURCES: &[Source] = &[
         "ops/product_of_experts/product_of_experts.cu",
         include_str!("product_of_experts/product_of_experts.cu"),
     ),
+    ("ops/product_of_experts/soft/soft.cu", include_str!("product_of_experts/soft/soft.cu")),
     ("ops/optimizer/optimizer.cu", include_str!("optimizer/optimizer.cu")),
     ("ops/gather/gather.cu", include_str!("gather/gather.cu")),
 ];
@@ -151,5 +152,7 @@ mod tests {
         same::<group_norm::cuda::GroupNorm>();
         same::<product_of_experts::cuda::HeadsProduct>();
         same::<product_of_experts::cuda::HeadsBackward>();
+        same::<product_of_experts::soft::cuda::SoftForward>();
+        same::<product_of_experts::soft::cuda::SoftBackward>();
     }
 }

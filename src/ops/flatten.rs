@@ -11,7 +11,7 @@ use crate::ops::{Features, Maps, OpError, Series};
 ///
 /// # Errors
 /// [`OpError::Device`] if the device fails.
-pub fn flatten_maps<E: Real, D: Device<E>, T: Tape<E, D>>(
+pub(crate) fn flatten_maps<E: Real, D: Device<E>, T: Tape<E, D>>(
     x: Maps<E, D, T>,
 ) -> Result<Features<E, D, T>, OpError> {
     let &(channels, height, width, batch) = x.shape();
@@ -22,7 +22,7 @@ pub fn flatten_maps<E: Real, D: Device<E>, T: Tape<E, D>>(
 ///
 /// # Errors
 /// [`OpError::Device`] if the device fails.
-pub fn flatten_series<E: Real, D: Device<E>, T: Tape<E, D>>(
+pub(crate) fn flatten_series<E: Real, D: Device<E>, T: Tape<E, D>>(
     x: Series<E, D, T>,
 ) -> Result<Features<E, D, T>, OpError> {
     let &(steps, features, batch) = x.shape();

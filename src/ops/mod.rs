@@ -11,29 +11,28 @@
 //! Gradient invariant: an op adds to the gradients of its inputs (`+=`), and takes the gradient of its output out of
 //! the map, which frees it early.
 
-pub mod add;
-pub mod average_pool;
-pub mod concat;
+pub(crate) mod add;
+pub(crate) mod average_pool;
+pub(crate) mod concat;
 pub mod conv2d;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-pub mod error;
-pub mod flatten;
+mod error;
+pub(crate) mod flatten;
 #[cfg(feature = "cuda")]
-pub mod gather;
-pub mod group_norm;
+pub(crate) mod gather;
+pub(crate) mod group_norm;
 pub mod gru;
-pub mod kernel;
+pub(crate) mod kernel;
 pub mod linear;
 pub mod lrtf;
-pub mod math;
 pub mod norm_relu_pool;
 pub mod optimizer;
-pub mod parallel;
-pub mod parameter;
-pub mod parity;
+mod parallel;
+mod parameter;
+pub(crate) mod parity;
 pub mod product_of_experts;
-pub mod scratch;
+mod scratch;
 pub mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -64,6 +63,7 @@ pub trait Backend<E: simd::Real>:
     + norm_relu_pool::NormReluPool<E>
     + optimizer::Update<E>
     + product_of_experts::ProductOfExperts<E>
+    + product_of_experts::SoftTargets<E>
 {
 }
 
@@ -81,6 +81,7 @@ where
         + lrtf::LowRankFusion<E>
         + norm_relu_pool::NormReluPool<E>
         + optimizer::Update<E>
-        + product_of_experts::ProductOfExperts<E>,
+        + product_of_experts::ProductOfExperts<E>
+        + product_of_experts::SoftTargets<E>,
 {
 }

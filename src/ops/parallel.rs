@@ -15,7 +15,7 @@ const WORTH_SHARING: usize = 100_000;
 const PARTS_PER_THREAD: usize = 4;
 
 /// Cuts `0..units` into neighbouring ranges and runs `part` on each, in parallel where `work` is worth it.
-pub fn for_each_range(units: usize, work: usize, part: impl Fn(Range<usize>) + Sync + Send) {
+pub(super) fn for_each_range(units: usize, work: usize, part: impl Fn(Range<usize>) + Sync + Send) {
     let threads = rayon::current_num_threads();
     if threads == 1 || units < 2 || work < WORTH_SHARING {
         if units > 0 {
@@ -29,7 +29,7 @@ pub fn for_each_range(units: usize, work: usize, part: impl Fn(Range<usize>) + S
 
 /// Cuts `output` into chunks of a multiple of `unit` elements (the last may have fewer) and runs `part` on each with the
 /// offset of its first element, in parallel where `work` is worth it.
-pub fn for_each_chunk<E: Send>(
+pub(super) fn for_each_chunk<E: Send>(
     output: &mut [E],
     unit: usize,
     work: usize,
@@ -45,7 +45,7 @@ pub fn for_each_chunk<E: Send>(
 }
 
 /// An output that parallel parts write, each its own elements.
-pub struct Disjoint<'a, E> {
+pub(super) struct Disjoint<'a, E> {
     first: *mut E,
     len: usize,
     output: PhantomData<&'a mut [E]>,
@@ -66,7 +66,7 @@ unsafe impl<E: Send> Sync for Disjoint<'_, E> {}
 
 impl<'a, E> Disjoint<'a, E> {
     /// An initialised output.
-    pub fn new(output: &'a mut [E]) -> Self {
+    pub(super) fn new(output: &'a mut [E]) -> Self {
         Disjoint { first: output.as_mut_ptr(), len: output.len(), output: PhantomData }
     }
 
@@ -74,7 +74,7 @@ impl<'a, E> Disjoint<'a, E> {
     ///
     /// # Panics
     /// If the vector has less room.
-    pub fn spare(output: &'a mut Vec<E>, len: usize) -> Self {
+    pub(super) fn spare(output: &'a mut Vec<E>, len: usize) -> Self {
         let spare = &mut output.spare_capacity_mut()[..len];
         Disjoint { first: spare.as_mut_ptr().cast(), len, output: PhantomData }
     }
@@ -83,7 +83,7 @@ impl<'a, E> Disjoint<'a, E> {
     ///
     /// # Panics
     /// If they are not within the output.
-    pub fn at(&self, offset: usize, count: usize) -> *mut E {
+    pub(super) fn at(&self, offset: usize, count: usize) -> *mut E {
         assert!(offset <= self.len && count <= self.len - offset, "a part writes outside of its output");
         // SAFETY: the offset was just checked to be within the output (or one past its end).
         unsafe { self.first.add(offset) }

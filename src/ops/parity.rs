@@ -15,7 +15,7 @@ use super::linear::{Activation, linear_per_step};
 use super::lrtf::{self, low_rank_fusion};
 use super::norm_relu_pool::{Running, Statistics, norm_relu_pool};
 use super::optimizer::{Optimizer, Rule, Settings};
-use super::product_of_experts::{Heads, Labels, product_of_experts, product_of_heads};
+use super::product_of_experts::{Heads, Labels, product_of_experts, product_of_heads, product_of_soft};
 use super::{Backend, OpError, Parameter};
 use crate::device::{Fill, Precision};
 use crate::digest::{Digest, Hasher};
@@ -26,7 +26,7 @@ type Given = Vec<(String, Vec<f32>)>;
 
 /// An op at certain sizes.
 #[derive(Clone, Copy, Debug)]
-pub enum Case {
+pub(crate) enum Case {
     /// Inputs, outputs, kernel, height, width, batch; stride.
     Conv2d([usize; 6], usize),
     /// A block's two convolutions of one input, of 3 x 3 and of one tap: inputs, outputs, height, width, batch; stride.
@@ -51,12 +51,14 @@ pub enum Case {
     ProductOfHeads([usize; 3]),
     /// Experts, classes, examples.
     ProductOfExperts([usize; 3]),
+    /// Experts, classes, examples.
+    ProductOfSoft([usize; 3]),
     /// The rule, on several parameters.
     Update(Rule),
 }
 
 /// Sizes of the paper's networks, and odd ones that take every path through the kernels.
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::Conv2d([1, 6, 5, 28, 28, 40], 1),
     Case::Conv2d([6, 12, 3, 14, 14, 40], 1),
     Case::Conv2d([24, 48, 3, 3, 3, 40], 1),
@@ -103,6 +105,11 @@ pub const CASES: &[Case] = &[
     Case::ProductOfExperts([1, 10, 40]),
     Case::ProductOfExperts([3, 2, 40]),
     Case::ProductOfExperts([2, 7, 13]),
+    Case::ProductOfExperts([2, 300, 5]),
+    Case::ProductOfSoft([1, 3129, 5]),
+    Case::ProductOfSoft([3, 3129, 5]),
+    Case::ProductOfSoft([1, 1, 1]),
+    Case::ProductOfSoft([2, 7, 77]),
     Case::Update(Rule::Sgd),
     Case::Update(Rule::Rmsprop),
     Case::Update(Rule::AdamW),
@@ -110,7 +117,7 @@ pub const CASES: &[Case] = &[
 
 /// How an op on the GPU compares.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Parity {
+pub(crate) struct Parity {
     /// The op and its sizes.
     pub case: String,
     /// The largest difference of any array, relative to the array's largest value on the CPU.
@@ -125,7 +132,7 @@ pub struct Parity {
 
 impl Parity {
     /// Largest relative difference that counts as equal. An operand of TF32 is rounded by up to 2^-11.
-    pub fn limit(precision: Precision) -> f64 {
+    pub(crate) fn limit(precision: Precision) -> f64 {
         match precision {
             Precision::F32 => 1e-5,
             Precision::Tf32 => 5e-3,
@@ -133,7 +140,7 @@ impl Parity {
     }
 
     /// Whether the op may be used.
-    pub fn holds(&self, precision: Precision) -> bool {
+    pub(crate) fn holds(&self, precision: Precision) -> bool {
         self.repeats && self.largest <= Parity::limit(precision)
     }
 }
@@ -142,7 +149,7 @@ impl Parity {
 ///
 /// # Errors
 /// If a device fails.
-pub fn compare<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Parity, OpError> {
+pub(crate) fn compare<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Parity, OpError> {
     let expected = run(&Cpu::default(), case)?;
     let found = run(device, case)?;
     let again = run(device, case)?;
@@ -340,7 +347,7 @@ fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpE
             back(out, &[("x", &x.value), ("weight", &weight.value), ("bias", &bias.value)])
         }
         Case::ProductOfHeads([experts, heads, examples]) => {
-            let labels: Vec<u8> = (0..examples).map(|n| (n * 5 % (1 << heads)) as u8).collect();
+            let labels: Vec<u32> = (0..examples).map(|n| (n * 5 % (1 << heads)) as u32).collect();
             let weights: Vec<f64> = (0..2 * heads).map(|k| 0.5 + k as f64 / 4.0).collect();
             let logits = (0..experts)
                 .map(|e| parameter(device, &format!("expert {e}"), &[2 * heads * examples], 3.0))
@@ -364,7 +371,7 @@ fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpE
             Ok(given)
         }
         Case::ProductOfExperts([experts, classes, examples]) => {
-            let labels: Vec<u8> = (0..examples).map(|n| (n * 5 % classes) as u8).collect();
+            let labels: Vec<u32> = (0..examples).map(|n| (n * 5 % classes) as u32).collect();
             let logits = (0..experts)
                 .map(|e| parameter(device, &format!("expert {e}"), &[classes * examples], 3.0))
                 .collect::<Result<Vec<_>, _>>()?;
@@ -379,6 +386,30 @@ fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpE
                 ("log-probabilities".to_owned(), product.log_probabilities.as_vec()),
                 ("loss".to_owned(), product.loss.as_vec()),
             ];
+            let gradients = product.loss.try_backward().map_err(shaped)?;
+            given.extend(
+                logits.iter().map(|expert| ("gradient".to_owned(), gradients.get(&expert.value).as_vec())),
+            );
+            Ok(given)
+        }
+        Case::ProductOfSoft([experts, classes, examples]) => {
+            let scores = values("targets", classes * examples, 0.5).iter().map(|t| t + 0.5).collect();
+            let targets = device.try_tensor_from_vec(scores, (classes, examples)).map_err(shaped)?;
+            let logits = (0..experts)
+                .map(|e| parameter(device, &format!("expert {e}"), &[classes * examples], 3.0))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut traced = Vec::new();
+            for expert in &logits {
+                let shaped = OpError::device::<D::Err>("parity");
+                let expert = expert.value.leaky_trace().try_reshape_like(&(classes, examples));
+                traced.push(expert.map_err(shaped)?);
+            }
+            let product = product_of_soft(traced, &targets)?;
+            let mut given = vec![
+                ("logits".to_owned(), product.logits.as_vec()),
+                ("loss".to_owned(), product.loss.as_vec()),
+            ];
+            let shaped = OpError::device::<D::Err>("parity");
             let gradients = product.loss.try_backward().map_err(shaped)?;
             given.extend(
                 logits.iter().map(|expert| ("gradient".to_owned(), gradients.get(&expert.value).as_vec())),
@@ -410,8 +441,8 @@ fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpE
                 let mut all: Vec<_> = parameters.iter_mut().collect();
                 optimizer.step(&mut all, &mut gradients, &loss)?;
             }
-            let met = optimizer.met()?;
-            let mut given = vec![("norms".to_owned(), met.iter().map(|met| met.norm as f32).collect())];
+            let stats = optimizer.step_stats()?;
+            let mut given = vec![("norms".to_owned(), stats.iter().map(|stats| stats.norm as f32).collect())];
             given.extend(parameters.iter().map(|parameter| ("value".to_owned(), parameter.values())));
             let state = optimizer.state().squares.into_iter().zip(&parameters);
             let trained = state.filter(|(_, parameter)| parameter.needs_grad);

@@ -3,13 +3,15 @@
 //! Invariant: describes, never identifies: no host name, no user name, no path. What cannot be found out is `unknown`
 //! or absent, never a guess, and never an error.
 
+mod build;
 mod clock;
 mod machine;
 mod tool;
 
 use serde::{Deserialize, Serialize};
 
-pub use clock::{now_utc, today_utc, utc};
+pub use build::build;
+pub use clock::{now_utc, today_utc};
 pub use machine::{Machine, page_faults, peak_memory};
 pub use tool::Tool;
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: it is the summary frame, written as CSV.
 
-use super::{Exporter, FrameError, Report, summary_frame, words, write_csv};
+use super::{Exporter, FrameError, summary_frame, words, write_csv};
+use crate::results::Report;
 
 /// Comma-separated values with a header.
 pub struct Csv;

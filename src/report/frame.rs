@@ -9,7 +9,7 @@ use std::io::Cursor;
 use polars::prelude::*;
 
 use super::schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
-use super::{CellResult, Report};
+use crate::results::{CellResult, Report};
 
 /// Why a frame could not be made, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +129,8 @@ fn addresses(cells: &[(&Report, &CellResult)]) -> Vec<Column> {
         texts("benchmark", cells.iter().map(|(_, cell)| Some(cell.id.benchmark.clone()))),
         texts("row", cells.iter().map(|(_, cell)| Some(cell.id.row.clone()))),
         texts("column", cells.iter().map(|(_, cell)| Some(cell.id.column.clone()))),
-        texts("metric", cells.iter().map(|(_, cell)| Some(cell.metric.clone()))),
-        texts("unit", cells.iter().map(|(_, cell)| Some(cell.unit.clone()))),
+        texts("metric", cells.iter().map(|(_, cell)| Some(cell.metric.name()))),
+        texts("unit", cells.iter().map(|(_, cell)| Some(cell.unit().to_string()))),
     ]
 }
 

@@ -4,9 +4,10 @@
 
 use std::fmt::Write as _;
 
-use super::{CellResult, Exporter, FrameError, Report, words};
+use super::{Exporter, FrameError, words};
 use crate::benchmarks::Head;
 use crate::gate::Verdict;
+use crate::results::{CellResult, Report};
 
 /// LaTeX with booktabs.
 pub struct Latex;

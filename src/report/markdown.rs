@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Exporter, FrameError, Report, words};
+use super::{Exporter, FrameError, words};
+use crate::results::Report;
 
 /// GitHub-flavoured Markdown.
 pub struct Markdown;
@@ -24,7 +25,7 @@ impl Exporter for Markdown {
         for column in layout.columns {
             let head = column.full_head();
             heads.extend([format!("{head}: ours"), "paper".to_owned()]);
-            heads.extend(words::shows_verdicts(report).then(|| "verdict".to_owned()));
+            heads.extend(report.is_comparable().then(|| "verdict".to_owned()));
         }
         let mut text = format!(
             "**{}.** {}\n\n*{}*\n\n",
@@ -44,7 +45,7 @@ impl Exporter for Markdown {
                 let cell = report.cell(row.id, column.id);
                 cells.push(words::pair(cell.and_then(words::ours)));
                 cells.push(words::pair(cell.and_then(words::paper)));
-                if words::shows_verdicts(report) {
+                if report.is_comparable() {
                     let verdict = cell.map(|cell| cell.judgement.verdict.to_string());
                     cells.push(verdict.unwrap_or_else(|| "not measured".to_owned()));
                 }

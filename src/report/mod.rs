@@ -9,13 +9,11 @@ mod frame;
 pub mod html;
 mod latex;
 mod markdown;
-mod result;
 mod schema;
 mod text;
 mod words;
 
 pub use frame::{FrameError, read_csv, read_parquet, result_frame, summary_frame, write_csv, write_parquet};
-pub use result::{CellResult, Known, Observed, Reference, Report, ReportError, SeedValue};
 pub use schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
 
 pub use self::csv::{Csv, references_csv};
@@ -23,6 +21,8 @@ pub use latex::{Latex, document};
 pub use markdown::Markdown;
 pub use text::Text;
 pub use words::comparison as comparison_words;
+
+use crate::results::Report;
 
 /// Renders a report.
 pub trait Exporter {

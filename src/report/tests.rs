@@ -6,30 +6,33 @@ use std::io::Write as _;
 use super::*;
 use crate::benchmarks;
 use crate::digest::Digest;
-use crate::engine::plan::{Context, Planner};
-use crate::protocol::{DatasetName, ProtocolName, Tier, resolve};
+use crate::engine::planner::{Context, Planner, canaries_of};
+use crate::metric::{ACCURACY, Metric};
+use crate::results::{Known, Observed, Reference};
+use crate::study::{ProtocolName, Tier, resolve};
 
 /// A report of made-up numbers: no run was trained for it, and its device says so.
 pub(in crate::report) fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
+    let protocol = resolve(ProtocolName::Paper, tier).unwrap();
+    let canaries = protocol.studies.values().flat_map(|study| canaries_of(study).unwrap());
+    let made_up = Digest::of(b"made up");
     let context = Context {
         tier,
         protocol: ProtocolName::Paper,
         changes: Vec::new(),
         seeds: (0..seeds).collect(),
         device_class: "made-up numbers".to_owned(),
-        data: [DatasetName::Avmnist, DatasetName::Mimic].map(|name| (name, Digest::of(b"made up"))).into(),
-        numerics: [DatasetName::Avmnist, DatasetName::Mimic]
-            .map(|name| (name, Digest::of(b"made up")))
-            .into(),
+        data: ["avmnist", "mimic"].map(|name| (name.to_owned(), made_up)).into(),
+        numerics: canaries.map(|canary| (canary.name(), made_up)).collect(),
     };
     let benchmark = benchmarks::find(id).unwrap();
     let mut planner = Planner::new(&context);
-    benchmark.plan(&mut planner, &resolve(ProtocolName::Paper, tier).unwrap());
+    benchmark.plan(&mut planner, &protocol).unwrap();
     let plan = planner.finish();
-    let value = |key: Digest, metric: &str| {
+    let value = |key: Digest, metric: &Metric| {
         let run = plan.runs.iter().find(|run| run.key == key)?;
         let accuracy = 67.0 + 0.5 * run.name.len() as f64 + 0.125 * run.seed as f64;
-        Some(if metric == "test_accuracy" { accuracy } else { accuracy / 50.0 })
+        Some(if *metric == Metric::test(&ACCURACY) { accuracy } else { accuracy / 50.0 })
     };
     let references = match tier {
         Tier::Smoke => benchmark.layout.columns.iter().map(|column| (column.id.to_owned(), 81.5)).collect(),

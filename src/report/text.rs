@@ -2,8 +2,9 @@
 //!
 //! Invariant: the first lines say what the table is, and at which tier and on which device it was made.
 
-use super::{CellResult, Exporter, FrameError, Report, words};
+use super::{Exporter, FrameError, words};
 use crate::benchmarks::Row;
+use crate::results::{CellResult, Report};
 
 /// Plain text.
 pub struct Text;
@@ -50,7 +51,7 @@ fn table(report: &Report) -> Vec<Vec<String>> {
     for column in layout.columns {
         first.extend([column.full_head(), String::new()]);
         second.extend(["ours".to_owned(), "paper".to_owned()]);
-        if words::shows_verdicts(report) {
+        if report.is_comparable() {
             first.push(String::new());
             second.push("verdict".to_owned());
         }
@@ -78,7 +79,7 @@ fn body(report: &Report, row: &Row, heads: bool) -> Vec<String> {
         let cell = report.cell(row.id, column.id);
         cells.push(words::pair(cell.and_then(words::ours)));
         cells.push(words::pair(cell.and_then(words::paper)));
-        if words::shows_verdicts(report) {
+        if report.is_comparable() {
             cells.push(cell.map_or_else(|| "not measured".to_owned(), verdict));
         }
     }

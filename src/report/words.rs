@@ -2,10 +2,13 @@
 //!
 //! Invariant: all formats say the same of a report; what differs is only how.
 
-use super::{CellResult, Known, Reference, Report};
+use std::collections::BTreeMap;
+
+use crate::benchmarks::Column;
 use crate::engine::plan::CellId;
 use crate::gate::{Claim, Comparison, TestedClaim};
-use crate::protocol::Tier;
+use crate::results::{CellResult, Report};
+use crate::study::Tier;
 
 /// What a tier stands for.
 pub(super) fn tier(tier: Tier) -> &'static str {
@@ -74,11 +77,6 @@ fn decimals(cell: &CellResult) -> usize {
     cell.published.as_ref().map_or(2, |published| published.decimals.max(2))
 }
 
-/// Whether verdicts are worth a column: below the paper tier the header already says it of every cell.
-pub(super) fn shows_verdicts(report: &Report) -> bool {
-    report.tier == Tier::Paper
-}
-
 /// What has to be said beneath: reasons, what is missing, the deviations. The same sentence of several cells is said
 /// once.
 pub(super) fn notes(report: &Report) -> Vec<String> {
@@ -95,8 +93,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     }
     let mut notes: Vec<String> =
         reasons.into_iter().map(|(reason, cells)| format!("{}: {reason}.", which(report, &cells))).collect();
-    let nothing_learnt: Vec<&CellResult> =
-        report.cells.iter().filter(|cell| no_better(report, cell)).collect();
+    let nothing_learnt = report.no_better_than_controls();
     if !nothing_learnt.is_empty() {
         notes.push(format!("{}: no better than a negative control.", which(report, &nothing_learnt)));
     }
@@ -112,25 +109,23 @@ pub(super) type Optimum<'a> = (&'a str, Vec<Option<f64>>);
 
 /// Known optima and controls as a table: its heads, and the label and values of each line.
 pub(super) fn optima(report: &Report) -> (Vec<String>, Vec<Optimum<'_>>) {
-    let layout = &report.benchmark.layout;
-    let columns = layout.columns.iter().map(|column| (column.id, column.full_head()));
-    let points = layout.rows.iter().filter_map(|row| {
-        let place = &row.id[row.id.rfind('@')?..];
-        Some((place, format!("at {}", &place[1..])))
-    });
-    let mut places: Vec<(&str, String)> = Vec::new();
-    for (place, head) in columns.chain(points) {
-        let known = report.references.iter().any(|reference| reference.values.contains_key(place));
-        if known && places.iter().all(|(other, _)| *other != place) {
-            places.push((place, head));
+    let places = report.known_places();
+    let head = |place: &&str| match place.strip_prefix('@') {
+        Some(point) => format!("at {point}"),
+        None => {
+            let column = report.benchmark.layout.columns.iter().find(|column| column.id == *place);
+            column.map_or_else(String::new, Column::full_head)
         }
-    }
-    let line = |reference: &'_ Reference| -> Vec<Option<f64>> {
-        places.iter().map(|(place, _)| reference.values.get(*place).copied()).collect()
     };
-    let lines =
-        report.references.iter().map(|reference| (reference.label.as_str(), line(reference))).collect();
-    (places.into_iter().map(|(_, head)| head).collect(), lines)
+    let values = |values: &BTreeMap<String, f64>| -> Vec<Option<f64>> {
+        places.iter().map(|place| values.get(*place).copied()).collect()
+    };
+    let lines = report
+        .references
+        .iter()
+        .map(|reference| (reference.label.as_str(), values(&reference.values)))
+        .collect();
+    (places.iter().map(head).collect(), lines)
 }
 
 /// One known optimum in a sentence: `Bayes (Eq. 2): mortality 81.20, ...`.
@@ -144,20 +139,9 @@ pub(super) fn optimum_sentences(report: &Report, escape: impl Fn(&str) -> String
     lines.into_iter().map(sentence).collect()
 }
 
-/// Whether a cell is no better than a predictor that looks at nothing.
-fn no_better(report: &Report, cell: &CellResult) -> bool {
-    let controls = report.references.iter().filter(|reference| reference.known == Known::Control);
-    let mut reached = controls.filter_map(|control| control.values.get(&cell.id.column));
-    reached.any(|&control| cell.summary().is_some_and(|ours| ours.mean <= control))
-}
-
 /// What the table of [`optima`] shows.
 pub(super) fn optima_title(report: &Report) -> &'static str {
-    if report.references.iter().any(|reference| reference.known == Known::Control) {
-        "known optima, and controls"
-    } else {
-        "known optima"
-    }
+    if report.controls().next().is_some() { "known optima, and controls" } else { "known optima" }
 }
 
 /// The paper's claims, each with what the runs say.

@@ -9,7 +9,7 @@ const FEW: usize = 10;
 
 /// The percentile interval of the mean, of this confidence, over all n^n resamples (Efron), with linear interpolation between
 /// their means as NumPy has it. `None` for fewer than two values or more than ten.
-pub fn bootstrap_mean(values: &[f64], confidence: f64) -> Option<Interval> {
+pub(crate) fn bootstrap_mean(values: &[f64], confidence: f64) -> Option<Interval> {
     let n = values.len();
     if !(2..=FEW).contains(&n) || values.iter().any(|value| !value.is_finite()) {
         return None;

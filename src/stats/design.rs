@@ -9,13 +9,13 @@ use super::summary::Summary;
 use super::welch::{Difference, welch};
 
 /// Power that is planned for.
-pub const POWER: f64 = 0.8;
+pub(crate) const POWER: f64 = 0.8;
 /// More seeds than anybody would train.
 const MOST_SEEDS: usize = 1000;
 
 /// The smallest true difference that a two-sided test at level `alpha` finds with [`POWER`], given what is known of its
 /// standard error. Zero where nothing varies.
-pub fn minimum_detectable(difference: &Difference, alpha: f64) -> f64 {
+pub(crate) fn minimum_detectable(difference: &Difference, alpha: f64) -> f64 {
     if difference.standard_error == 0.0 {
         return 0.0;
     }
@@ -47,7 +47,7 @@ pub fn minimum_detectable(difference: &Difference, alpha: f64) -> f64 {
 
 /// Seeds that show equivalence within `margin` to a published mean with [`POWER`], if the means are truly equal and ours
 /// deviate by `std`. `None` where the published mean itself is too uncertain for any number, or thousands would be needed.
-pub fn seeds_for_equivalence(std: f64, published: &Summary, margin: f64, alpha: f64) -> Option<usize> {
+pub(crate) fn seeds_for_equivalence(std: f64, published: &Summary, margin: f64, alpha: f64) -> Option<usize> {
     smallest(|n| {
         let Some(difference) = welch(&Summary { n, mean: published.mean, std: Some(std) }, published) else {
             return false;
@@ -59,7 +59,7 @@ pub fn seeds_for_equivalence(std: f64, published: &Summary, margin: f64, alpha: 
 
 /// Seeds of each of two methods that show a true difference of `size`, of the kind that `first` above `second` is (one-sided),
 /// if their deviations are `first` and `second`.
-pub fn seeds_for_difference(first: f64, second: f64, size: f64, alpha: f64) -> Option<usize> {
+pub(crate) fn seeds_for_difference(first: f64, second: f64, size: f64, alpha: f64) -> Option<usize> {
     smallest(|n| {
         let summary = |std| Summary { n, mean: 0.0, std: Some(std) };
         let Some(difference) = welch(&summary(first), &summary(second)) else { return false };
@@ -68,7 +68,7 @@ pub fn seeds_for_difference(first: f64, second: f64, size: f64, alpha: f64) -> O
 }
 
 /// The same where the values of both methods belong together in pairs, whose differences deviate by `std`.
-pub fn pairs_for_difference(std: f64, size: f64, alpha: f64) -> Option<usize> {
+pub(crate) fn pairs_for_difference(std: f64, size: f64, alpha: f64) -> Option<usize> {
     smallest(|n| {
         let error = std / (n as f64).sqrt();
         shows(size, &Difference { value: size, standard_error: error, df: (n - 1) as f64 }, alpha)

@@ -4,7 +4,7 @@
 
 /// Adjusted p-values (Holm 1979), in the order given: rejecting those at or under alpha keeps the chance of any false
 /// rejection at alpha.
-pub fn holm(p_values: &[f64]) -> Vec<f64> {
+pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut adjusted = vec![0.0; p_values.len()];

@@ -14,9 +14,10 @@ pub struct Interval {
     pub high: f64,
 }
 
+#[cfg(test)]
 impl Interval {
     /// Whether a value lies inside, ends included.
-    pub fn contains(&self, value: f64) -> bool {
+    fn contains(self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 }
@@ -25,7 +26,7 @@ impl Interval {
 /// mean +- t(1 - (1 - level) / 2, n - 1) * s * sqrt(1/n + 1/m), at least `floor` to either side.
 ///
 /// `None` when fewer than two values are stored or none is new.
-pub fn prediction_interval(stored: &Summary, new: usize, level: f64, floor: f64) -> Option<Interval> {
+pub(crate) fn prediction_interval(stored: &Summary, new: usize, level: f64, floor: f64) -> Option<Interval> {
     let std = stored.std?;
     if new == 0 {
         return None;
@@ -38,7 +39,7 @@ pub fn prediction_interval(stored: &Summary, new: usize, level: f64, floor: f64)
 /// The confidence interval of a mean by Student's t: mean +- t(1 - (1 - level) / 2, n - 1) * s / sqrt(n).
 ///
 /// `None` for a single value.
-pub fn mean_interval(summary: &Summary, level: f64) -> Option<Interval> {
+pub(crate) fn mean_interval(summary: &Summary, level: f64) -> Option<Interval> {
     let n = summary.n as f64;
     let half = student_quantile(0.5 + level / 2.0, n - 1.0) * summary.std? / n.sqrt();
     Some(Interval { low: summary.mean - half, high: summary.mean + half })

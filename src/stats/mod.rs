@@ -15,13 +15,12 @@ mod student;
 mod summary;
 mod welch;
 
-pub use bootstrap::bootstrap_mean;
-pub use design::{
+pub(crate) use bootstrap::bootstrap_mean;
+pub(crate) use design::{
     POWER, minimum_detectable, pairs_for_difference, seeds_for_difference, seeds_for_equivalence,
 };
-pub use holm::holm;
-pub use interval::{Interval, mean_interval, prediction_interval};
-pub use noncentral::{noncentral_cdf, power_of_difference, power_of_equivalence};
-pub use student::{student_cdf, student_quantile};
-pub use summary::Summary;
-pub use welch::{Difference, paired, welch};
+pub(crate) use holm::holm;
+pub(crate) use interval::{Interval, mean_interval, prediction_interval};
+pub(crate) use student::student_quantile;
+pub(crate) use summary::Summary;
+pub(crate) use welch::{Difference, paired, welch};

@@ -38,18 +38,18 @@ fn over_scale(df: f64, steepness: f64, end: Option<f64>, f: impl Fn(f64) -> f64)
 }
 
 /// P(T <= t) where T = (Z + shift) / s: Student's t with `df` > 0 degrees of freedom and noncentrality `shift`.
-pub fn noncentral_cdf(t: f64, df: f64, shift: f64) -> f64 {
+pub(super) fn noncentral_cdf(t: f64, df: f64, shift: f64) -> f64 {
     over_scale(df, t.abs() + shift.abs(), None, |s| normal_cdf(t * s - shift)).clamp(0.0, 1.0)
 }
 
 /// Power of the two-sided t test at level `alpha` where the true difference is `shift` standard errors.
-pub fn power_of_difference(shift: f64, df: f64, alpha: f64) -> f64 {
+pub(super) fn power_of_difference(shift: f64, df: f64, alpha: f64) -> f64 {
     let t = super::student_quantile(1.0 - alpha / 2.0, df);
     (1.0 - noncentral_cdf(t, df, shift) + noncentral_cdf(-t, df, shift)).clamp(0.0, 1.0)
 }
 
 /// Power of the equivalence test (TOST) at level `alpha`: margin and true difference in standard errors.
-pub fn power_of_equivalence(margin: f64, shift: f64, df: f64, alpha: f64) -> f64 {
+pub(super) fn power_of_equivalence(margin: f64, shift: f64, df: f64, alpha: f64) -> f64 {
     let t = super::student_quantile(1.0 - alpha, df);
     let both = |s: f64| {
         let room = margin - t * s;
@@ -87,7 +87,8 @@ mod tests {
     fn without_a_shift_it_is_students_and_power_is_the_level() {
         for df in [1.0, 3.7, 8.0, 60.0, 1e5] {
             for t in [-3.0, -0.2, 0.0, 1.5, 6.0] {
-                let (found, expected) = (noncentral_cdf(t, df, 0.0), crate::stats::student_cdf(t, df));
+                let (found, expected) =
+                    (noncentral_cdf(t, df, 0.0), crate::stats::student::student_cdf(t, df));
                 assert!((found - expected).abs() < 1e-10, "{t} {df}: {found} {expected}");
             }
             assert!((power_of_difference(0.0, df, 0.05) - 0.05).abs() < 1e-9);

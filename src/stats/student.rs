@@ -4,13 +4,13 @@
 //! values from scipy.
 
 /// P(T <= t) of Student's t with `df` > 0 degrees of freedom (need not be whole).
-pub fn student_cdf(t: f64, df: f64) -> f64 {
+pub(super) fn student_cdf(t: f64, df: f64) -> f64 {
     let tail = upper_tail(t.abs(), df);
     if t > 0.0 { 1.0 - tail } else { tail }
 }
 
 /// The t for which P(T <= t) = `p`. Infinite for `p` of 0 or 1, NaN outside of [0, 1].
-pub fn student_quantile(p: f64, df: f64) -> f64 {
+pub(crate) fn student_quantile(p: f64, df: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) || df.is_nan() || df <= 0.0 {
         return f64::NAN;
     }

@@ -29,6 +29,7 @@ impl Summary {
     }
 
     /// The standard deviation with n in the denominator, as numpy's `std` computes it by default.
+    #[cfg(test)]
     pub fn population_std(&self) -> Option<f64> {
         self.std.map(|std| std * ((self.n - 1) as f64 / self.n as f64).sqrt())
     }

@@ -7,7 +7,7 @@ use super::summary::Summary;
 
 /// The difference of two means and what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// First mean minus second mean.
     pub value: f64,
     /// Its standard error; zero when neither sample varies.
@@ -17,7 +17,7 @@ pub struct Difference {
 }
 
 /// Compares two samples; `None` when one of them has fewer than two values.
-pub fn welch(first: &Summary, second: &Summary) -> Option<Difference> {
+pub(crate) fn welch(first: &Summary, second: &Summary) -> Option<Difference> {
     let (a, b) = (variance_of_mean(first)?, variance_of_mean(second)?);
     let (n, m) = (first.n as f64, second.n as f64);
     // Without any variance the ratio is 0 / 0; its limit for equal variances stands in.
@@ -27,7 +27,7 @@ pub fn welch(first: &Summary, second: &Summary) -> Option<Difference> {
 }
 
 /// Compares two samples whose values belong together in pairs; `None` when their numbers differ or are less than two.
-pub fn paired(first: &[f64], second: &[f64]) -> Option<Difference> {
+pub(crate) fn paired(first: &[f64], second: &[f64]) -> Option<Difference> {
     if first.len() != second.len() {
         return None;
     }
@@ -39,34 +39,34 @@ pub fn paired(first: &[f64], second: &[f64]) -> Option<Difference> {
 
 impl Difference {
     /// Two-sided p-value of "the means are equal" (Welch's t-test).
-    pub fn p_equal(&self) -> f64 {
+    pub(crate) fn p_equal(&self) -> f64 {
         2.0 * student_cdf(-self.statistic(self.value.abs()), self.df)
     }
 
     /// One-sided p-value of "the first mean does not lie above the second". Small means above.
-    pub fn p_not_above(&self) -> f64 {
+    pub(crate) fn p_not_above(&self) -> f64 {
         student_cdf(-self.statistic(self.value), self.df)
     }
 
     /// With the degrees of freedom rounded down, as tables of t once made everybody do: Welch's approximation finds a little too
     /// much in the far tails, which is where corrections for many tests look.
-    pub fn cautious(self) -> Self {
+    pub(crate) fn cautious(self) -> Self {
         Difference { df: self.df.floor().max(1.0), ..self }
     }
 
     /// The same comparison the other way round.
-    pub fn reversed(self) -> Self {
+    pub(crate) fn reversed(self) -> Self {
         Difference { value: -self.value, ..self }
     }
 
     /// p-value of "the means lie `margin` or more apart": the larger of two one-sided tests (TOST). Small means
     /// equivalent. `margin` must be positive.
-    pub fn p_apart(&self, margin: f64) -> f64 {
+    pub(crate) fn p_apart(&self, margin: f64) -> f64 {
         student_cdf(-self.statistic(margin - self.value.abs()), self.df)
     }
 
     /// Half-width of the confidence interval of the difference.
-    pub fn half_width(&self, confidence: f64) -> f64 {
+    pub(crate) fn half_width(&self, confidence: f64) -> f64 {
         student_quantile(0.5 + confidence / 2.0, self.df) * self.standard_error
     }
 

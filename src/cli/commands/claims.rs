@@ -5,18 +5,20 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::benchmarks::{self, nearest};
+use crate::benchmarks;
 use crate::cli::args::Claims;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::resolve::Resolved;
-use crate::cli::results::Results;
+use crate::cli::resolve::to_read;
+use crate::data::nearest;
 use crate::engine::plan::CellId;
 use crate::engine::store::Store;
-use crate::gate::{ClaimVerdict, Sample, TestedClaim, claims, test_claims};
-use crate::protocol::Tier;
-use crate::report::{Report, comparison_words};
+use crate::gate::{TestedClaim, claims};
+use crate::report::comparison_words;
+use crate::results;
+use crate::results::claims::{counts, is_decided, test};
+use crate::study::Tier;
 
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -48,35 +50,18 @@ pub fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
     let model = benchmarks::all().iter().filter(|benchmark| benchmark.is_synthetic());
     let model = model.map(|benchmark| asked.selection(benchmark.id, Tier::Smoke));
     let real = asked.data.is_some().then(|| asked.selection("all", Tier::Paper));
-    let mut samples: BTreeMap<CellId, Sample> = BTreeMap::new();
+    let mut reports = Vec::new();
     // Where nothing was ever stored there is nothing to look for.
     for selection in model.chain(real).filter(|_| Store::open(out).root().is_dir()) {
-        let resolved = Resolved::new(&selection, out.to_owned())?;
-        let results = Results::values(&resolved)?;
-        samples.extend(
-            results.reports.iter().flat_map(Report::samples).map(|(id, sample)| (id.clone(), sample)),
-        );
+        reports.extend(results::values(&to_read(&selection, out)?)?);
     }
-    let tested = test_claims(wanted, &|id| samples.get(id).cloned())?;
+    let tested = test(wanted, &reports)?;
     if asked.json {
-        output::json(&Printed { summary: summary(&tested), claims: &tested })?;
+        output::json(&Printed { summary: counts(&tested), claims: &tested })?;
     } else {
         output::data(&text(&tested, asked))?;
     }
-    let decided =
-        |claim: &TestedClaim| matches!(claim.verdict, ClaimVerdict::Supported | ClaimVerdict::Contradicted);
-    Ok(if tested.iter().all(decided) { Exit::Success } else { Exit::NotMeasured })
-}
-
-fn summary(tested: &[TestedClaim]) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for claim in tested {
-        *counts.entry(claim.words()).or_default() += 1;
-        if claim.claim.printed.is_some() {
-            *counts.entry("contradicted in print".to_owned()).or_default() += 1;
-        }
-    }
-    counts
+    Ok(if tested.iter().all(is_decided) { Exit::Success } else { Exit::NotMeasured })
 }
 
 fn text(tested: &[TestedClaim], asked: &Claims) -> String {
@@ -102,7 +87,7 @@ fn text(tested: &[TestedClaim], asked: &Claims) -> String {
         text.push('\n');
     }
     let counts: Vec<String> =
-        summary(tested).into_iter().map(|(name, count)| format!("{count} {name}")).collect();
+        counts(tested).into_iter().map(|(name, count)| format!("{count} {name}")).collect();
     text += &format!("{} claims: {}\n", tested.len(), counts.join(", "));
     if asked.data.is_none() {
         text += "Claims are tested at the paper tier on real data (add --data DIR), those about the generative model on figure1's runs.\n";

@@ -2,106 +2,70 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::args::{BuildAvmnist, BuildCommand, BuildFastmri, DataCommand};
+use crate::cli::args::{BuildCommand, DataCommand};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::{output, resolve};
-use crate::data::avmnist::{self, BuildOptions, NoiseOptions, Stage};
-use crate::data::fastmri::{self, Geometry};
-use crate::data::{self, Identity, Source, StatCache};
-use crate::protocol::{DatasetName, Preparation};
+use crate::data::build::{BuildError, Progress};
+use crate::data::{DatasetSpec, Identity, Source, StatCache, registry};
 
 /// Runs a data command.
 pub fn run(command: &DataCommand, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
     let results = resolve::out(out);
     match command {
-        DataCommand::Build(BuildCommand::Avmnist(options)) => build_avmnist(options, out, quiet),
-        DataCommand::Build(BuildCommand::Fastmri(options)) => build_fastmri(options, out, quiet),
-        DataCommand::Verify { dataset, data, json } => verify(*dataset, data.as_deref(), *json, &results),
+        DataCommand::Build(command) => build(command, out, quiet),
+        DataCommand::Verify { dataset, data, json } => verify(dataset, data.as_deref(), *json, &results),
         DataCommand::Status { dataset, data, json } => status(*dataset, data.as_deref(), *json, &results),
         DataCommand::Explain { dataset } => {
-            output::data(data::explain(*dataset))?;
+            output::data(dataset.explain)?;
             Ok(Exit::Success)
         }
     }
 }
 
-fn build_avmnist(options: &BuildAvmnist, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
+fn build(command: &BuildCommand, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
+    let BuildCommand { dataset, options } = command;
     let Some(out) = out else {
-        return Err(Failure::usage(
-            "data build needs --out DIR, the folder to build, for example --out data/avmnist",
-        ));
+        return Err(Failure::usage(format!(
+            "data build needs --out DIR, the folder to build, for example --out data/{}",
+            dataset.id
+        )));
     };
-    let mut build = BuildOptions::new(options.mnist.clone(), options.fsdd.clone(), out.to_owned());
-    build.noise = match (options.noise_power, &options.esc) {
-        (0.0, _) => None,
-        (power, Some(esc)) => Some(NoiseOptions { esc: esc.clone(), power }),
-        (_, None) => return Err(Failure::usage("--noise-power needs --esc DIR, the folder of ESC clips")),
+    let Some(build) = dataset.build else {
+        return Err(Failure::usage(format!("{} is not built from sources", dataset.title)));
     };
-    if let Some(share) = options.misalignment {
-        build.aligned_share = share;
-    }
-    build.components = options.pca_components;
-    build.seed = options.build_seed;
     let bar = if output::bars(quiet) { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    let report = avmnist::build(&build, &|stage: Stage| {
-        bar.set_message(stage.to_string());
-        bar.tick();
-    });
+    let built = build.run(options, out, &Shown(bar.clone()));
     bar.finish_and_clear();
-    let report = report.map_err(Failure::not_measured)?;
-    output::json(&report)?;
-    output::note(&format!(
-        "built {} ({:.1} MB), digest {}",
-        out.display(),
-        report.bytes as f64 / 1e6,
-        report.digest
-    ));
+    let built = built.map_err(|error| match error {
+        BuildError::Options(_) => Failure::usage(error),
+        BuildError::Data(_) => Failure::not_measured(error),
+        BuildError::Report(_) => Failure::internal(error),
+    })?;
+    output::json(&built.report)?;
+    output::note(&format!("built {} {}", out.display(), built.summary));
     Ok(Exit::Success)
 }
 
-fn build_fastmri(options: &BuildFastmri, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
-    let Some(out) = out else {
-        return Err(Failure::usage(
-            "data build needs --out DIR, the folder to build, for example --out data/fastmri",
-        ));
-    };
-    let build = fastmri::BuildOptions {
-        volumes: options.volumes.clone(),
-        annotations: options.annotations.clone(),
-        file_list: options.file_list.clone(),
-        space: options.space,
-        geometry: Geometry::FASTMRI,
-        out: out.to_owned(),
-    };
-    let bar = if output::bars(quiet) { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{pos}/{len} volumes {wide_bar} {elapsed}, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let built = fastmri::build(&build, &Shown(bar.clone()), &StatCache::in_memory());
-    bar.finish_and_clear();
-    let built = built.map_err(Failure::not_measured)?;
-    output::json(&built)?;
-    output::note(&format!(
-        "built {} ({:.1} MB, {} volumes, {} dropped as too wide), digest {}",
-        out.display(),
-        built.bytes as f64 / 1e6,
-        built.volumes,
-        built.dropped,
-        built.digest
-    ));
-    Ok(Exit::Success)
-}
-
-/// Shows volumes as they are done. What an earlier build did takes no time, so it does not count for the estimate.
+/// Shows how a build goes. What an earlier build did takes no time, so it does not count for the estimate.
 struct Shown(ProgressBar);
 
-impl fastmri::Progress for Shown {
-    fn volume(&self, done: usize, all: usize, reused: bool) {
-        self.0.set_length(all as u64);
+impl Progress for Shown {
+    fn stage(&self, words: &str) {
+        self.0.set_message(words.to_owned());
+        self.0.tick();
+    }
+
+    fn part(&self, done: usize, all: usize, what: &str, reused: bool) {
+        if self.0.length() != Some(all as u64) {
+            let template = format!("{{pos}}/{{len}} {what} {{wide_bar}} {{elapsed}}, {{eta}} left");
+            let style = ProgressStyle::with_template(&template);
+            self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.0.set_length(all as u64);
+        }
         self.0.set_position(done as u64);
         if reused {
             self.0.reset_eta();
@@ -111,7 +75,7 @@ impl fastmri::Progress for Shown {
 
 #[derive(Serialize)]
 struct State {
-    dataset: String,
+    dataset: &'static str,
     kind: &'static str,
     folder: PathBuf,
     here: bool,
@@ -128,7 +92,7 @@ struct File {
 }
 
 impl State {
-    fn new(name: DatasetName, source: &Source, identity: Result<Identity, String>) -> Self {
+    fn new(spec: &DatasetSpec, source: &Source, identity: Result<Identity, String>) -> Self {
         let (kind, folder) = match source {
             Source::Fixture(folder) => ("synthetic fixture", folder.clone()),
             Source::Folder(folder) => ("real data", folder.clone()),
@@ -139,7 +103,7 @@ impl State {
         };
         let files = identity.as_ref().map(|identity| identity.files.as_slice()).unwrap_or_default();
         State {
-            dataset: name.to_string(),
+            dataset: spec.id,
             kind,
             folder,
             here: identity.is_some(),
@@ -169,19 +133,20 @@ impl State {
     }
 }
 
-fn status(only: Option<DatasetName>, data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
+fn status(
+    only: Option<&'static DatasetSpec>,
+    data: Option<&Path>,
+    json: bool,
+    out: &Path,
+) -> Result<Exit, Failure> {
     let cache = StatCache::open(out);
-    let names = only.map_or_else(|| DatasetName::value_variants().to_vec(), |name| vec![name]);
-    let states: Vec<State> = names
+    let specs = only.map_or_else(|| registry::all().to_vec(), |spec| vec![spec]);
+    let states: Vec<State> = specs
         .into_iter()
-        .map(|name| {
-            let source = resolve::source(name, data, out);
-            State::new(
-                name,
-                &source,
-                data::identify(name, &source, Preparation::default(), &cache)
-                    .map_err(|error| error.to_string()),
-            )
+        .map(|spec| {
+            let source = resolve::source(spec, data, out);
+            let identity = spec.identify(&source, &spec.defaults(), &cache);
+            State::new(spec, &source, identity.map_err(|error| error.to_string()))
         })
         .collect();
     if states.iter().any(|state| state.here) {
@@ -195,13 +160,13 @@ fn status(only: Option<DatasetName>, data: Option<&Path>, json: bool, out: &Path
     Ok(if states.iter().all(|state| state.here) { Exit::Success } else { Exit::NotMeasured })
 }
 
-fn verify(name: DatasetName, data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
-    let source = resolve::source(name, data, out);
+fn verify(spec: &DatasetSpec, data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
+    let source = resolve::source(spec, data, out);
     // Nothing is taken from the cache: every byte is read.
-    let identity = data::identify(name, &source, Preparation::default(), &StatCache::in_memory())
-        .map_err(Failure::not_measured)?;
-    data::verify(name, &source, &identity).map_err(Failure::not_measured)?;
-    let state = State::new(name, &source, Ok(identity));
+    let identity =
+        spec.identify(&source, &spec.defaults(), &StatCache::in_memory()).map_err(Failure::not_measured)?;
+    spec.verify(&source, &identity).map_err(Failure::not_measured)?;
+    let state = State::new(spec, &source, Ok(identity));
     if json {
         output::json(&state)?;
     } else {

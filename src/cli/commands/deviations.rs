@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::gate::effects::{Effect, effects, effects_of};
-use crate::protocol::{Deviation, deviations};
+use crate::study::{Deviation, deviations};
 
 /// A deviation with what was measured of it.
 #[derive(Serialize)]

@@ -4,18 +4,18 @@
 
 use std::path::Path;
 
-use crate::benchmarks::{self, Benchmark, nearest};
+use crate::benchmarks::{self, Benchmark};
 use crate::cli::args::Selection;
 use crate::cli::commands::reproduce::{Execution, train};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::resolve::Resolved;
-use crate::cli::results::Results;
-use crate::gate::effects::{Effect, Measurement, between, record};
-use crate::protocol::{Change, Deviation, deviations, listed};
+use crate::cli::resolve::to_train;
+use crate::data::nearest;
+use crate::gate::effects::record;
 use crate::provenance;
-use crate::report::{CellResult, Report};
+use crate::results::{self, Report, effect};
+use crate::study::{Change, Deviation, deviations, listed};
 
 /// Measures a deviation on every table that it touches and that is here. The selection's id is that of the deviation.
 pub fn run(
@@ -35,28 +35,13 @@ pub fn run(
         // The switch first: where it changes nothing, nothing is trained.
         let switched = measured(&switched, execution, out)?;
         let (Some(switched), Some(ours)) = (switched, measured(&ours, execution, out)?) else { continue };
-        let rows = between(&cells(&ours), &cells(&switched));
-        if rows.is_empty() {
-            output::note(&format!(
+        match effect(&deviation, &changes, (&ours, &switched), provenance::today_utc()) {
+            Some(effect) => effects.push(effect),
+            None => output::note(&format!(
                 "{benchmark}: no run of a selected cell is another with {}",
                 listed(&changes)
-            ));
-            continue;
+            )),
         }
-        let mut data: Vec<_> = ours.cells.iter().filter_map(|cell| cell.dataset).collect();
-        data.sort_unstable();
-        data.dedup();
-        effects.push(Effect {
-            deviation: deviation.id.clone(),
-            changes: changes.clone(),
-            benchmark: benchmark.clone(),
-            tier: ours.tier,
-            protocol: ours.protocol,
-            device_class: ours.device_class.clone(),
-            data,
-            measured: provenance::today_utc(),
-            rows,
-        });
     }
     if effects.is_empty() {
         return Err(Failure::not_measured(format!("nothing of `{}` could be measured here", deviation.id)));
@@ -106,30 +91,19 @@ fn asked(selection: &Selection) -> Result<(Deviation, Vec<Change>), Failure> {
 /// The report of a selection, with everything trained that it takes; `None` where none of its cells is selected or can be
 /// measured here.
 fn measured(selection: &Selection, execution: &Execution, out: &Path) -> Result<Option<Report>, Failure> {
-    let resolved = Resolved::new(selection, out.to_owned())?;
-    if !selection.set.is_empty() && resolved.protocol.changes.is_empty() {
+    let resolved = to_train(selection, out)?;
+    if !selection.set.is_empty() && resolved.selection.protocol.changes.is_empty() {
         return Err(Failure::usage(format!(
             "{} holds anyway in the {} tier of the {} protocol: nothing is switched; --set KEY=VALUE switches it otherwise",
             listed(&selection.set),
-            resolved.tier,
-            resolved.protocol.name
+            resolved.selection.tier,
+            resolved.selection.protocol.name
         )));
     }
-    let plan = resolved.plan();
+    let plan = resolved.plan()?;
     if plan.runs.is_empty() {
         return Ok(None);
     }
     train(&resolved, &plan, execution)?;
-    Ok(Results::values(&resolved)?.reports.into_iter().next())
-}
-
-fn cells(report: &Report) -> Vec<Measurement> {
-    let cell = |cell: &CellResult| Measurement {
-        row: cell.id.row.clone(),
-        column: cell.id.column.clone(),
-        metric: cell.metric.clone(),
-        unit: cell.unit.clone(),
-        values: cell.values.iter().map(|value| (value.seed, value.value, value.key)).collect(),
-    };
-    report.cells.iter().map(cell).collect()
+    Ok(results::values(&resolved)?.into_iter().next())
 }

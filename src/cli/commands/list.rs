@@ -7,9 +7,10 @@ use serde::Serialize;
 use crate::benchmarks::{self, Needs, Status};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::{output, resolve};
-use crate::data::{self, StatCache};
-use crate::protocol::Preparation;
+use crate::cli::output;
+use crate::data::StatCache;
+use crate::results::source;
+use crate::study::dataset_of;
 
 #[derive(Serialize)]
 struct Entry {
@@ -32,9 +33,8 @@ pub fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure>
     let cache = StatCache::open(out);
     // Without --data, the question is about the real data, which no fixture answers.
     let here = |needs: &Needs| match (needs, data) {
-        (Needs::Dataset(name), Some(_)) => {
-            data::identify(*name, &resolve::source(*name, data, out), Preparation::default(), &cache).is_ok()
-        }
+        (Needs::Study(study), Some(_)) => dataset_of(study)
+            .is_some_and(|spec| spec.identify(&source(spec, data, out), &spec.defaults(), &cache).is_ok()),
         _ => false,
     };
     let entries: Vec<Entry> = benchmarks::all()
@@ -45,7 +45,7 @@ pub fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure>
             shows: benchmark.shows,
             registered: benchmark.is_registered(),
             status: match benchmark.status {
-                Status::Registered(_) => "registered".to_owned(),
+                Status::Registered => "registered".to_owned(),
                 Status::NotYet(why) => format!("not yet: {why}"),
             },
             data: benchmark

@@ -1,24 +1,19 @@
 //! `i2m2 plan`: the graph, what is stored, how long the rest will take.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::cli::args::Selection;
-use crate::cli::datasets::Opened;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::memory;
 use crate::cli::output;
-use crate::cli::resolve::Resolved;
-use crate::data::Split;
-use crate::engine::estimate::{Basis, estimate};
-use crate::engine::execute::{Status, survey, to_train};
+use crate::cli::resolve::to_read;
+use crate::engine::estimate::Basis;
 use crate::engine::plan::{Cell, Run};
-use crate::engine::store::Depth;
-use crate::engine::{Datasets, Manifest, Store};
-use crate::protocol::{self, DatasetName};
+use crate::engine::survey::Status;
+use crate::results::{Forecast, Power};
+use crate::study;
 
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -63,70 +58,41 @@ pub fn run(
     json: bool,
     out: &Path,
 ) -> Result<Exit, Failure> {
-    let resolved = Resolved::new(selection, out.to_owned())?;
-    let plan = resolved.plan();
+    let resolved = to_read(selection, out)?;
+    let plan = resolved.plan()?;
     if plan.cells.is_empty() {
         resolved.measurable(&plan)?;
     }
-    let store = Store::open(out);
-    let statuses = survey(&plan, &store);
-    let train = to_train(&plan, &statuses);
-    let missing = train.iter().filter(|&&train| train).count();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = jobs.unwrap_or(cores).max(1);
-    let opened = Opened::new(&resolved);
-    // A step count needs the size of the training split; nothing is opened when nothing is missing.
-    let rows: BTreeMap<DatasetName, usize> = plan
-        .runs
-        .iter()
-        .zip(&train)
-        .filter(|(_, train)| **train)
-        .map(|(run, _)| (run.recipe.task.dataset(), &run.recipe))
-        .collect::<BTreeMap<_, _>>()
-        .into_iter()
-        .filter_map(|(dataset, recipe)| Some((dataset, opened.open(recipe).ok()?.len(Split::Train))))
-        .collect();
-    let stored: Vec<Manifest> = store
-        .list(Depth::Manifest)?
-        .into_iter()
-        .filter_map(|(_, entry)| Some(entry.ok()?.manifest))
-        .filter(|manifest| plan.runs.iter().all(|run| run.key != manifest.key))
-        .collect();
-    let estimated = estimate(&plan, &statuses, &train, stored.iter(), |name| rows.get(&name).copied(), jobs);
+    let forecast = Forecast::of(&resolved, &plan, jobs)?;
     if power {
-        let spent = |(state, estimated): (&Status, &Option<f64>)| match state {
-            Status::Stored(entry) => Some(entry.manifest.spent.wall_seconds),
-            Status::HalfTrained { .. } | Status::Missing | Status::Unusable(_) => *estimated,
-        };
-        let seconds: Vec<Option<f64>> = statuses.iter().zip(&estimated.runs).map(spent).collect();
-        super::power::print(&resolved, &plan, &seconds, json)?;
+        let power = Power::of(&resolved, &plan, &forecast.seconds())?;
+        if json {
+            output::json(&power)?;
+        } else {
+            output::data(&super::power::text(&power))?;
+        }
         return Ok(Exit::Success);
     }
+    let Forecast { statuses, missing, time, bytes } = forecast;
+    let runs = plan.runs.iter().zip(&statuses).zip(&time.runs);
+    let runs = runs.map(|((run, state), &estimated_seconds)| PrintedRun {
+        run,
+        status: status(state),
+        estimated_seconds,
+    });
     let printed = Printed {
         tier: plan.tier.to_string(),
-        protocol: protocol::words(plan.protocol, &plan.changes),
+        protocol: study::words(plan.protocol, &plan.changes),
         device_class: &plan.device_class,
         stored: plan.runs.len() - missing,
         missing,
-        estimated_seconds: estimated.seconds,
-        estimate_basis: estimated.basis,
-        estimated_bytes: memory::needed(
-            plan.runs.iter().zip(&train).filter(|(_, train)| **train).map(|(run, _)| run),
-            &opened,
-            jobs,
-        ),
-        not_estimated: estimated.unknown,
-        runs: plan
-            .runs
-            .iter()
-            .zip(&statuses)
-            .zip(&estimated.runs)
-            .map(|((run, state), &estimated_seconds)| PrintedRun {
-                run,
-                status: status(state),
-                estimated_seconds,
-            })
-            .collect(),
+        estimated_seconds: time.seconds,
+        estimate_basis: time.basis,
+        estimated_bytes: bytes,
+        not_estimated: time.unknown,
+        runs: runs.collect(),
         cells: &plan.cells,
     };
     if json {

@@ -5,20 +5,20 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::args::{Selection, Workers};
-use crate::cli::datasets::Opened;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::files;
 use crate::cli::memory;
 use crate::cli::output;
 use crate::cli::progress::Bars;
-use crate::cli::resolve::Resolved;
-use crate::cli::results::Results;
+use crate::cli::resolve::to_train;
 use crate::device::Place;
 use crate::engine::plan::Plan;
 use crate::engine::store::Depth;
 use crate::engine::{self, Options, Store, TrainFailure, Trainer};
 use crate::experiment::{self, Job, Observer, Outcome, TrainError};
-use crate::report::{Format, Report};
+use crate::report::Format;
+use crate::results::{self, Opened, Report, Resolved};
 use crate::stats::Summary;
 
 /// How a plan is executed.
@@ -33,27 +33,27 @@ pub struct Execution {
 
 /// Trains what is missing, prints the tables, writes everything.
 pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<Exit, Failure> {
-    let resolved = Resolved::new(selection, out.to_owned())?;
-    if let Some(note) = &resolved.device_note {
+    let resolved = to_train(selection, out)?;
+    if let Some(note) = &resolved.device.note {
         output::note(note);
     }
-    let plan = resolved.plan();
+    let plan = resolved.plan()?;
     resolved.measurable(&plan)?;
-    for (name, why) in &resolved.missing {
+    for (name, why) in &resolved.sources.missing {
         output::note(&format!("warning: {name} is not here, its cells print as not measured: {why}"));
     }
     let summary = train(&resolved, &plan, execution)?;
-    let results = Results::read(&resolved)?;
-    let folders = results.write(&resolved)?;
+    let reports = results::read(&resolved)?;
+    let folders: Vec<_> = reports.iter().map(|report| files::write(report, out)).collect::<Result<_, _>>()?;
     if execution.json {
         output::json(&Printed {
             trained: summary.trained,
             resumed: summary.resumed,
             stored: summary.stored,
-            benchmarks: results.reports.iter().map(Table::of).collect(),
+            benchmarks: reports.iter().map(Table::of).collect(),
         })?;
     } else {
-        for report in &results.reports {
+        for report in &reports {
             output::data(&(Format::Text.exporter().export(report)? + "\n"))?;
         }
     }
@@ -72,22 +72,20 @@ pub fn train(resolved: &Resolved, plan: &Plan, execution: &Execution) -> Result<
     let options = Options {
         jobs: execution.workers.jobs.unwrap_or(threads).max(1),
         threads,
-        determinism: resolved.determinism,
+        determinism: resolved.numerics.determinism,
         ..defaults
     };
     let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
     // Only large runs are looked for: the others need no memory worth a warning.
     let large = plan.runs.iter().filter(|run| experiment::is_large(&run.recipe));
     let absent = large.filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
-    memory::warn(memory::needed(absent, &opened, options.jobs), options.jobs);
-    Ok(engine::execute(
-        plan,
-        &store,
-        &opened,
-        &RealTrainer(resolved.place),
-        &options,
-        &Bars::new(execution.quiet),
-    )?)
+    memory::warn(results::bytes_at_once(absent, &opened, options.jobs), options.jobs);
+    let trainer = RealTrainer(resolved.device.place);
+    let summary = engine::execute(plan, &store, &opened, &trainer, &options, &Bars::new(execution.quiet))?;
+    if summary.trained + summary.resumed > 0 {
+        resolved.keep_digests()?;
+    }
+    Ok(summary)
 }
 
 /// Trains with [`experiment::train`].
@@ -154,7 +152,7 @@ impl Table {
             let summary: Option<Summary> = cell.summary();
             PrintedCell {
                 id: cell.id.to_string(),
-                unit: cell.unit.clone(),
+                unit: cell.unit().to_string(),
                 values: cell.values.iter().map(|seed| seed.value).collect(),
                 keys: cell.values.iter().map(|seed| seed.key.to_string()).collect(),
                 mean: cell.mean(),

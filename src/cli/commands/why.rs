@@ -2,165 +2,37 @@
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use crate::cli::args::Selection;
-use crate::cli::commands::check;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::resolve::Resolved;
-use crate::cli::results::Results;
-use crate::digest::Digest;
-use crate::engine::Manifest;
+use crate::cli::resolve::to_read;
 use crate::engine::plan::CellId;
-use crate::engine::store::{Depth, Store};
-use crate::gate::{Judgement, Reading};
-use crate::provenance::{Provenance, Tool};
-use crate::report::{CellResult, Report};
-
-#[derive(Serialize)]
-struct Lineage {
-    cell: CellId,
-    tier: String,
-    protocol: String,
-    device_class: String,
-    metric: String,
-    unit: String,
-    mean: Option<f64>,
-    std: Option<f64>,
-    paper: Option<Paper>,
-    judgement: Judgement,
-    range: Option<[f64; 2]>,
-    missing: Option<String>,
-    deviations: Vec<String>,
-    runs: Vec<Lineal>,
-}
-
-#[derive(Serialize)]
-struct Paper {
-    printed: String,
-    std: Option<f64>,
-    n: Option<usize>,
-    place: String,
-}
-
-/// A run behind the number.
-#[derive(Serialize)]
-struct Lineal {
-    seed: u64,
-    value: f64,
-    #[serde(flatten)]
-    run: Run,
-    upstream: Vec<Run>,
-}
-
-/// What the store knows of a run.
-#[derive(Serialize)]
-struct Run {
-    key: Digest,
-    name: String,
-    created: String,
-    commit: String,
-    machine: String,
-    dataset: String,
-    data: Digest,
-    data_files: std::collections::BTreeMap<String, Digest>,
-    weights: Digest,
-    logits: Digest,
-    changes: Vec<String>,
-    wall_seconds: f64,
-}
-
-impl Run {
-    fn of(manifest: &Manifest) -> Self {
-        let Provenance { tool, machine } = &manifest.provenance;
-        Run {
-            key: manifest.key,
-            name: manifest.name.clone(),
-            created: manifest.created.clone(),
-            commit: code(tool),
-            machine: machine.cpu.clone(),
-            dataset: manifest.dataset.name.to_string(),
-            data: manifest.dataset.digest,
-            data_files: manifest.dataset.files.clone(),
-            weights: manifest.weights,
-            logits: manifest.logits,
-            changes: manifest.changes.iter().map(ToString::to_string).collect(),
-            wall_seconds: manifest.spent.wall_seconds,
-        }
-    }
-}
-
-/// The code: version, commit, compiler.
-fn code(tool: &Tool) -> String {
-    let dirty = if tool.dirty == Some(true) { " with changes" } else { "" };
-    format!("{} {}{dirty}, {}", tool.version, tool.commit, tool.rustc)
-}
+use crate::engine::store::Store;
+use crate::gate::Reading;
+use crate::results::{self, Lineage, Run, SeedRun};
 
 /// Prints where a cell's number comes from; trains nothing. The selection's id is that of the cell.
 pub fn run(selection: &Selection, json: bool, expected: &Path, out: &Path) -> Result<Exit, Failure> {
     let cell = CellId::try_from(selection.id.clone()).map_err(Failure::usage)?;
     let selection =
         Selection { id: cell.benchmark.clone(), only: vec![cell.to_string()], ..selection.clone() };
-    let resolved = Resolved::new(&selection, out.to_owned())?;
-    let results = Results::values(&resolved)?;
-    let found =
-        results.reports.iter().find_map(|report| Some((report, report.cell(&cell.row, &cell.column)?)));
+    let resolved = to_read(&selection, out)?;
+    let reports = results::values(&resolved)?;
+    let found = reports.iter().find_map(|report| Some((report, report.cell(&cell.row, &cell.column)?)));
     let Some((report, result)) = found else {
         return Err(Failure::usage(format!(
             "there is no cell `{cell}`; `i2m2 plan {}` prints the cells",
             cell.benchmark
         )));
     };
-    let range = check::expected(expected, report)?;
-    let range =
-        range.and_then(|expected| expected.cells.get(&cell.to_string()).map(|range| [range.low, range.high]));
-    let lineage = lineage(report, result, range, &Store::open(out))?;
+    let lineage = Lineage::of(report, result, expected, &Store::open(out))?;
     if json {
         output::json(&lineage)?;
     } else {
         output::data(&text(&lineage))?;
     }
     Ok(if lineage.runs.is_empty() && lineage.mean.is_none() { Exit::NotMeasured } else { Exit::Success })
-}
-
-fn lineage(
-    report: &Report,
-    result: &CellResult,
-    range: Option<[f64; 2]>,
-    store: &Store,
-) -> Result<Lineage, Failure> {
-    let mut runs = Vec::new();
-    for value in &result.values {
-        let Some(entry) = store.find(value.key, Depth::Manifest)? else { continue };
-        let mut upstream = Vec::new();
-        for &key in &entry.manifest.upstream {
-            upstream.extend(store.find(key, Depth::Manifest)?.map(|entry| Run::of(&entry.manifest)));
-        }
-        runs.push(Lineal { seed: value.seed, value: value.value, run: Run::of(&entry.manifest), upstream });
-    }
-    Ok(Lineage {
-        cell: result.id.clone(),
-        tier: report.tier.to_string(),
-        protocol: report.protocol_words(),
-        device_class: report.device_class.clone(),
-        metric: result.metric.clone(),
-        unit: result.unit.clone(),
-        mean: result.mean(),
-        std: result.summary().and_then(|summary| summary.std),
-        paper: result.published.as_ref().map(|published| Paper {
-            printed: published.printed.clone(),
-            std: published.std,
-            n: published.n,
-            place: published.place.clone(),
-        }),
-        judgement: result.judgement.clone(),
-        range,
-        missing: result.missing.clone(),
-        deviations: report.deviations.clone(),
-        runs,
-    })
 }
 
 fn text(lineage: &Lineage) -> String {
@@ -210,7 +82,7 @@ fn text(lineage: &Lineage) -> String {
             format!("{} (`i2m2 deviations {}`)", lineage.deviations.join(", "), cell.benchmark),
         );
     }
-    for Lineal { seed, value, run, upstream } in &lineage.runs {
+    for SeedRun { seed, value, run, upstream } in &lineage.runs {
         text += &format!("\nseed {seed}: {value:.4}\n");
         text += &words(run, "  ");
         for run in upstream {

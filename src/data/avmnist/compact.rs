@@ -4,17 +4,19 @@
 //! renamed; the manifest names the digest of every data file and holds neither times nor paths of this machine.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use crate::data::DataError;
 use crate::data::Identity;
 use crate::data::formats::npy::{self, Element};
 use crate::data::identity::StatCache;
 use crate::digest::Digest;
+use crate::files;
 
 /// The manifest's name; a folder that holds one is a compact build.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -112,7 +114,7 @@ pub(super) struct Facts {
 
 /// A build under way, aside; removed again unless it is finished.
 pub(super) struct Draft {
-    aside: PathBuf,
+    aside: TempDir,
     out: PathBuf,
 }
 
@@ -123,17 +125,13 @@ impl Draft {
     /// When `out` is something else than an earlier build, and what the system refuses.
     pub fn begin(out: &Path) -> Result<Self, DataError> {
         replaceable(out)?;
-        let named = || io::Error::new(io::ErrorKind::InvalidInput, "it does not name a folder");
-        let name = out.file_name().ok_or_else(named).map_err(DataError::io(out, "create it"))?;
-        let aside = out.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
         let create = || {
-            if aside.exists() {
-                fs::remove_dir_all(&aside)?;
-            }
-            fs::create_dir_all(aside.join("train"))?;
-            fs::create_dir(aside.join("test"))
+            let aside = files::folder_beside(out)?;
+            fs::create_dir(aside.path().join("train"))?;
+            fs::create_dir(aside.path().join("test"))?;
+            Ok(aside)
         };
-        create().map_err(DataError::io(&aside, "create it"))?;
+        let aside = create().map_err(DataError::io(out, "create it"))?;
         Ok(Draft { aside, out: out.to_owned() })
     }
 
@@ -142,13 +140,9 @@ impl Draft {
     /// # Errors
     /// What the system refuses.
     pub fn array<T: Element>(&self, name: &str, dims: &[usize], values: &[T]) -> Result<(), DataError> {
-        let path = self.aside.join(name);
-        let write = || {
-            let mut file = BufWriter::new(File::create(&path)?);
-            npy::write(&mut file, dims, values)?;
-            file.into_inner()?.sync_all()
-        };
-        write().map_err(DataError::io(&path, "write it"))
+        let path = self.aside.path().join(name);
+        files::write_in_place(&path, |out| npy::write(out, dims, values))
+            .map_err(DataError::io(&path, "write it"))
     }
 
     /// Writes an array of bytes piece by piece; each piece is written as `pieces` yields it.
@@ -161,15 +155,15 @@ impl Draft {
         dims: &[usize],
         pieces: impl Iterator<Item = Result<Vec<u8>, DataError>>,
     ) -> Result<(), DataError> {
-        let path = self.aside.join(name);
-        let refused = || DataError::io(&path, "write it");
-        let mut file = BufWriter::new(File::create(&path).map_err(refused())?);
-        npy::write_header::<u8>(&mut file, dims).map_err(refused())?;
-        for piece in pieces {
-            file.write_all(&piece?).map_err(refused())?;
-        }
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(refused())?;
-        file.sync_all().map_err(refused())
+        let path = self.aside.path().join(name);
+        // The first piece that cannot be had ends the file, which then goes with the whole build.
+        let mut failed = None;
+        let written = files::write_in_place(&path, |out| {
+            npy::write_header::<u8>(out, dims)?;
+            let mut had = pieces.map_while(|piece| piece.map_err(|error| failed = Some(error)).ok());
+            had.try_for_each(|piece| out.write_all(&piece))
+        });
+        failed.map_or(written.map_err(DataError::io(&path, "write it")), Err)
     }
 
     /// Writes the manifest and gives the build its name; returns the manifest and the bytes of all files.
@@ -177,7 +171,7 @@ impl Draft {
     /// # Errors
     /// What the system refuses; an earlier build is then still there.
     pub fn finish(self, facts: Facts) -> Result<(Manifest, u64), DataError> {
-        let identity = identity_of(&self.aside, &StatCache::in_memory())?;
+        let identity = identity_of(self.aside.path(), &StatCache::in_memory())?;
         let manifest = Manifest {
             form: FORM.into(),
             digest: identity.digest,
@@ -190,13 +184,11 @@ impl Draft {
             licence: LICENCE.into(),
             attribution: ATTRIBUTION.into(),
         };
-        let path = self.aside.join(MANIFEST);
+        let path = self.aside.path().join(MANIFEST);
         let write = || {
             let mut text = serde_json::to_vec_pretty(&manifest)?;
             text.push(b'\n');
-            let mut file = File::create(&path)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
+            files::write_in_place(&path, |out| out.write_all(&text))?;
             Ok(text.len() as u64)
         };
         let size = write().map_err(DataError::io(&path, "write it"))?;
@@ -205,17 +197,17 @@ impl Draft {
     }
 
     fn publish(&self) -> io::Result<()> {
-        let sync = |folder: &Path| if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) };
+        let aside = self.aside.path();
         for folder in ["train", "test", ""] {
-            sync(&self.aside.join(folder))?;
+            files::sync_folder(&aside.join(folder))?;
         }
         // A folder cannot replace a full one, so an earlier build steps aside first, and comes back on failure.
-        let earlier = self.aside.with_extension("earlier");
+        let earlier = aside.with_extension("earlier");
         let replaces = self.out.exists();
         if replaces {
             fs::rename(&self.out, &earlier)?;
         }
-        if let Err(error) = fs::rename(&self.aside, &self.out) {
+        if let Err(error) = fs::rename(aside, &self.out) {
             if replaces {
                 fs::rename(&earlier, &self.out)?;
             }
@@ -224,14 +216,7 @@ impl Draft {
         if replaces {
             fs::remove_dir_all(&earlier)?;
         }
-        sync(self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // After `finish` there is nothing left; before it the error that led here is the one to tell.
-        let _ = fs::remove_dir_all(&self.aside);
+        files::sync_folder(files::parent(&self.out))
     }
 }
 

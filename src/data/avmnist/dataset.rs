@@ -6,15 +6,12 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::compact;
 use super::samples::Samples;
+use super::{CLASSES, compact};
 use crate::data::formats::npy::{Dim, Npy, NpyRows};
 use crate::data::identity::StatCache;
-use crate::data::{DataError, Dataset, Identity, Loaded, Split};
-use crate::protocol::Modality;
+use crate::data::{DataError, Dataset, Identity, Loaded, Modality, Split, Targets};
 
-/// Digits.
-const CLASSES: usize = 10;
 /// Values of an image; it is 28 x 28.
 const PIXELS: usize = 784;
 /// More rows, or a larger side of a spectrogram, than any file that is meant.
@@ -41,18 +38,21 @@ pub struct AvmnistDataset {
     test: Part,
     /// How many rows of `train` are trained on.
     trained: usize,
-    image: [usize; 3],
-    audio: [usize; 3],
+    modalities: [Modality; 2],
     loaded: Loaded,
     fault: OnceLock<String>,
 }
 
 /// One file of each kind.
 struct Part {
-    labels: Vec<u8>,
+    labels: Vec<u32>,
     image: Samples,
     audio: Samples,
 }
+
+/// Places of the modalities.
+const IMAGE: usize = 0;
+const AUDIO: usize = 1;
 
 /// Whether `root` holds a rebuild (whose choices were made with the paper's unimodal accuracies in view), not the
 /// published files.
@@ -62,7 +62,7 @@ pub fn is_rebuilt(root: &Path) -> bool {
 
 /// Loads the dataset in `root`: the compact form if there is a manifest, otherwise the published layout
 /// (`image/{train,test}_data.npy` `[N, 784]`, `audio/{train,test}_data.npy` `[N, S, S]`, `{train,test}_labels.npy`
-/// `[N]`; spec 1.1).
+/// `[N]`).
 ///
 /// The last twelfth of the training file's rows is the validation split: rows 55,000 to 60,000 of the published
 /// files. Pixels of both modalities are divided by 255.
@@ -101,8 +101,7 @@ pub fn load(root: &Path) -> Result<AvmnistDataset, DataError> {
         train,
         test,
         trained: rows - rows / ROWS_PER_VALID_ROW,
-        image: [1, 28, 28],
-        audio: [1, side, side],
+        modalities: [Modality::new("image", [1, 28, 28]), Modality::new("audio", [1, side, side])],
         loaded: Loaded::new(),
         fault: OnceLock::new(),
     })
@@ -183,7 +182,7 @@ fn load_compact(root: &Path, part: &str, spectrograms: &Arc<NpyRows>) -> Result<
     Ok((Part { labels, image, audio }, side))
 }
 
-fn labels(path: &Path, rows: usize) -> Result<Vec<u8>, DataError> {
+fn labels(path: &Path, rows: usize) -> Result<Vec<u32>, DataError> {
     let labels = Npy::read(path)?;
     labels.expect(&[Dim::Is(rows)])?;
     labels.to_labels(CLASSES)
@@ -220,43 +219,31 @@ impl AvmnistDataset {
         match split {
             Split::Train => (&self.train, 0),
             Split::Valid => (&self.train, self.trained),
-            Split::Test => (&self.test, 0),
+            Split::Test(_) => (&self.test, 0),
         }
     }
 }
 
 impl Dataset for AvmnistDataset {
-    fn classes(&self) -> usize {
-        CLASSES
+    fn modalities(&self) -> &[Modality] {
+        &self.modalities
     }
 
     fn len(&self, split: Split) -> usize {
-        self.labels(split).len()
+        self.targets(split).len()
     }
 
-    fn labels(&self, split: Split) -> &[u8] {
+    fn targets(&self, split: Split) -> Targets<'_> {
         let (part, first) = self.part(split);
-        match split {
+        Targets::Labels(match split {
             Split::Train => &part.labels[..self.trained],
-            Split::Valid | Split::Test => &part.labels[first..],
-        }
+            Split::Valid | Split::Test(_) => &part.labels[first..],
+        })
     }
 
-    fn dims(&self, modality: Modality) -> &[usize] {
-        match modality {
-            Modality::First => &self.image,
-            Modality::Second => &self.audio,
-            Modality::Third => &[],
-        }
-    }
-
-    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
+    fn gather(&self, split: Split, modality: usize, rows: &[u32], out: &mut [f32]) {
         let (part, first) = self.part(split);
-        let samples = match modality {
-            Modality::First => &part.image,
-            Modality::Second => &part.audio,
-            Modality::Third => return,
-        };
+        let samples = if modality == IMAGE { &part.image } else { &part.audio };
         if let Err(error) = samples.gather(rows.iter().map(|&row| first + row as usize), out) {
             // Nothing that could be taken for data: training stops at the first NaN and asks for the fault.
             out.fill(f32::NAN);
@@ -264,10 +251,10 @@ impl Dataset for AvmnistDataset {
         }
     }
 
-    fn sample(&self, split: Split, modality: Modality, row: u32) -> u32 {
+    fn sample(&self, split: Split, modality: usize, row: u32) -> u32 {
         let (part, first) = self.part(split);
         match (modality, &part.audio) {
-            (Modality::Second, Samples::Rows { numbers: Some(numbers), .. }) => numbers[first + row as usize],
+            (AUDIO, Samples::Rows { numbers: Some(numbers), .. }) => numbers[first + row as usize],
             _ => row,
         }
     }

@@ -9,19 +9,31 @@ mod compact;
 mod components;
 mod dataset;
 mod eigen;
+pub mod fixture;
 mod gather;
 mod greys;
+mod options;
 mod pairing;
 mod samples;
+mod spec;
 mod spectrogram;
 
 pub use build::{BuildOptions, BuildReport, NoiseOptions, Stage, build};
 pub use compact::{Manifest, Part, Settings};
 pub use dataset::{AvmnistDataset, identity, is_rebuilt, load};
+pub use spec::SPEC;
 
-/// How to get AV-MNIST or rebuild it, and under which licences.
-pub fn explain() -> &'static str {
-    include_str!("explain.txt")
+use crate::data::{Target, Task};
+
+/// Its id.
+const ID: &str = "avmnist";
+/// The task's id.
+const DIGITS: &str = "digits";
+/// Digits.
+const CLASSES: usize = 10;
+
+fn tasks() -> Vec<Task> {
+    vec![Task::new(DIGITS, Target::classes_of(CLASSES))]
 }
 
 #[cfg(test)]

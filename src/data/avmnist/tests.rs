@@ -8,7 +8,6 @@ use crate::data::formats::npy::{Dim, Npy};
 use crate::data::formats::npz::Npz;
 use crate::data::identity::StatCache;
 use crate::data::{DataError, Dataset, Split};
-use crate::protocol::Modality;
 use crate::random::Seeds;
 
 /// The shared real data, where there is any.
@@ -95,9 +94,9 @@ impl Sources {
 }
 
 /// All rows of a split, as the training loop sees them.
-fn batch(dataset: &AvmnistDataset, split: Split, modality: Modality) -> Vec<u32> {
+fn batch(dataset: &AvmnistDataset, split: Split, modality: usize) -> Vec<u32> {
     let rows: Vec<u32> = (0..dataset.len(split) as u32).rev().collect();
-    let mut out = vec![-1.0f32; rows.len() * dataset.dims(modality).iter().product::<usize>()];
+    let mut out = vec![-1.0f32; rows.len() * dataset.modalities()[modality].features()];
     dataset.gather(split, modality, &rows, &mut out);
     assert!(dataset.fault().is_none());
     out.into_iter().map(f32::to_bits).collect()
@@ -158,11 +157,11 @@ fn both_forms_of_the_same_data_give_the_same_batches() {
     }
     assert!(is_rebuilt(&compact) && !is_rebuilt(&published));
     let [a, b] = [&compact, &published].map(|root| load(root).unwrap());
-    assert_eq!([Split::Train, Split::Valid, Split::Test].map(|split| a.len(split)), [88, 8, 20]);
-    for split in [Split::Train, Split::Valid, Split::Test] {
-        assert_eq!(a.labels(split), b.labels(split));
-        for modality in [Modality::First, Modality::Second] {
-            assert_eq!(a.dims(modality), b.dims(modality));
+    assert_eq!([Split::Train, Split::Valid, Split::TEST].map(|split| a.len(split)), [88, 8, 20]);
+    for split in [Split::Train, Split::Valid, Split::TEST] {
+        assert_eq!(a.targets(split).labels(), b.targets(split).labels());
+        for modality in 0..2 {
+            assert_eq!(a.modalities()[modality], b.modalities()[modality]);
             assert!(batch(&a, split, modality) == batch(&b, split, modality), "{split:?} {modality:?}");
         }
     }
@@ -187,15 +186,16 @@ fn published() -> tempfile::TempDir {
 fn pixels_are_divided_by_255_sides_come_from_the_shapes_and_the_last_twelfth_validates() {
     let folder = published();
     let data = load(folder.path()).unwrap();
-    assert_eq!((data.dims(Modality::First), data.dims(Modality::Second)), (&[1, 28, 28][..], &[1, 8, 8][..]));
-    assert_eq!((data.len(Split::Train), data.len(Split::Valid), data.len(Split::Test)), (22, 2, 12));
-    assert_eq!(data.labels(Split::Valid), [2, 3]);
+    assert_eq!(data.modalities()[0].dims, [1, 28, 28]);
+    assert_eq!(data.modalities()[1].dims, [1, 8, 8]);
+    assert_eq!((data.len(Split::Train), data.len(Split::Valid), data.len(Split::TEST)), (22, 2, 12));
+    assert_eq!(data.targets(Split::Valid).labels(), [2, 3]);
     let mut out = vec![0.0; 2 * 64];
-    data.gather(Split::Valid, Modality::Second, &[1, 0], &mut out);
+    data.gather(Split::Valid, 1, &[1, 0], &mut out);
     // Row 23 begins with value 23 * 64 mod 256 = 192, row 22 with 128.
     assert_eq!(out[..4], [192.0 / 255.0, 128.0 / 255.0, 193.0 / 255.0, 129.0 / 255.0]);
     let mut out = vec![0.0; 784];
-    data.gather(Split::Train, Modality::First, &[0], &mut out);
+    data.gather(Split::Train, 0, &[0], &mut out);
     assert_eq!(out[..2], [-99.5f32 / 255.0, -98.5 / 255.0]);
 }
 
@@ -358,10 +358,10 @@ fn a_file_cut_while_training_gives_nan_and_a_fault() {
     write_npy(&folder.path().join("train_labels.npy"), &[rows], &vec![1u8; rows]);
     let data = load(folder.path()).unwrap();
     let mut out = vec![0.0; 2 * 784];
-    data.gather(Split::Train, Modality::First, &[9, 10], &mut out);
+    data.gather(Split::Train, 0, &[9, 10], &mut out);
     assert!(out.iter().all(|&x| x == 1.0 / 255.0) && data.fault().is_none());
     fs::File::options().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
-    data.gather(Split::Train, Modality::First, &[9, 10_000], &mut out);
+    data.gather(Split::Train, 0, &[9, 10_000], &mut out);
     assert!(out.iter().all(|x| x.is_nan()) && data.fault().is_some());
 }
 
@@ -413,7 +413,7 @@ fn the_real_sources_give_the_pinned_digest() {
     assert!((report.manifest.train.agreement - 0.4015).abs() < 0.01);
     let data = load(&out).unwrap();
     assert_eq!(
-        [Split::Train, Split::Valid, Split::Test].map(|split| data.len(split)),
+        [Split::Train, Split::Valid, Split::TEST].map(|split| data.len(split)),
         [55_000, 5_000, 10_000]
     );
     assert_eq!(report.digest.to_string(), "e6c1f375baae121a1ce93631a6abf17261fdad9bee9d9a028fff74e66ea685f0");

@@ -13,14 +13,15 @@ use serde::Serialize;
 
 use super::Geometry;
 use super::cache::{Index, Listed, Record, record_path, slices_name};
+use super::choices::{Space, StudyLevel};
 use super::labels::Annotations;
 use super::split;
 use super::transform::Transform;
 use super::volume::Volume;
 use crate::data::formats::npy;
-use crate::data::{DataError, StatCache, atomic};
+use crate::data::{DataError, StatCache};
 use crate::digest::Digest;
-use crate::protocol::{Space, StudyLevel};
+use crate::files;
 
 /// Names of volumes that an error lists, at most.
 const NAMED: usize = 5;
@@ -257,8 +258,8 @@ fn volume(options: &BuildOptions, id: &str, path: &Path, stats: &StatCache) -> R
         peaks,
         slices: Digest::of(&bytes),
     };
-    atomic::write(&slices, |file| file.write_all(&bytes))?;
-    atomic::write(&record_path(out, id), |file| Ok(serde_json::to_writer(file, &record)?))?;
+    files::write(&slices, &bytes)?;
+    files::write_with(&record_path(out, id), |file| Ok(serde_json::to_writer(file, &record)?))?;
     Ok(Turn::Kept { record, reused: false, bytes: bytes.len() as u64 })
 }
 

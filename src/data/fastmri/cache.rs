@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Geometry;
-use crate::data::{DataError, Split, atomic};
+use super::choices::Space;
+use super::split::Part;
+use crate::data::DataError;
 use crate::digest::{Digest, Hasher};
-use crate::protocol::Space;
+use crate::files;
 
 const INDEX: &str = "index.json";
 const VERSION: u32 = 1;
@@ -43,11 +45,11 @@ pub struct Index {
 #[serde(deny_unknown_fields)]
 pub struct Listed {
     /// Train, valid or test.
-    pub split: Split,
-    /// Label byte of each slice.
-    pub labels: Vec<u8>,
-    /// Label byte of each slice without annotations of the whole study.
-    pub labels_of_slices: Vec<u8>,
+    pub split: Part,
+    /// Label of each slice: bit h says whether it has finding h.
+    pub labels: Vec<u32>,
+    /// The same without annotations of the whole study.
+    pub labels_of_slices: Vec<u32>,
     /// What was read from the volume.
     pub record: Record,
 }
@@ -116,7 +118,7 @@ impl Index {
         if std::fs::read(&path).is_ok_and(|here| here == bytes) {
             return Ok(());
         }
-        atomic::write(&path, |out| out.write_all(&bytes))
+        Ok(files::write(&path, &bytes)?)
     }
 
     /// Reads the index of a cache.

@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 
 use super::cache::{Index, slices_name};
+use super::choices::{Choices, MagnitudeNorm, StudyLevel};
+use super::split::Part;
 use crate::data::formats::npy::{Dim, Npy};
-use crate::data::{DataError, Dataset, Identity, Loaded, Split, StatCache};
-use crate::protocol::{MagnitudeNorm, Modality, StudyLevel};
+use crate::data::{DataError, Dataset, Identity, Loaded, Modality, Split, StatCache, Targets};
 use crate::random::Seeds;
 
 /// Name and version of this loader, part of every identity.
@@ -18,14 +19,9 @@ const LOADER: &str = "fastmri 1";
 /// Slices that are gathered by one thread before another is worth it, in pixels.
 const ALONE: usize = 1 << 15;
 
-/// What is chosen between a cache and what a network sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Choices {
-    /// How magnitudes are scaled (deviation F3).
-    pub magnitude_norm: MagnitudeNorm,
-    /// What annotations of whole studies count for (deviation F12).
-    pub study_level: StudyLevel,
-}
+/// Places of the modalities.
+const MAGNITUDE: usize = 0;
+const PHASE: usize = 1;
 
 /// A slice's place.
 #[derive(Clone, Copy)]
@@ -39,8 +35,8 @@ struct Slices {
     volumes: Vec<Volume>,
     /// By split: train, valid, test.
     rows: [Vec<Place>; 3],
-    labels: [Vec<u8>; 3],
-    dims: [usize; 3],
+    labels: [Vec<u32>; 3],
+    modalities: [Modality; 3],
     magnitude_norm: MagnitudeNorm,
     loaded: Loaded,
 }
@@ -98,7 +94,7 @@ pub fn identity(cache: &Path, choices: Choices, stat_cache: &StatCache) -> Resul
 pub fn load(cache: &Path, choices: Choices) -> Result<KneeDataset, DataError> {
     let index = Index::read(cache)?;
     let side = index.geometry.side;
-    let (mut rows, mut labels): ([Vec<Place>; 3], [Vec<u8>; 3]) = Default::default();
+    let (mut rows, mut labels): ([Vec<Place>; 3], [Vec<u32>; 3]) = Default::default();
     let mut volumes = Vec::with_capacity(index.volumes.len());
     for listed in index.volumes {
         let split = listed.split as usize;
@@ -129,7 +125,7 @@ pub fn load(cache: &Path, choices: Choices) -> Result<KneeDataset, DataError> {
         volumes,
         rows,
         labels,
-        dims: [1, side, side],
+        modalities: ["magnitude", "phase", "rss"].map(|name| Modality::new(name, [1, side, side])),
         magnitude_norm: choices.magnitude_norm,
         loaded: Loaded::new(),
     };
@@ -194,24 +190,24 @@ fn standardise(values: &mut [f32]) {
 
 impl KneeDataset {
     /// One slice of one modality.
-    fn slice(&self, place: Place, modality: Modality) -> Vec<f32> {
+    fn slice(&self, place: Place, modality: usize) -> Vec<f32> {
         let volume = &self.slices.volumes[place.volume as usize];
         let parts = volume.parts(place.slice as usize);
         let noisy = self.noise.as_ref().map(|noise| noise.add(volume, place.slice as usize, parts));
         let parts = noisy.as_ref().map_or(parts, |(real, imaginary, rss)| Parts { real, imaginary, rss });
         match modality {
-            Modality::First => {
+            MAGNITUDE => {
                 let mut values = magnitudes(parts);
                 self.scale(&mut values, || volume.largest());
                 values
             }
-            Modality::Second => parts
+            PHASE => parts
                 .real
                 .iter()
                 .zip(parts.imaginary)
                 .map(|(&re, &im)| libm::atan2(f64::from(im), f64::from(re)) as f32)
                 .collect(),
-            Modality::Third => {
+            _ => {
                 let mut values = parts.rss.to_vec();
                 // The RSS of other slices of the volume is not at hand: its own largest stands for it.
                 let own = largest(parts.rss);
@@ -232,7 +228,7 @@ impl KneeDataset {
 }
 
 impl Noise {
-    /// Real part, imaginary part and RSS with noise (spec 3.9): both parts get N(0, s^2), s a percentage of the whole
+    /// Real part, imaginary part and RSS with noise (Figure B.7): both parts get N(0, s^2), s a percentage of the whole
     /// slice's peak; RSS becomes Rician with the same draws, scaled by its own largest.
     fn add(&self, volume: &Volume, slice: usize, parts: Parts<'_>) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let mut stream = self.seeds.child(&*volume.id).child(slice).stream();
@@ -250,26 +246,30 @@ impl Noise {
     }
 }
 
+/// Where a split stands among the three of the cache.
+fn place_of(split: Split) -> usize {
+    match split {
+        Split::Train => Part::Train as usize,
+        Split::Valid => Part::Valid as usize,
+        Split::Test(_) => Part::Test as usize,
+    }
+}
+
 impl Dataset for KneeDataset {
-    /// Combinations of four findings.
-    fn classes(&self) -> usize {
-        16
+    fn modalities(&self) -> &[Modality] {
+        &self.slices.modalities
     }
 
     fn len(&self, split: Split) -> usize {
-        self.slices.rows[split as usize].len()
+        self.slices.rows[place_of(split)].len()
     }
 
-    fn labels(&self, split: Split) -> &[u8] {
-        &self.slices.labels[split as usize]
+    fn targets(&self, split: Split) -> Targets<'_> {
+        Targets::Labels(&self.slices.labels[place_of(split)])
     }
 
-    fn dims(&self, _: Modality) -> &[usize] {
-        &self.slices.dims
-    }
-
-    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
-        let places = &self.slices.rows[split as usize];
+    fn gather(&self, split: Split, modality: usize, rows: &[u32], out: &mut [f32]) {
+        let places = &self.slices.rows[place_of(split)];
         let slice = |&row: &u32| self.slice(places[row as usize], modality);
         let slices: Vec<Vec<f32>> = if out.len() < ALONE {
             rows.iter().map(slice).collect()
@@ -297,7 +297,7 @@ impl Dataset for KneeDataset {
 impl KneeDataset {
     /// The peak of a row's slice.
     pub(super) fn peak_of(&self, split: Split, row: usize) -> f32 {
-        let Place { volume, slice } = self.slices.rows[split as usize][row];
+        let Place { volume, slice } = self.slices.rows[place_of(split)][row];
         self.slices.volumes[volume as usize].peaks[slice as usize]
     }
 }

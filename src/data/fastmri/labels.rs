@@ -1,4 +1,4 @@
-//! The findings of each slice, from fastMRI+'s `knee.csv` (spec 3.3).
+//! The findings of each slice, from fastMRI+'s `knee.csv`.
 //!
 //! Invariant: an annotation is one of the 22 that fastMRI+ has, or an error; nothing is sorted into a group by guess.
 
@@ -7,33 +7,41 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::choices::StudyLevel;
 use crate::data::DataError;
-use crate::protocol::{Finding, StudyLevel};
+
+/// The four findings, in the order of the networks' heads and of the bits of a label: everything that is none of the others
+/// ("abnormal"), meniscus tears, the anterior cruciate ligament, cartilage.
+pub const FINDINGS: [&str; 4] = ["others", "meniscus", "acl", "cartilage"];
+const OTHERS: usize = 0;
+const MENISCUS: usize = 1;
+const ACL: usize = 2;
+const CARTILAGE: usize = 3;
 
 /// Every annotation of fastMRI+'s knees, and what it counts as.
-const KNOWN: [(&str, Finding); 22] = [
-    ("Bone - Lesion", Finding::Others),
-    ("Bone- Subchondral edema", Finding::Others),
-    ("Bone-Fracture/Contusion/dislocation", Finding::Others),
-    ("Cartilage - Full Thickness loss/defect", Finding::Cartilage),
-    ("Cartilage - Partial Thickness loss/defect", Finding::Cartilage),
-    ("Displaced Meniscal Tissue", Finding::Others),
-    ("Joint Bodies", Finding::Others),
-    ("Joint Effusion", Finding::Others),
-    ("LCL Complex - Low-Mod Grade Sprain", Finding::Others),
-    ("LCL Complex- High Grade Sprain", Finding::Others),
-    ("Ligament - ACL High Grade Sprain", Finding::Acl),
-    ("Ligament - ACL Low Grade sprain", Finding::Acl),
-    ("Ligament - MCL High Grade sprain", Finding::Others),
-    ("Ligament - MCL Low-Mod Grade Sprain", Finding::Others),
-    ("Ligament - PCL High Grade", Finding::Others),
-    ("Ligament - PCL Low-Mod grade sprain", Finding::Others),
-    ("Meniscus Tear", Finding::Meniscus),
-    ("Muscle Strain", Finding::Others),
-    ("Patellar Retinaculum - High grade sprain", Finding::Others),
-    ("Periarticular cysts", Finding::Others),
-    ("Soft Tissue Lesion", Finding::Others),
-    ("artifact", Finding::Others),
+const KNOWN: [(&str, usize); 22] = [
+    ("Bone - Lesion", OTHERS),
+    ("Bone- Subchondral edema", OTHERS),
+    ("Bone-Fracture/Contusion/dislocation", OTHERS),
+    ("Cartilage - Full Thickness loss/defect", CARTILAGE),
+    ("Cartilage - Partial Thickness loss/defect", CARTILAGE),
+    ("Displaced Meniscal Tissue", OTHERS),
+    ("Joint Bodies", OTHERS),
+    ("Joint Effusion", OTHERS),
+    ("LCL Complex - Low-Mod Grade Sprain", OTHERS),
+    ("LCL Complex- High Grade Sprain", OTHERS),
+    ("Ligament - ACL High Grade Sprain", ACL),
+    ("Ligament - ACL Low Grade sprain", ACL),
+    ("Ligament - MCL High Grade sprain", OTHERS),
+    ("Ligament - MCL Low-Mod Grade Sprain", OTHERS),
+    ("Ligament - PCL High Grade", OTHERS),
+    ("Ligament - PCL Low-Mod grade sprain", OTHERS),
+    ("Meniscus Tear", MENISCUS),
+    ("Muscle Strain", OTHERS),
+    ("Patellar Retinaculum - High grade sprain", OTHERS),
+    ("Periarticular cysts", OTHERS),
+    ("Soft Tissue Lesion", OTHERS),
+    ("artifact", OTHERS),
 ];
 
 #[derive(Deserialize)]
@@ -52,11 +60,11 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// The label byte: bit h is finding h of [`Finding::ALL`].
-    pub fn bits(self, study_level: StudyLevel) -> u8 {
+    /// The label: bit h is finding h of [`FINDINGS`].
+    pub fn bits(self, study_level: StudyLevel) -> u32 {
         match study_level {
-            StudyLevel::Slice0 => self.slice | self.study,
-            StudyLevel::Ignore => self.slice,
+            StudyLevel::Slice0 => u32::from(self.slice | self.study),
+            StudyLevel::Ignore => u32::from(self.slice),
         }
     }
 }
@@ -105,7 +113,7 @@ impl Annotations {
                 let known: Vec<&str> = KNOWN.iter().map(|(label, _)| *label).collect();
                 bad(&format!("one of {}", known.join("; ")), format!("`{}`", row.label))
             })?;
-            let bit = 1 << finding as u8;
+            let bit = 1 << finding;
             let labels = volumes.entry(row.file).or_default().entry(usize::from(slice)).or_default();
             match row.study_level.trim() {
                 "No" => labels.slice |= bit,
@@ -139,7 +147,7 @@ impl Annotations {
     }
 }
 
-fn finding(label: &str) -> Option<Finding> {
+fn finding(label: &str) -> Option<usize> {
     KNOWN.iter().find(|(known, _)| *known == label.trim()).map(|(_, finding)| *finding)
 }
 
@@ -156,16 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_the_specs() {
+    fn groups_are_the_released_codes() {
         for (label, finding) in KNOWN {
             let expected = if label.contains("ACL") {
-                Finding::Acl
+                ACL
             } else if label.contains("Meniscus Tear") {
-                Finding::Meniscus
+                MENISCUS
             } else if label.to_lowercase().contains("cartilage") {
-                Finding::Cartilage
+                CARTILAGE
             } else {
-                Finding::Others
+                OTHERS
             };
             assert_eq!(finding, expected, "{label}");
         }
@@ -178,7 +186,7 @@ mod tests {
              a,0,Yes,,,,,artifact\nb,1,No,1,2,3,4,Ligament - ACL Low Grade sprain\n",
         )
         .unwrap();
-        let bits = |volume: &str, level| -> Vec<u8> {
+        let bits = |volume: &str, level| -> Vec<u32> {
             found.of("knee.csv", volume, 4).unwrap().into_iter().map(|labels| labels.bits(level)).collect()
         };
         assert_eq!(bits("a", StudyLevel::Slice0), [1, 0, 0, 0b11]);
@@ -209,9 +217,8 @@ mod tests {
         assert!(matches!(error, DataError::Value { .. }), "{error}");
     }
 
-    /// Spec 3.3, from the real file.
     #[test]
-    fn the_real_annotations_have_the_specs_counts() {
+    fn the_real_annotations_have_the_published_counts() {
         let Some(folder) = crate::data::shared_data("fastmri_plus") else { return };
         let path = folder.join("knee.csv");
         let found = Annotations::read(&path).unwrap();
@@ -221,7 +228,7 @@ mod tests {
         let mut rows = 0;
         for row in csv::Reader::from_path(&path).unwrap().deserialize::<Row>() {
             let row = row.unwrap();
-            annotations[finding(&row.label).unwrap() as usize] += 1;
+            annotations[finding(&row.label).unwrap()] += 1;
             strings.insert(row.label);
             rows += 1;
         }
@@ -229,7 +236,7 @@ mod tests {
         assert_eq!((rows, strings.len(), annotations), (16_167, 22, [5_466, 5_658, 1_443, 3_600]));
         let (mut files, mut slices, mut annotated) = ([0; 4], [0; 4], 0);
         for volume in found.volumes.values() {
-            let all: Vec<u8> = volume.values().map(|labels| labels.bits(StudyLevel::Slice0)).collect();
+            let all: Vec<u32> = volume.values().map(|labels| labels.bits(StudyLevel::Slice0)).collect();
             annotated += all.len();
             for head in 0..4 {
                 let with = all.iter().filter(|&&bits| bits >> head & 1 == 1).count();

@@ -1,14 +1,17 @@
-//! fastMRI knee: from raw single-coil volumes and the fastMRI+ annotations to slices with four findings each (spec 3.2 to
-//! 3.5).
+//! fastMRI knee: from raw single-coil volumes and the fastMRI+ annotations to slices with four findings each.
 //!
 //! Invariant: what is read at training is a cache that [`build`] wrote whole; it holds no choice that the protocol can still
 //! make (how magnitudes are scaled, what annotations of whole studies count for, noise).
 
 mod build;
 mod cache;
+mod choices;
 mod container;
 mod dataset;
+pub mod fixture;
 mod labels;
+mod options;
+mod spec;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -17,10 +20,17 @@ mod volume;
 
 pub use build::{BuildOptions, Built, Progress, Unheard, build};
 pub use cache::{Index, Record};
-pub use dataset::{Choices, KneeDataset, identity, load};
-pub use labels::{Annotations, Labels};
-pub use split::split;
+pub use choices::{Choices, MagnitudeNorm, Space, StudyLevel};
+pub use dataset::{KneeDataset, identity, load};
+pub use labels::{Annotations, FINDINGS, Labels};
+pub use spec::SPEC;
+pub use split::{Part, split};
 pub use volume::Volume;
+
+/// The task's id.
+const KNEE: &str = "knee";
+/// The choice of a fixture.
+const FIXTURE: &str = "fixture";
 
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +49,4 @@ pub struct Geometry {
 impl Geometry {
     /// That of fastMRI's knees.
     pub const FASTMRI: Geometry = Geometry { rows: 640, columns: 400, side: 320 };
-}
-
-/// What fastMRI is, how to get it, where to put it, and what stays on this machine.
-pub fn explain() -> &'static str {
-    include_str!("explain.txt")
 }

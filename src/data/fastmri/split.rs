@@ -1,24 +1,38 @@
-//! Which volumes train, validate and test (spec 3.4, deviation F10).
+//! Which volumes train, validate and test (deviation F10).
 //!
 //! Invariant: the split depends on the set of ids alone: sorted, then scikit-learn's `train_test_split` with seed 0, twice.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
+use crate::data::DataError;
 use crate::data::shuffle::numpy_permutation;
-use crate::data::{DataError, Split};
 
 /// A line of the real file list that names no volume.
 const STRAY: &str = "Knee data";
 
+/// What a volume is for, as a cache's index says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Trained on.
+    Train,
+    /// Chooses the checkpoint.
+    Valid,
+    /// Reported.
+    Test,
+}
+
 /// 70 % train; of the rest, the first half tests, the second validates.
-pub fn split(ids: &[String]) -> BTreeMap<String, Split> {
+pub fn split(ids: &[String]) -> BTreeMap<String, Part> {
     let mut sorted: Vec<&String> = ids.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
     let (train, rest) = train_test_split(&sorted, 3, 10);
     let (test, valid) = train_test_split(&rest, 1, 2);
-    [(train, Split::Train), (valid, Split::Valid), (test, Split::Test)]
+    [(train, Part::Train), (valid, Part::Valid), (test, Part::Test)]
         .into_iter()
         .flat_map(|(ids, split)| ids.into_iter().map(move |id| (id.clone(), split)))
         .collect()
@@ -61,7 +75,7 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
 
-    fn count(split: &BTreeMap<String, Split>, wanted: Split) -> usize {
+    fn count(split: &BTreeMap<String, Part>, wanted: Part) -> usize {
         split.values().filter(|&&found| found == wanted).count()
     }
 
@@ -72,7 +86,7 @@ mod tests {
         reversed.reverse();
         let found = split(&ids);
         assert_eq!(found, split(&reversed));
-        assert_eq!([Split::Train, Split::Valid, Split::Test].map(|s| count(&found, s)), [28, 6, 6]);
+        assert_eq!([Part::Train, Part::Valid, Part::Test].map(|s| count(&found, s)), [28, 6, 6]);
         assert!(split(&[]).is_empty());
         assert_eq!(split(&ids[..1]).len(), 1);
     }
@@ -84,7 +98,7 @@ mod tests {
         let ids = file_list(&folder.join("knee_file_list.csv")).unwrap();
         assert_eq!(ids.len(), 1_172);
         let found = split(&ids);
-        assert_eq!([Split::Train, Split::Valid, Split::Test].map(|s| count(&found, s)), [820, 176, 176]);
+        assert_eq!([Part::Train, Part::Valid, Part::Test].map(|s| count(&found, s)), [820, 176, 176]);
         let lines: String =
             found.iter().map(|(id, split)| format!("{id} {split:?}\n").to_lowercase()).collect();
         let golden = include_str!("../../../fixtures/golden/fastmri_split.sha256");

@@ -8,7 +8,6 @@ use hdf5_pure::{CompoundTypeBuilder, FileBuilder};
 use super::*;
 use crate::data::formats::npy::Dim;
 use crate::data::{DataError, Dataset, Split, StatCache};
-use crate::protocol::{MagnitudeNorm, Modality, Space, StudyLevel};
 use crate::random::Seeds;
 
 const GEOMETRY: Geometry = Geometry { rows: 12, columns: 10, side: 6 };
@@ -111,14 +110,17 @@ fn a_build_gives_every_slice_its_split_and_findings() {
     assert_eq!(built.slices.iter().sum::<usize>(), 25);
     assert_eq!(built.findings, [1, 1, 1, 0]);
     let data = sources.load(MagnitudeNorm::None);
-    assert_eq!([Split::Train, Split::Valid, Split::Test].map(|split| data.len(split)), built.slices);
-    let all = [Split::Train, Split::Valid, Split::Test].map(|split| data.labels(split).to_vec()).concat();
+    assert_eq!([Split::Train, Split::Valid, Split::TEST].map(|split| data.len(split)), built.slices);
+    let all =
+        [Split::Train, Split::Valid, Split::TEST].map(|split| data.targets(split).labels().to_vec()).concat();
     let mut findings = all.into_iter().filter(|&label| label > 0).collect::<Vec<_>>();
     findings.sort_unstable();
     assert_eq!(findings, [0b1, 0b10, 0b100]);
     let without = Choices { study_level: StudyLevel::Ignore, ..Choices::default() };
     let without = load(&sources.cache(), without).unwrap();
-    let all = [Split::Train, Split::Valid, Split::Test].map(|split| without.labels(split).to_vec()).concat();
+    let all = [Split::Train, Split::Valid, Split::TEST]
+        .map(|split| without.targets(split).labels().to_vec())
+        .concat();
     assert!(all.iter().all(|&label| label & 1 == 0), "annotations of whole studies count for nothing");
     // The choices are part of the identity, and the cache is the same.
     let digest = |choices| identity(&sources.cache(), choices, &StatCache::in_memory()).unwrap().digest;
@@ -187,15 +189,15 @@ fn modalities_are_magnitude_phase_and_rss() {
         (out, rows.len())
     };
     let raw = sources.load(MagnitudeNorm::None);
-    let (magnitude, rows) = gather(&raw, Modality::First);
-    let (phase, _) = gather(&raw, Modality::Second);
+    let (magnitude, rows) = gather(&raw, 0);
+    let (phase, _) = gather(&raw, 1);
     assert!(magnitude.iter().all(|&value| value >= 0.0));
     assert!(phase.iter().all(|&value| (-std::f32::consts::PI..=std::f32::consts::PI).contains(&value)));
     let column =
         |values: &[f32], n: usize| values.iter().skip(n).step_by(rows).copied().collect::<Vec<f32>>();
-    let (scaled, _) = gather(&sources.load(MagnitudeNorm::SliceMax), Modality::First);
-    let (by_volume, _) = gather(&sources.load(MagnitudeNorm::VolumeMax), Modality::First);
-    let (standard, _) = gather(&sources.load(MagnitudeNorm::SliceZscore), Modality::First);
+    let (scaled, _) = gather(&sources.load(MagnitudeNorm::SliceMax), 0);
+    let (by_volume, _) = gather(&sources.load(MagnitudeNorm::VolumeMax), 0);
+    let (standard, _) = gather(&sources.load(MagnitudeNorm::SliceZscore), 0);
     let most = |values: &[f32]| values.iter().copied().fold(0.0, f32::max);
     for n in 0..rows {
         assert!((most(&column(&scaled, n)) - 1.0).abs() < 1e-6);
@@ -206,7 +208,7 @@ fn modalities_are_magnitude_phase_and_rss() {
         // A volume's first row of three or two: its largest magnitude is 1 in one of its slices, less in others.
         assert!(most(&column(&by_volume, n)) <= 1.0 + 1e-6);
     }
-    let (rss, _) = gather(&raw, Modality::Third);
+    let (rss, _) = gather(&raw, 2);
     assert_ne!(rss, magnitude);
 }
 
@@ -223,7 +225,7 @@ fn noise_is_gaussian_in_both_parts_and_the_same_for_all_who_ask() {
         out
     };
     let complex = |data: &dyn Dataset| -> Vec<[f64; 2]> {
-        let (magnitude, phase) = (gather(data, Modality::First), gather(data, Modality::Second));
+        let (magnitude, phase) = (gather(data, 0), gather(data, 1));
         let part =
             |(&m, &p): (&f32, &f32)| [f64::from(m) * f64::from(p).cos(), f64::from(m) * f64::from(p).sin()];
         magnitude.iter().zip(&phase).map(part).collect()

@@ -1,4 +1,4 @@
-//! From a slice's k-space to the centre of its complex image (spec 3.2, 3.5).
+//! From a slice's k-space to the centre of its complex image.
 //!
 //! Invariant: computed in `f64` with scalar code whose plan depends on the lengths alone, so a cache has the same bytes on
 //! every machine; rounded to `f32` once, at the end.
@@ -9,7 +9,7 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlannerScalar};
 
 use super::Geometry;
-use crate::protocol::Space;
+use super::Space;
 
 /// The centre of a slice and how strong it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Slice {
     pub real: Vec<f32>,
     /// Imaginary part, side x side.
     pub imaginary: Vec<f32>,
-    /// The largest magnitude of the whole slice, before the crop: what noise is scaled by (spec 3.9).
+    /// The largest magnitude of the whole slice, before the crop: what noise is scaled by (Figure B.7).
     pub peak: f32,
 }
 

@@ -1,4 +1,4 @@
-//! One raw volume: single-coil k-space and the RSS reconstruction, as fastMRI's HDF5 files hold them (spec 3.2).
+//! One raw volume: single-coil k-space and the RSS reconstruction, as fastMRI's HDF5 files hold them.
 //!
 //! Invariant: an open volume's arrays have the shapes and types of a scan and agree in their number of slices; slices are
 //! read one at a time, and hold finite numbers.

@@ -14,6 +14,7 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::super::DataError;
 use super::npy::{self, Dim, Element, Header, Npy};
+use crate::files;
 
 /// No deflate stream expands more than this.
 const DEFLATE_LIMIT: u64 = 1032;
@@ -219,7 +220,7 @@ impl NpzBuilder {
     /// When the system refuses to write.
     pub fn write(self, path: &Path) -> Result<(), DataError> {
         let bytes = self.finish().map_err(DataError::io(path, "write it"))?;
-        super::super::atomic::write(path, |out| out.write_all(&bytes))
+        Ok(files::write(path, &bytes)?)
     }
 }
 

@@ -1,8 +1,7 @@
 //! How to get the data, for `i2m2 data explain mimic`.
 
 /// What MIMIC-III is, how to get it, where to put it, and what stays on this machine.
-pub fn explain() -> &'static str {
-    "\
+pub(super) const TEXT: &str = "\
 MIMIC-III: credentialed data. i2m2 never downloads it, and holds no copy of it.
 
 What is needed: DIR/im.npz (or DIR/mimic/im.npz) with four arrays of N admissions (the paper: N = 36,212)
@@ -28,5 +27,4 @@ What stays here
 
 Without the data, table 2 runs on synthetic admissions in the same format (smoke tier), which compare with no
 published number.
-"
-}
+";

@@ -1,6 +1,6 @@
 //! MIMIC-III: five static features (x) and twelve hourly series (x') of each admission.
 //!
-//! Source: spec of the preprocessed file, sections 2.1 and 2.2. The harness reads `im.npz`, the four arrays of the
+//! The harness reads `im.npz`, the four arrays of the
 //! distributed pickle `im.pk`; `scripts/mimic_pickle_to_npz.py` converts, the harness never unpickles.
 //!
 //! Invariant: rows are credentialed. The types that hold them have neither `Debug` nor `Display` nor `Serialize`, and
@@ -13,12 +13,16 @@ use std::sync::Arc;
 use super::formats::npy::Dim;
 use super::formats::npz::Npz;
 use super::gather::gather_rows;
-use super::{DataError, Dataset, Identity, Loaded, Split, StatCache, identity};
-use crate::protocol::{Modality, StandardiseOn, Task};
-pub use explain::explain;
+use super::{
+    DataError, Dataset, Identity, Loaded, Modality, Split, StatCache, Target, Targets, Task, identity,
+};
+pub use spec::SPEC;
+pub use standardise::StandardiseOn;
 
 mod explain;
+pub mod fixture;
 mod labels;
+mod spec;
 mod standardise;
 
 /// The file, below the dataset's folder.
@@ -43,16 +47,26 @@ pub struct Cohort {
     rows: usize,
     statics: Vec<f32>,
     series: Vec<f32>,
-    mortality: Vec<u8>,
-    neoplasms: Vec<u8>,
-    respiratory: Vec<u8>,
+    /// Of each task.
+    labels: [Vec<u32>; 3],
+    modalities: [Modality; 2],
     loaded: Loaded,
 }
 
 /// A cohort with the labels of one task. Tasks share the cohort's memory.
 pub struct MimicDataset {
     cohort: Arc<Cohort>,
-    task: Task,
+    /// The task's place among [`TASKS`].
+    task: usize,
+}
+
+/// Its id.
+const ID: &str = "mimic";
+/// The tasks: survival, six classes; neoplasms and respiratory diseases, yes or no.
+const TASKS: [(&str, usize); 3] = [("mortality", 6), ("icd9-140-239", 2), ("icd9-460-519", 2)];
+
+fn tasks() -> Vec<Task> {
+    TASKS.iter().map(|&(id, classes)| Task::new(id, Target::classes_of(classes))).collect()
 }
 
 /// Identity of the prepared data, for keys.
@@ -101,9 +115,12 @@ pub fn load(root: &Path, on: StandardiseOn) -> Result<Arc<Cohort>, DataError> {
         rows,
         statics: standardise::standardise(&read("adm_features_all", &STATIC)?, STATIC[0], &fitted, &order)?,
         series: standardise::standardise(&read("ep_tdata", &SERIES)?, SERIES[1], &fitted, &order)?,
-        mortality: labels::mortality(&adm_labels, &order)?,
-        neoplasms: labels::icd9(&y_icd9, 1, &order)?,
-        respiratory: labels::icd9(&y_icd9, 7, &order)?,
+        labels: [
+            labels::mortality(&adm_labels, &order)?,
+            labels::icd9(&y_icd9, 1, &order)?,
+            labels::icd9(&y_icd9, 7, &order)?,
+        ],
+        modalities: [Modality::new("static", STATIC), Modality::new("series", SERIES)],
         loaded: Loaded::new(),
     }))
 }
@@ -125,59 +142,37 @@ fn present(root: &Path) -> Result<(), DataError> {
 fn part(rows: usize, split: Split) -> Range<usize> {
     match split {
         Split::Valid => 0..rows / 10,
-        Split::Test => rows / 10..rows / 5,
+        Split::Test(_) => rows / 10..rows / 5,
         Split::Train => rows / 5..rows,
     }
 }
 
 impl Cohort {
     /// The cohort with the labels of a task; `None` for a task of another dataset.
-    pub fn task(self: &Arc<Self>, task: Task) -> Option<MimicDataset> {
-        match task {
-            Task::Digits | Task::Knee | Task::Generated => None,
-            Task::Mortality | Task::Neoplasms | Task::Respiratory => {
-                Some(MimicDataset { cohort: Arc::clone(self), task })
-            }
-        }
+    pub fn task(self: &Arc<Self>, task: &str) -> Option<MimicDataset> {
+        let task = TASKS.iter().position(|(id, _)| *id == task)?;
+        Some(MimicDataset { cohort: Arc::clone(self), task })
     }
 }
 
 impl Dataset for MimicDataset {
-    fn classes(&self) -> usize {
-        self.task.classes()
+    fn modalities(&self) -> &[Modality] {
+        &self.cohort.modalities
     }
 
     fn len(&self, split: Split) -> usize {
         part(self.cohort.rows, split).len()
     }
 
-    fn labels(&self, split: Split) -> &[u8] {
-        let labels = match self.task {
-            Task::Neoplasms => &self.cohort.neoplasms,
-            Task::Respiratory => &self.cohort.respiratory,
-            Task::Mortality | Task::Digits | Task::Knee | Task::Generated => &self.cohort.mortality,
-        };
-        &labels[part(self.cohort.rows, split)]
+    fn targets(&self, split: Split) -> Targets<'_> {
+        Targets::Labels(&self.cohort.labels[self.task][part(self.cohort.rows, split)])
     }
 
-    fn dims(&self, modality: Modality) -> &[usize] {
-        match modality {
-            Modality::First => &STATIC,
-            Modality::Second => &SERIES,
-            Modality::Third => &[],
-        }
-    }
-
-    fn gather(&self, split: Split, modality: Modality, rows: &[u32], out: &mut [f32]) {
-        let values = match modality {
-            Modality::First => &self.cohort.statics,
-            Modality::Second => &self.cohort.series,
-            Modality::Third => return,
-        };
-        let width: usize = self.dims(modality).iter().product();
+    fn gather(&self, split: Split, modality: usize, rows: &[u32], out: &mut [f32]) {
+        let values = if modality == 0 { &self.cohort.statics } else { &self.cohort.series };
+        let width = self.cohort.modalities[modality].features();
         let part = part(self.cohort.rows, split);
-        let values = &values[part.start * width..part.end * width];
-        gather_rows(values, width, rows, out);
+        gather_rows(&values[part.start * width..part.end * width], width, rows, out);
     }
 
     fn loaded(&self) -> Option<Loaded> {

@@ -3,8 +3,21 @@
 //! Invariant: values that are not finite become 0 in raw units first, then every column is shifted and scaled by mean
 //! and population standard deviation in f64, in a fixed order of summation; what comes out is finite.
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::DataError;
 use crate::data::formats::npy::Npy;
+
+/// The rows whose mean and standard deviation standardise all of them (deviation M5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StandardiseOn {
+    /// Train, validation and test rows together, as the released code does; the paper is silent.
+    #[default]
+    All,
+    /// The train rows alone: nothing leaks from validation and test.
+    Train,
+}
 
 /// Mean and scale of one column.
 #[derive(Clone, Copy)]

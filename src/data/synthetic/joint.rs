@@ -7,9 +7,9 @@
 //! to the tasks' prior weights times the normalisers of p(a | y) and p(b | y). So given (a, b) the tasks are
 //! independent, and each task's own table stays log-additive when its selection strength is 0.
 
-use super::settings::{Settings, SettingsError, TaskSettings};
-use crate::protocol::Task;
-use crate::random::Stream;
+use super::settings::{Layout, Settings, TaskSettings};
+use crate::data::error::SettingsError;
+use crate::random::{Seeds, Stream};
 
 /// The joint distribution of latent states and labels.
 pub struct Joint {
@@ -20,7 +20,7 @@ pub struct Joint {
 
 /// One task's weights.
 struct Factor {
-    task: Task,
+    task: String,
     prior: Vec<f64>,
     /// `[a][y]`.
     first: Vec<Vec<f64>>,
@@ -56,7 +56,7 @@ pub struct Sample {
 
 impl Factor {
     fn new(settings: &TaskSettings) -> Self {
-        let classes = settings.task.classes();
+        let classes = settings.prior.len();
         let evidence = |evidence: &super::settings::Evidence| -> Vec<Vec<f64>> {
             let weights = |labels: &Vec<usize>| {
                 let mut log = vec![0.0; classes];
@@ -73,7 +73,7 @@ impl Factor {
         let kept =
             |&selected: &usize| (0..classes).map(|y| if y == selected { 1.0 } else { dropped }).collect();
         Factor {
-            task: settings.task,
+            task: settings.task.clone(),
             prior: settings.prior.clone(),
             first: evidence(&settings.first),
             second: evidence(&settings.second),
@@ -92,15 +92,19 @@ impl Factor {
 
 impl Joint {
     /// The joint distribution that checked settings describe.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new<L: Layout>(settings: &Settings<L>) -> Self {
         let [first, second] = settings.states();
         Joint { first, second, factors: settings.tasks.iter().map(Factor::new).collect() }
     }
 
     /// p(a, b, y | v = 1) of one task: the others are summed out.
-    pub fn table(&self, task: Task) -> Result<Table, SettingsError> {
+    ///
+    /// # Errors
+    /// A task that the fixture does not have.
+    pub fn table(&self, task: &str) -> Result<Table, SettingsError> {
         let own = self.factors.iter().find(|factor| factor.task == task).ok_or_else(|| {
-            SettingsError::NoSuchTask { task, has: self.factors.iter().map(|factor| factor.task).collect() }
+            let has = self.factors.iter().map(|factor| factor.task.clone()).collect();
+            SettingsError::NoSuchTask { task: task.to_owned(), has }
         })?;
         let mut cells = Vec::with_capacity(self.first * self.second * own.classes());
         for a in 0..self.first {
@@ -167,4 +171,17 @@ impl Sampler<'_> {
             }
         }
     }
+}
+
+/// The streams of one set of rows (`train`, `test`, `all`).
+pub(in crate::data) fn seeds<L>(settings: &Settings<L>, set: &str) -> Seeds {
+    Seeds::root(settings.seed).child("fixture").child(set)
+}
+
+/// The samples of one set of rows, in the order of the files.
+pub(in crate::data) fn draw<L: Layout>(settings: &Settings<L>, set: &str, rows: usize) -> Vec<Sample> {
+    let joint = Joint::new(settings);
+    let sampler = joint.sampler();
+    let mut stream = seeds(settings, set).child("latent").stream();
+    (0..rows).map(|_| sampler.draw(&mut stream)).collect()
 }

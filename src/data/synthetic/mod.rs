@@ -5,27 +5,22 @@
 //!
 //! A label y causes a latent state a of modality x and b of x'; a sample is kept with probability p(v = 1 | a, b, y).
 //! Rendering turns a into x and b into x' in the dataset's true on-disk format, under nuisances that do not depend on
-//! the label. [`references`] enumerates the tables; [`generate`] writes the files that the real loaders read. The
-//! settings stand in `fixtures/*.toml`; the selection strength is the knob between intra and inter-modality
-//! dependency: at 0 the posterior is log-additive.
+//! the label: that is the dataset's own [`Layout`], in its folder. [`references`] enumerates the tables; [`generate`] writes
+//! the files that the real loaders read. The settings stand in `fixtures/*.toml`; the selection strength is the knob between
+//! intra and inter-modality dependency: at 0 the posterior is log-additive.
 
-mod additive;
-mod clinical;
-mod files;
-mod joint;
-pub mod knee;
-mod picture;
-pub mod population;
+pub(in crate::data) mod additive;
+mod embedded;
+pub(in crate::data) mod files;
+pub(in crate::data) mod joint;
 mod references;
 mod settings;
-#[cfg(test)]
-mod tests;
-mod vector;
+pub(in crate::data) mod waves;
 
-pub use clinical::{ChannelSettings, SeriesSettings, StaticState};
+pub use crate::data::error::SettingsError;
+pub(in crate::data) use crate::data::error::require;
+pub use embedded::Embedded;
 pub use files::{generate, generate_from, verify};
 pub use joint::{Joint, Sample, Sampler, Table};
-pub use picture::PictureSettings;
-pub use references::{References, references, references_for, standard_error};
-pub use settings::{Evidence, Rendering, Selection, Settings, SettingsError, TaskSettings};
-pub use vector::VectorSettings;
+pub use references::{References, references, standard_error};
+pub use settings::{Evidence, Layout, Selection, Settings, TaskSettings};

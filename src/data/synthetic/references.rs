@@ -7,8 +7,8 @@
 
 use super::additive;
 use super::joint::{Joint, Table};
-use super::settings::{Settings, SettingsError};
-use crate::protocol::{DatasetName, Task};
+use super::settings::{Layout, Settings};
+use crate::data::error::SettingsError;
 
 /// Accuracies in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,13 +48,11 @@ impl References {
     }
 }
 
-/// References of the embedded fixture of a dataset.
-pub fn references(name: DatasetName, task: Task) -> Result<References, SettingsError> {
-    references_for(&Settings::embedded(name)?, task)
-}
-
-/// References of any settings, for sweeps over the selection strength.
-pub fn references_for(settings: &Settings, task: Task) -> Result<References, SettingsError> {
+/// References of a task of a fixture.
+///
+/// # Errors
+/// A task that the fixture does not have.
+pub fn references<L: Layout>(settings: &Settings<L>, task: &str) -> Result<References, SettingsError> {
     Ok(References::of(&Joint::new(settings).table(task)?))
 }
 

@@ -7,10 +7,9 @@ use std::marker::PhantomData;
 use cudarc::driver::{DevicePtrMut, DeviceSlice};
 use dfdx::prelude::{CpuError, Cuda, CudaError};
 
-use super::error::{self, GpuError};
-use super::kernels::to_dfdx;
+use super::error::{self, GpuError, to_dfdx};
 use super::library::{Address, Code, OUT_OF_MEMORY};
-use super::{recorder, stream};
+use super::recorder;
 use crate::device::Storage1;
 
 /// Types that may be copied to the device as they are: no padding, no references, every bit pattern is a value.
@@ -159,5 +158,5 @@ pub(super) fn read<T: Plain>(from: Address, values: &mut [T]) -> Result<(), GpuE
     // SAFETY: the slice has room for that many bytes, and is not touched before the stream was waited for.
     let code = unsafe { recorder::download(values.as_mut_ptr().cast(), from, bytes, std::ptr::null_mut()) };
     GpuError::check("copying from the GPU", code)?;
-    stream::wait()
+    recorder::wait()
 }

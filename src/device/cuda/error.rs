@@ -83,7 +83,7 @@ impl GpuError {
 }
 
 /// A code in words; one that nobody knows is a number.
-pub fn describe(code: Code) -> String {
+pub(super) fn describe(code: Code) -> String {
     let words = |ask: unsafe extern "C" fn(Code, *mut *const c_char) -> Code| {
         let mut text: *const c_char = std::ptr::null();
         // SAFETY: the driver writes a pointer to a constant string, or null.
@@ -123,9 +123,11 @@ pub(super) fn remember(call: &str, code: Code, bytes: Option<usize>) {
     DETAIL.set(Some(detail));
 }
 
-/// Keeps the text of an error of ours for [`take_detail`].
-pub(super) fn remember_error(error: &GpuError) {
+/// An error of ours as dfdx's, which has no room for words; they are kept for [`take_detail`].
+pub fn to_dfdx(error: &GpuError) -> dfdx::prelude::CudaError {
     DETAIL.set(Some(error.to_string()));
+    let code = cudarc::driver::sys::CUresult::CUDA_ERROR_UNKNOWN;
+    dfdx::prelude::CudaError::Driver(cudarc::driver::DriverError(code))
 }
 
 /// What is known about the last failure on this thread.

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::devices::{Gpu, compiler_version, driver_version};
-use super::error::{self, GpuError};
+use super::error::{GpuError, describe};
 use super::library::{Handle, compiler, driver};
 use super::recorder;
 use crate::device::Precision;
 use crate::digest::{Digest, Hasher};
+use crate::files::{self, WriteError};
 
 /// A source, by its place below `src/`.
 pub type Source = (&'static str, &'static str);
@@ -140,7 +141,7 @@ pub(super) fn load(gpu: &Gpu, precision: Precision, sources: &'static [Source]) 
              version, or a newer driver",
             version / 1000,
             version % 1000 / 10,
-            error::describe(code)
+            describe(code)
         )));
     }
     GpuError::check("loading the CUDA kernels", code)?;
@@ -216,13 +217,8 @@ fn read_cached(file: &Path) -> Option<Vec<u8>> {
     (Digest::of(&bytes).bytes()[..] == digest[..] && !bytes.is_empty()).then_some(bytes)
 }
 
-fn write_cached(file: &Path, image: &[u8]) -> std::io::Result<()> {
-    let folder = file.parent().ok_or_else(|| std::io::Error::other("no folder"))?;
-    std::fs::create_dir_all(folder)?;
-    // Whole or not at all for other processes; the digest tells what a crash may have left.
-    let aside = file.with_extension(format!("{}.partial", std::process::id()));
-    std::fs::write(&aside, [image, &Digest::of(image).bytes()[..]].concat())?;
-    std::fs::rename(&aside, file)
+fn write_cached(file: &Path, image: &[u8]) -> Result<(), WriteError> {
+    files::write(file, [image, &Digest::of(image).bytes()[..]].concat())
 }
 
 /// Compiles all sources as one program into an image for an architecture.
@@ -286,13 +282,6 @@ impl Drop for Program {
             unsafe { (compiler.destroy)(&raw mut self.0) };
         }
     }
-}
-
-/// An error of ours as dfdx's, which has no room for words; they are kept for the message.
-pub fn to_dfdx(error: &GpuError) -> dfdx::prelude::CudaError {
-    error::remember_error(error);
-    let code = cudarc::driver::sys::CUresult::CUDA_ERROR_UNKNOWN;
-    dfdx::prelude::CudaError::Driver(cudarc::driver::DriverError(code))
 }
 
 #[cfg(test)]

@@ -4,51 +4,53 @@
 //! Invariant: what a library returns is an integer here, never a Rust enum: a code that is newer than this file is just
 //! a number.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::error::Error;
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
+use libloading::Library;
+
 /// A result code of the driver or of NVRTC; 0 is success.
-pub type Code = u32;
+pub(super) type Code = u32;
 /// Success.
-pub const SUCCESS: Code = 0;
+pub(super) const SUCCESS: Code = 0;
 /// CUDA_ERROR_INVALID_VALUE.
-pub const INVALID_VALUE: Code = 1;
+pub(super) const INVALID_VALUE: Code = 1;
 /// CUDA_ERROR_OUT_OF_MEMORY.
-pub const OUT_OF_MEMORY: Code = 2;
+pub(super) const OUT_OF_MEMORY: Code = 2;
 /// CUDA_ERROR_NO_DEVICE.
-pub const NO_DEVICE: Code = 100;
+pub(super) const NO_DEVICE: Code = 100;
 /// CUDA_ERROR_NOT_SUPPORTED.
-pub const NOT_SUPPORTED: Code = 801;
+pub(super) const NOT_SUPPORTED: Code = 801;
 /// CUDA_ERROR_UNKNOWN.
-pub const UNKNOWN: Code = 999;
+pub(super) const UNKNOWN: Code = 999;
 
 /// An address in the device's memory.
 pub type Address = u64;
 /// A handle of the driver's.
-pub type Handle = *mut c_void;
+pub(super) type Handle = *mut c_void;
 
 /// Declares a table of functions and how it is filled from a library.
 macro_rules! table {
     ($(#[$doc:meta])* $table:ident { $($name:ident: $field:ident($($arg:ty),*);)* } optional { $($maybe:ident: $option:ident($($opt:ty),*);)* }) => {
         $(#[$doc])*
-        pub struct $table {
+        pub(super) struct $table {
             $(pub $field: unsafe extern "C" fn($($arg),*) -> Code,)*
             $(pub $option: Option<unsafe extern "C" fn($($opt),*) -> Code>,)*
         }
 
         impl $table {
-            fn load(library: Library) -> Result<Self, String> {
-                Ok($table {
-                    $($field: {
-                        let found = library.symbol(stringify!($name)).ok_or_else(|| library.lacks(stringify!($name)))?;
-                        // SAFETY: the library documents the function under this name with this signature.
-                        unsafe { std::mem::transmute::<Handle, unsafe extern "C" fn($($arg),*) -> Code>(found) }
-                    },)*
-                    $($option: library.symbol(stringify!($maybe)).map(|found| {
-                        // SAFETY: as above.
-                        unsafe { std::mem::transmute::<Handle, unsafe extern "C" fn($($opt),*) -> Code>(found) }
-                    }),)*
-                })
+            fn load((name, library): (&str, Library)) -> Result<Self, String> {
+                let lacks = |function| format!("{name} has no {function}: it is too old");
+                let table = $table {
+                    // SAFETY: the library documents the function under this name with this signature.
+                    $($field: *unsafe { library.get(stringify!($name)) }.map_err(|_| lacks(stringify!($name)))?,)*
+                    // SAFETY: as above.
+                    $($option: unsafe { library.get(stringify!($maybe)) }.ok().map(|function| *function),)*
+                };
+                // Its functions are called until the process ends.
+                std::mem::forget(library);
+                Ok(table)
             }
         }
     };
@@ -116,23 +118,29 @@ table! {
     }
 }
 
-// SAFETY: both tables hold only addresses of functions, which NVIDIA documents as callable from any thread.
-unsafe impl Send for Driver {}
-// SAFETY: as above.
-unsafe impl Sync for Driver {}
-// SAFETY: as above.
-unsafe impl Send for Compiler {}
-// SAFETY: as above.
-unsafe impl Sync for Compiler {}
+impl Driver {
+    /// Its version: 1000 * major + 10 * minor.
+    ///
+    /// # Errors
+    /// With the code that it answers.
+    pub(super) fn version(&self) -> Result<i32, Code> {
+        let mut version = 0;
+        // SAFETY: the driver writes a number.
+        match unsafe { (self.driver_version)(&raw mut version) } {
+            SUCCESS => Ok(version),
+            code => Err(code),
+        }
+    }
+}
 
 /// The driver.
 ///
 /// # Errors
 /// What is missing and how to get it.
-pub fn driver() -> Result<&'static Driver, &'static str> {
+pub(super) fn driver() -> Result<&'static Driver, &'static str> {
     static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
     let opened = DRIVER.get_or_init(|| {
-        let library = Library::open(&["libcuda.so.1"]).map_err(|why| {
+        let library = open(&["libcuda.so.1"]).map_err(|why| {
             format!("the NVIDIA driver is not here ({why}); install it, or use --device cpu")
         })?;
         Driver::load(library).map_err(|why| format!("{why}; install a driver of CUDA 12 or newer"))
@@ -144,15 +152,15 @@ pub fn driver() -> Result<&'static Driver, &'static str> {
 ///
 /// # Errors
 /// What is missing and how to get it.
-pub fn compiler() -> Result<&'static Compiler, &'static str> {
+pub(super) fn compiler() -> Result<&'static Compiler, &'static str> {
     static COMPILER: OnceLock<Result<Compiler, String>> = OnceLock::new();
     let opened = COMPILER.get_or_init(|| {
         // A driver takes images of its own version of CUDA and of older ones.
-        let names = match super::devices::driver_version() {
-            Ok(version) if version < 13_000 => ["libnvrtc.so.12", "libnvrtc.so.13", "libnvrtc.so"],
+        let names = match driver().ok().and_then(|driver| driver.version().ok()) {
+            Some(version) if version < 13_000 => ["libnvrtc.so.12", "libnvrtc.so.13", "libnvrtc.so"],
             _ => ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
         };
-        let library = Library::open(&names).map_err(|why| {
+        let library = open(&names).map_err(|why| {
             format!(
                 "NVRTC, CUDA's run-time compiler, is not here ({why}); install a CUDA toolkit (or the package \
                  nvidia-cuda-nvrtc of pip) and name the folder of its libraries in LD_LIBRARY_PATH"
@@ -163,42 +171,15 @@ pub fn compiler() -> Result<&'static Compiler, &'static str> {
     opened.as_ref().map_err(String::as_str)
 }
 
-/// A shared library, open until the process ends.
-#[derive(Clone, Copy)]
-struct Library {
-    handle: Handle,
-    name: &'static str,
-}
-
-impl Library {
-    /// The first of these that is there.
-    fn open(names: &[&'static str]) -> Result<Self, String> {
-        let mut why = String::new();
-        for name in names {
-            let c_name = CString::new(*name).map_err(|error| error.to_string())?;
-            // SAFETY: the name is a C string; NVIDIA's libraries may be opened at any time.
-            let handle = unsafe { libc::dlopen(c_name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-            if !handle.is_null() {
-                return Ok(Library { handle, name });
-            }
-            // SAFETY: called right after a failure, on the same thread: a C string, or null.
-            let message = unsafe { libc::dlerror() };
-            if why.is_empty() && !message.is_null() {
-                // SAFETY: not null, and valid until the next call of the loader on this thread.
-                why = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
-            }
+/// The first of these that is there, with its name; otherwise why the first is not.
+fn open(names: &[&'static str]) -> Result<(&'static str, Library), String> {
+    let mut why = None;
+    for name in names {
+        // SAFETY: NVIDIA's libraries may be opened at any time.
+        match unsafe { Library::new(*name) } {
+            Ok(library) => return Ok((name, library)),
+            Err(error) => why = why.or_else(|| error.source().map(ToString::to_string)),
         }
-        Err(why)
     }
-
-    fn symbol(self, name: &str) -> Option<Handle> {
-        let name = CString::new(name).ok()?;
-        // SAFETY: the handle is open, the name is a C string.
-        let found = unsafe { libc::dlsym(self.handle, name.as_ptr()) };
-        (!found.is_null()).then_some(found)
-    }
-
-    fn lacks(self, name: &str) -> String {
-        format!("{} has no {name}: it is too old", self.name)
-    }
+    Err(why.unwrap_or_default())
 }

@@ -6,7 +6,6 @@
 //!
 //! Invariant: an address is only read of a contiguous tensor, and never from text that does not look as expected.
 
-use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,26 +14,10 @@ use dfdx::shapes::{Shape, Unit};
 
 use super::error::GpuError;
 use super::library::Address;
+use super::{buffer, probe};
 
 /// Whether addresses are read out of `{:?}`.
 static FROM_DEBUG: AtomicBool = AtomicBool::new(false);
-
-thread_local! {
-    /// Set while a copy to the host only serves to learn the address.
-    static PROBE: Cell<Option<Option<Address>>> = const { Cell::new(None) };
-}
-
-/// Takes note of the address that a copy to the host reads from, if that is all it is for.
-pub(super) fn probed(from: Address) -> bool {
-    PROBE
-        .try_with(|probe| probe.get().is_some() && probe.replace(Some(Some(from))).is_some())
-        .unwrap_or(false)
-}
-
-/// Whether a copy to the host only serves to learn an address: then there is nothing to wait for.
-pub(super) fn probing() -> bool {
-    PROBE.try_with(|probe| probe.get().is_some()).unwrap_or(false)
-}
 
 /// The address of the first element; 0 for an empty tensor.
 pub fn address<S: Shape, E: Unit, T>(tensor: &Tensor<S, E, Cuda, T>) -> Address
@@ -56,9 +39,7 @@ fn from_debug(tensor: &impl std::fmt::Debug) -> Option<Address> {
 /// As the driver is told when the tensor is copied to the host. Nothing is copied.
 fn by_probe<S: Shape, E: Unit, T>(tensor: &Tensor<S, E, Cuda, T>) -> Address {
     let mut room = vec![E::default(); tensor.shape().num_elements()];
-    PROBE.set(Some(None));
-    tensor.copy_into(&mut room);
-    PROBE.take().flatten().unwrap_or(0)
+    probe::reads(|| tensor.copy_into(&mut room)).unwrap_or(0)
 }
 
 /// Checks on a tensor of known values that the address can be trusted, and how it is best found. Called once per process,
@@ -75,7 +56,7 @@ pub(super) fn check(device: &Cuda) -> Result<(), GpuError> {
     let printed = from_debug(&tensor);
     FROM_DEBUG.store(printed == Some(probed) && !forced_fallback(), Ordering::Relaxed);
     let mut found = vec![0.0f32; values.len()];
-    super::buffer::read(address(&tensor), &mut found)?;
+    buffer::read(address(&tensor), &mut found)?;
     if found != values {
         return Err(failed(format!("at {probed:#x} there is {:?} ...", &found[..4])));
     }

@@ -10,129 +10,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::c_void;
-use std::ops::Range;
-use std::sync::{PoisonError, RwLock};
 
-use super::error::{self, GpuError};
-use super::library::{Address, Code, Handle, INVALID_VALUE, NO_DEVICE, SUCCESS, UNKNOWN, driver};
+use super::arena::{Arena, NOTHING, from_driver, in_an_arena, to_driver};
+use super::error::GpuError;
+use super::graph::{Graph, Node};
+use super::library::{Address, Code, Handle, NO_DEVICE, SUCCESS, driver};
+use super::probe;
 use super::stream::{self, count};
-
-/// Where the driver puts allocations, too.
-const ALIGNMENT: usize = 256;
-/// Bytes of the first piece of an arena; each further one is four times as large, up to [`LARGEST_PIECE`].
-const FIRST_PIECE: usize = 512 << 10;
-/// Bytes of a piece, unless one allocation needs more.
-const LARGEST_PIECE: usize = 64 << 20;
-/// What stands for no memory at all: never read, never freed.
-const NOTHING: Address = 0;
-
-/// One thing that a step does.
-#[derive(Clone, Debug, PartialEq)]
-enum Node {
-    Launch { function: usize, grid: [u32; 3], block: [u32; 3], shared: u32, arguments: Box<[u64]> },
-    Fill { address: Address, value: u8, bytes: usize },
-    Copy { to: Address, from: Address, bytes: usize },
-}
-
-impl Node {
-    /// Sends it.
-    fn send(&self, stream: Handle) -> Code {
-        let Ok(driver) = driver() else { return NO_DEVICE };
-        // SAFETY: addresses and handles were good when this was recorded, and the recording keeps them so; the
-        // argument block is as large as the kernel's parameter, which was checked when it was loaded.
-        unsafe {
-            match self {
-                Node::Launch { function, grid, block, shared, arguments } => {
-                    let mut parameters = [arguments.as_ptr().cast_mut().cast::<c_void>()];
-                    let ([x, y, z], [u, v, w]) = (*grid, *block);
-                    let function = std::ptr::with_exposed_provenance_mut(*function);
-                    let parameters = parameters.as_mut_ptr();
-                    (driver.launch)(
-                        function,
-                        x,
-                        y,
-                        z,
-                        u,
-                        v,
-                        w,
-                        *shared,
-                        stream,
-                        parameters,
-                        std::ptr::null_mut(),
-                    )
-                }
-                Node::Fill { address, value, bytes } => (driver.fill)(*address, *value, *bytes, stream),
-                Node::Copy { to, from, bytes } => (driver.copy)(*to, *from, *bytes, stream),
-            }
-        }
-    }
-}
-
-/// Memory that a recorded step works in. Nothing in it is used twice, so all that must be zero is zeroed at once.
-#[derive(Default)]
-struct Arena {
-    /// What is zeroed before every step.
-    zeroed: Pieces,
-    /// What a kernel writes before another reads it.
-    plain: Pieces,
-    /// Values that were copied from the host.
-    constants: Vec<Range<Address>>,
-    /// In use: begun allocations minus freed ones.
-    live: i64,
-}
-
-/// Pieces of memory, filled from their beginnings.
-#[derive(Default)]
-struct Pieces {
-    pieces: Vec<Range<Address>>,
-    /// Used bytes of the last piece, and of those before.
-    used: Vec<usize>,
-}
-
-impl Pieces {
-    fn take(&mut self, bytes: usize, stream: Handle) -> Result<Address, Code> {
-        let bytes = bytes.next_multiple_of(ALIGNMENT);
-        if let (Some(piece), Some(used)) = (self.pieces.last(), self.used.last_mut())
-            && piece.start + (*used + bytes) as u64 <= piece.end
-        {
-            let address = piece.start + *used as u64;
-            *used += bytes;
-            return Ok(address);
-        }
-        let size = bytes.max((FIRST_PIECE << (2 * self.pieces.len().min(10))).min(LARGEST_PIECE));
-        let start = from_driver(size, stream)?;
-        register(start..start + size as u64);
-        self.pieces.push(start..start + size as u64);
-        self.used.push(bytes);
-        Ok(start)
-    }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        let pieces = self.zeroed.pieces.iter().chain(&self.plain.pieces).chain(&self.constants);
-        for piece in pieces {
-            if self.live > 0 {
-                // Something still stands in it: better lost than freed under it.
-                continue;
-            }
-            ARENAS.write().unwrap_or_else(PoisonError::into_inner).retain(|arena| arena != piece);
-            to_driver(piece.start, std::ptr::null_mut());
-        }
-    }
-}
-
-/// All memory of all arenas: what is freed there is not the driver's to free.
-static ARENAS: RwLock<Vec<Range<Address>>> = RwLock::new(Vec::new());
-
-fn register(piece: Range<Address>) {
-    ARENAS.write().unwrap_or_else(PoisonError::into_inner).push(piece);
-}
-
-fn in_an_arena(address: Address) -> bool {
-    let arenas = ARENAS.read().unwrap_or_else(PoisonError::into_inner);
-    arenas.iter().any(|arena| arena.contains(&address))
-}
 
 /// A recording under way.
 #[derive(Default)]
@@ -167,28 +51,6 @@ pub fn uninitialised<T>(make: impl FnOnce() -> T) -> T {
     let made = make();
     UNINITIALISED.set(before);
     made
-}
-
-fn from_driver(bytes: usize, stream: Handle) -> Result<Address, Code> {
-    let mut address = NOTHING;
-    count(|counts| counts.allocations += 1);
-    // SAFETY: the driver writes an address.
-    let code =
-        unsafe { (driver().map_err(|_| NO_DEVICE)?.allocate)(&raw mut address, bytes, stream::of(stream)?) };
-    if code == SUCCESS {
-        Ok(address)
-    } else {
-        error::remember("allocation on the GPU", code, Some(bytes));
-        Err(code)
-    }
-}
-
-fn to_driver(address: Address, stream: Handle) -> Code {
-    match (driver(), stream::of(stream)) {
-        // SAFETY: the driver gave this address, and it is freed once.
-        (Ok(driver), Ok(stream)) => unsafe { (driver.free)(address, stream) },
-        _ => NO_DEVICE,
-    }
 }
 
 pub(super) fn allocate(bytes: usize, on: Handle) -> Result<Address, Code> {
@@ -266,17 +128,12 @@ pub(super) unsafe fn upload(to: Address, from: *const c_void, bytes: usize, on: 
         (Ok(driver), Ok(stream)) => unsafe { (driver.upload)(to, from, bytes, stream) },
         _ => NO_DEVICE,
     };
-    if recording(|_| ()).is_none() {
-        return send_up(to);
-    }
     // Within a recording: a constant, kept on the device, and copied from there in every step.
-    let constant = match from_driver(bytes, on) {
-        Ok(constant) => constant,
-        Err(code) => return code,
+    let constant = match recording(|recorder| recorder.arena.constant(bytes, on)) {
+        None => return send_up(to),
+        Some(Ok(constant)) => constant,
+        Some(Err(code)) => return code,
     };
-    let range = constant..constant + bytes as u64;
-    register(range.clone());
-    recording(|recorder| recorder.arena.constants.push(range));
     match send_up(constant) {
         SUCCESS => copy(to, constant, bytes, on),
         code => code,
@@ -289,7 +146,7 @@ pub(super) unsafe fn download(to: *mut c_void, from: Address, bytes: usize, on: 
     if bytes == 0 {
         return SUCCESS;
     }
-    if super::pointer::probed(from) {
+    if probe::probed(from) {
         return SUCCESS;
     }
     give_up("a value was read back within the step");
@@ -299,6 +156,23 @@ pub(super) unsafe fn download(to: *mut c_void, from: Address, bytes: usize, on: 
         (Ok(driver), Ok(stream)) => unsafe { (driver.download)(to, from, bytes, stream) },
         _ => NO_DEVICE,
     }
+}
+
+/// Waits for a stream.
+pub(super) fn synchronize(on: Handle) -> Code {
+    if probe::probing() {
+        return SUCCESS;
+    }
+    give_up("the host waited for the device within the step");
+    stream::synchronize(on)
+}
+
+/// Waits until everything that this thread sent is done.
+///
+/// # Errors
+/// Whatever went wrong on the device meanwhile.
+pub fn wait() -> Result<(), GpuError> {
+    GpuError::check("waiting for the GPU", synchronize(std::ptr::null_mut()))
 }
 
 /// Launches a kernel of ours; `arguments` is its one parameter.
@@ -363,8 +237,7 @@ impl Drop for StopOnDrop {
 impl Recorded {
     fn of(recorder: Recorder) -> Self {
         let Recorder { arena, nodes, .. } = recorder;
-        let zeroed = arena.zeroed.pieces.iter().zip(&arena.zeroed.used);
-        let fills = zeroed.map(|(piece, &bytes)| Node::Fill { address: piece.start, value: 0, bytes });
+        let fills = arena.zeroed.used().map(|(address, bytes)| Node::Fill { address, value: 0, bytes });
         let nodes: Vec<Node> = fills.chain(nodes).collect();
         let graph = Graph::capture(&nodes).ok();
         Recorded { nodes, graph, _arena: arena }
@@ -413,82 +286,6 @@ pub struct StepSize {
     pub copies: usize,
     /// Whether they are sent as one graph.
     pub graph: bool,
-}
-
-/// An instantiated CUDA graph.
-struct Graph {
-    graph: Handle,
-    executable: Handle,
-}
-
-impl Graph {
-    /// Captures what sending the nodes does. A driver that cannot gives an error; sending them one by one is as good.
-    fn capture(nodes: &[Node]) -> Result<Self, Code> {
-        /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may do as they like meanwhile.
-        const THREAD_LOCAL: i32 = 1;
-        if std::env::var_os("I2M2_NO_GRAPH").is_some() {
-            return Err(INVALID_VALUE);
-        }
-        let driver = driver().map_err(|_| NO_DEVICE)?;
-        let (Some(begin), Some(end), Some(instantiate)) =
-            (driver.capture_begin, driver.capture_end, driver.graph_instantiate)
-        else {
-            return Err(UNKNOWN);
-        };
-        if driver.graph_launch.is_none() {
-            return Err(UNKNOWN);
-        }
-        let stream = stream::of(std::ptr::null_mut())?;
-        let (mut graph, mut executable) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: the stream is this thread's own; the nodes are sent to it alone; handles are written by the driver.
-        unsafe {
-            match begin(stream, THREAD_LOCAL) {
-                SUCCESS => {}
-                code => return Err(code),
-            }
-            let sent = nodes.iter().map(|node| node.send(stream)).find(|&code| code != SUCCESS);
-            let ended = end(stream, &raw mut graph);
-            let captured = Graph { graph, executable };
-            if let Some(code) = sent {
-                return Err(code);
-            }
-            if ended != SUCCESS || graph.is_null() {
-                return Err(ended);
-            }
-            match instantiate(&raw mut executable, captured.graph, 0) {
-                SUCCESS => {
-                    let graph = captured.graph;
-                    std::mem::forget(captured);
-                    Ok(Graph { graph, executable })
-                }
-                code => Err(code),
-            }
-        }
-    }
-
-    fn launch(&self, stream: Handle) -> Code {
-        match driver().ok().and_then(|driver| driver.graph_launch) {
-            // SAFETY: instantiated by `capture`, not destroyed before `self` is.
-            Some(launch) => unsafe { launch(self.executable, stream) },
-            None => UNKNOWN,
-        }
-    }
-}
-
-impl Drop for Graph {
-    fn drop(&mut self) {
-        let Ok(driver) = driver() else { return };
-        // A graph must not be destroyed under the step that is still at work.
-        let _ = stream::wait();
-        for (handle, destroy) in
-            [(self.executable, driver.graph_exec_destroy), (self.graph, driver.graph_destroy)]
-        {
-            if let (false, Some(destroy)) = (handle.is_null(), destroy) {
-                // SAFETY: made by `capture`, destroyed once.
-                unsafe { destroy(handle) };
-            }
-        }
-    }
 }
 
 /// These need a GPU, or the emulated one (see `tests/cuda.rs`).

@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 
-use super::error::GpuError;
 use super::library::{Code, Handle, NO_DEVICE, SUCCESS, driver};
 
 /// CU_STREAM_NON_BLOCKING: does not wait for the default stream.
@@ -125,22 +124,10 @@ fn own_or_new(own: &Cell<Handle>) -> Result<Handle, Code> {
 
 /// Waits for a stream.
 pub(super) fn synchronize(stream: Handle) -> Code {
-    if super::pointer::probing() {
-        return SUCCESS;
-    }
-    super::recorder::give_up("the host waited for the device within the step");
     let Ok(driver) = driver() else { return NO_DEVICE };
     match of(stream) {
         // SAFETY: a live stream.
         Ok(stream) => unsafe { (driver.stream_synchronize)(stream) },
         Err(code) => code,
     }
-}
-
-/// Waits until everything that this thread sent is done.
-///
-/// # Errors
-/// Whatever went wrong on the device meanwhile.
-pub fn wait() -> Result<(), GpuError> {
-    GpuError::check("waiting for the GPU", synchronize(std::ptr::null_mut()))
 }

@@ -70,7 +70,7 @@ forward! {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuStreamSynchronize(on: Handle) -> Code {
-    sane("cuStreamSynchronize", stream::synchronize(on))
+    sane("cuStreamSynchronize", recorder::synchronize(on))
 }
 
 #[unsafe(no_mangle)]
@@ -141,7 +141,7 @@ unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
 unsafe extern "C" fn cuMemcpyHtoD_v2(to: Address, from: *const c_void, bytes: usize) -> Code {
     // SAFETY: as above.
     let code = unsafe { recorder::upload(to, from, bytes, std::ptr::null_mut()) };
-    sane("cuMemcpyHtoD", if code == SUCCESS { stream::synchronize(std::ptr::null_mut()) } else { code })
+    sane("cuMemcpyHtoD", if code == SUCCESS { recorder::synchronize(std::ptr::null_mut()) } else { code })
 }
 
 #[unsafe(no_mangle)]
@@ -154,7 +154,7 @@ unsafe extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: Address, bytes:
 unsafe extern "C" fn cuMemcpyDtoH_v2(to: *mut c_void, from: Address, bytes: usize) -> Code {
     // SAFETY: as above.
     let code = unsafe { recorder::download(to, from, bytes, std::ptr::null_mut()) };
-    sane("cuMemcpyDtoH", if code == SUCCESS { stream::synchronize(std::ptr::null_mut()) } else { code })
+    sane("cuMemcpyDtoH", if code == SUCCESS { recorder::synchronize(std::ptr::null_mut()) } else { code })
 }
 
 #[unsafe(no_mangle)]

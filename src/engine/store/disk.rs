@@ -3,9 +3,11 @@
 //! Invariant: a file is written whole to the disk (fsync) before anything is renamed onto its place, so a crash at any
 //! instant leaves either the old state or the new. Behind a trait, so that tests can fail or "kill" any single step.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
+
+use crate::files;
 
 /// What the store does to a disk.
 pub trait Disk: Send + Sync {
@@ -30,11 +32,7 @@ impl Disk for FileSystem {
     }
 
     fn write(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-        let mut file = File::create(path)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
-        file.sync_all()
+        files::write_in_place(path, |out| parts.iter().try_for_each(|part| out.write_all(part)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -42,7 +40,7 @@ impl Disk for FileSystem {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+        files::sync_folder(path)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -52,9 +50,6 @@ impl Disk for FileSystem {
             Ok(_) => fs::remove_file(path),
             Err(error) => Err(error),
         };
-        match removed {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
+        files::if_there(removed).map(Option::unwrap_or_default)
     }
 }

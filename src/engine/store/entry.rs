@@ -3,17 +3,18 @@
 //! Invariant: what is returned has been proved as deep as was asked for; a file's digest is taken of the very bytes that
 //! are then used.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Store, StoreError, entries, logits};
+use super::{Store, StoreError, entries, logits, sealed};
 use crate::digest::Digest;
 use crate::engine::manifest::{FileRecord, Manifest};
 use crate::experiment::{EpochReport, ExpertLogits, Outcome, Tensors};
-use crate::protocol::{DatasetName, ProtocolName, Tier};
+use crate::metric::Metrics;
+use crate::study::{ProtocolName, Tier};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const WEIGHTS: &str = "weights.safetensors";
@@ -59,7 +60,7 @@ pub struct Listed {
     /// Root of the seed tree.
     pub seed: u64,
     /// The data.
-    pub dataset: DatasetName,
+    pub dataset: String,
     /// `cpu`, or the GPU model.
     pub device_class: String,
     /// Digest of the weights.
@@ -67,7 +68,7 @@ pub struct Listed {
     /// Digest of the test logits.
     pub logits: Digest,
     /// Scalars of the outcome.
-    pub metrics: BTreeMap<String, f64>,
+    pub metrics: Metrics,
     /// When it was stored.
     pub created: String,
     /// Seconds it took.
@@ -183,7 +184,7 @@ impl Store {
                 ((*name).to_owned(), record)
             })
             .collect();
-        let sealed = manifest.to_bytes().map_err(|e| encode(MANIFEST, e.to_string()))?;
+        let sealed = sealed::to_bytes(&manifest).map_err(|e| encode(MANIFEST, e.to_string()))?;
         let files: Vec<_> = files
             .iter()
             .map(|(name, bytes)| (*name, bytes.as_slice()))
@@ -230,7 +231,7 @@ impl Store {
 pub(super) fn read(folder: &Path, key: Digest, depth: Depth) -> Result<Entry, StoreError> {
     let path = folder.join(MANIFEST);
     let bytes = bytes_of(&path, "a file")?;
-    let manifest = Manifest::from_bytes(&bytes, key, &path)?;
+    let manifest = sealed::from_bytes(&bytes, key, &path)?;
     let complete = !folder.join(LEFT_OUT).exists();
     for name in [WEIGHTS, LOGITS, EPOCHS] {
         if !complete && name != EPOCHS {
@@ -341,7 +342,7 @@ fn check(outcome: &Outcome, columns: usize) -> Result<(), String> {
             ));
         }
     }
-    let names: BTreeSet<_> = outcome.logits.iter().map(|expert| &expert.name).collect();
+    let names: BTreeSet<_> = outcome.logits.iter().map(|expert| (&expert.split, &expert.name)).collect();
     if names.len() != outcome.logits.len() {
         return Err("two experts have one name".to_owned());
     }
@@ -349,8 +350,9 @@ fn check(outcome: &Outcome, columns: usize) -> Result<(), String> {
         if expert.logits.iter().any(|value| !value.is_finite()) {
             return Err(format!("logits of `{}` hold a value that is not finite", expert.name));
         }
-        let fits = expert.logits.len().is_multiple_of(columns)
-            && expert.logits.len() == outcome.logits[0].logits.len();
+        // Experts have logits for the same examples, split by split.
+        let first = outcome.logits.iter().find(|first| first.split == expert.split).unwrap_or(expert);
+        let fits = expert.logits.len().is_multiple_of(columns) && expert.logits.len() == first.logits.len();
         if !fits {
             return Err(format!(
                 "`{}` has {} logits, not {columns} for each example",

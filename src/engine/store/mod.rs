@@ -19,6 +19,7 @@ mod gc;
 mod lock;
 pub mod logits;
 mod partial;
+mod sealed;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use partial::State;
 pub use transfer::{Imported, Payload};
 
 use crate::digest::Digest;
+use crate::files;
 use lock::Mode;
 
 /// A store of results. Opening one touches nothing; folders appear when something is written.
@@ -132,12 +134,9 @@ impl Store {
 
 /// The entries of a folder, sorted by name; none if it is not there.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let listed = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listed => listed.and_then(|entries| {
-            entries.map(|entry| entry.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>()
-        }),
-    };
+    let listed = files::if_there(fs::read_dir(folder)).and_then(|entries| {
+        entries.into_iter().flatten().map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()
+    });
     let mut paths = listed.map_err(StoreError::io("list", folder))?;
     paths.sort();
     Ok(paths)

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Store, StoreError};
 use crate::digest::Digest;
 use crate::engine::manifest::Spent;
+use crate::files;
 
 const MAGIC: &[u8; 8] = b"I2M2ST01";
 /// No header is longer; a damaged length must not take memory.
@@ -47,10 +48,8 @@ impl Store {
     /// [`StoreError::State`] when it is damaged or belongs to another run.
     pub fn state(&self, key: Digest) -> Result<Option<State>, StoreError> {
         let path = self.state_path(key);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+        let Some(bytes) = files::if_there(fs::read(&path)).map_err(StoreError::io("read", &path))? else {
+            return Ok(None);
         };
         decode(key, &bytes).map(Some).map_err(|problem| StoreError::State { path, problem })
     }

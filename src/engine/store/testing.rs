@@ -8,21 +8,26 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Disk, FileSystem, Store};
-use crate::data::{Dataset, Identity, Split};
+use crate::data::{Dataset, Identity, Modality, Split, Targets};
 use crate::digest::Digest;
 use crate::engine::manifest::{Circumstances, DatasetRecord, Determinism, Manifest, Spent};
-use crate::engine::plan::{Context, Plan, Planner, RunIndex};
-use crate::engine::worker::{Datasets, TrainFailure, Trainer};
+use crate::engine::plan::{Plan, RunIndex};
+use crate::engine::planner::{Context, Planner};
+use crate::engine::{Datasets, TrainFailure, Trainer};
 use crate::experiment::tensors::TensorData;
-use crate::experiment::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors};
-use crate::protocol::{DatasetName, Modality, ProtocolName, Recipe, Tier};
+use crate::experiment::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, canaries};
+use crate::metric::{ACCURACY, LOSS, Metric, Metrics};
 use crate::random::Seeds;
+use crate::study::{ProtocolName, Recipe, Tier};
 
 pub(crate) fn recipe() -> Recipe {
     serde_json::from_value(serde_json::json!({
-        "task": "icd9-140-239",
-        "experts": [{"name": "static", "init": "scratch", "architecture":
-            {"network": "static-mlp", "encoder": 10, "hidden": 40, "activation": "relu"}}],
+        "dataset": "mimic",
+        "task": {"id": "icd9-140-239", "target": {"kind": "classes", "classes": 2}},
+        "experts": [{"name": "static", "init": "scratch", "network": {
+            "encoders": [{"modality": "static", "network": "mlp", "units": 10, "activation": {"leaky-relu": {"slope": 0.2}}}],
+            "fusion": "concatenate",
+            "head": {"hidden": 40, "activation": {"leaky-relu": {"slope": 0.2}}}}}],
         "training": {"optimizer": "rmsprop", "learning_rate": 0.05, "weight_decay": 0.0, "clip_norm": 8.0,
                      "batch_size": 40, "epochs": 4, "select_by": "accuracy"},
         "evaluation": {"norm": "running", "combine": "product"}
@@ -37,8 +42,8 @@ pub(crate) fn context() -> Context {
         changes: Vec::new(),
         seeds: vec![0],
         device_class: "cpu".to_owned(),
-        data: BTreeMap::from([(DatasetName::Mimic, Digest::of(b"data"))]),
-        numerics: BTreeMap::from([(DatasetName::Mimic, Digest::of(b"numerics"))]),
+        data: BTreeMap::from([("mimic".to_owned(), Digest::of(b"data"))]),
+        numerics: canaries(&recipe()).into_iter().map(|name| (name, Digest::of(b"numerics"))).collect(),
     }
 }
 
@@ -48,7 +53,7 @@ pub(crate) fn plan(upstream: &[&[usize]]) -> Plan {
     let mut planner = Planner::new(&context);
     for (seed, upstream) in upstream.iter().enumerate() {
         let upstream = upstream.iter().map(|&index| RunIndex(index)).collect();
-        planner.run(&format!("mock/{seed}"), recipe(), seed as u64, upstream).unwrap();
+        planner.run(&format!("mock/{seed}"), recipe(), seed as u64, upstream).unwrap().unwrap();
     }
     planner.finish()
 }
@@ -57,11 +62,12 @@ pub(crate) fn plan(upstream: &[&[usize]]) -> Plan {
 pub(crate) fn manifest(seed: u64) -> Manifest {
     let context = context();
     let mut planner = Planner::new(&context);
-    planner.run("mock", recipe(), seed, vec![]);
+    planner.run("mock", recipe(), seed, vec![]).unwrap();
     let plan = planner.finish();
     let circumstances = Circumstances {
         dataset: DatasetRecord {
-            name: DatasetName::Mimic,
+            name: "mimic".to_owned(),
+            credentialed: true,
             digest: Digest::of(b"data"),
             files: BTreeMap::from([("im.npz".to_owned(), Digest::of(b"file"))]),
         },
@@ -71,8 +77,8 @@ pub(crate) fn manifest(seed: u64) -> Manifest {
         threads: 1,
     };
     let mut manifest = Manifest::draft(&plan, &plan.runs[0], circumstances);
-    manifest.metrics =
-        BTreeMap::from([("test_accuracy".to_owned(), 75.25), ("test_loss".to_owned(), 0.1 + 0.2)]);
+    let metrics = [(Metric::test(&ACCURACY), 75.25), (Metric::test(&LOSS), 0.1 + 0.2)];
+    manifest.metrics = metrics.into_iter().collect();
     manifest
 }
 
@@ -81,13 +87,13 @@ pub(crate) fn outcome(seed: u64) -> Outcome {
     let mut draw = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
     let weights =
         BTreeMap::from([("static.weight".to_owned(), TensorData { dims: vec![4, 8], values: draw(32) })]);
-    let logits = vec![ExpertLogits { name: "static".to_owned(), logits: draw(12) }];
-    let metrics = BTreeMap::from([("test_accuracy".to_owned(), f64::from(draw(1)[0]))]);
+    let logits = vec![ExpertLogits { split: "test".to_owned(), name: "static".to_owned(), logits: draw(12) }];
+    let metrics = Metrics::from_iter([(Metric::test(&ACCURACY), f64::from(draw(1)[0]))]);
     Outcome { weights: Tensors(weights), logits, metrics, epochs: vec![report(1, 0.5)] }
 }
 
 pub(crate) fn report(epoch: usize, loss: f64) -> EpochReport {
-    let valid = BTreeMap::from([("accuracy".to_owned(), 50.0)]);
+    let valid = Metrics::from_iter([(Metric::new(&ACCURACY), 50.0)]);
     EpochReport { epoch, train_loss: loss, valid, improved: true }
 }
 
@@ -156,19 +162,16 @@ impl Disk for Faulty {
 struct NoRows;
 
 impl Dataset for NoRows {
-    fn classes(&self) -> usize {
-        2
+    fn modalities(&self) -> &[Modality] {
+        &[]
     }
     fn len(&self, _: Split) -> usize {
         0
     }
-    fn labels(&self, _: Split) -> &[u8] {
-        &[]
+    fn targets(&self, _: Split) -> Targets<'_> {
+        Targets::Labels(&[])
     }
-    fn dims(&self, _: Modality) -> &[usize] {
-        &[5]
-    }
-    fn gather(&self, _: Split, _: Modality, _: &[u32], _: &mut [f32]) {}
+    fn gather(&self, _: Split, _: usize, _: &[u32], _: &mut [f32]) {}
 }
 
 /// Data that can change.
@@ -187,13 +190,16 @@ impl MockData {
 }
 
 impl Datasets for MockData {
-    fn identity(&self, _: DatasetName) -> Option<&Identity> {
+    fn identity(&self, _: &str) -> Option<&Identity> {
         Some(&self.identity)
     }
     fn open(&self, _: &Recipe) -> Result<Arc<dyn Dataset>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(Arc::new(NoRows))
     }
-    fn unchanged(&self, _: DatasetName) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn credentialed(&self, _: &str) -> bool {
+        true
+    }
+    fn unchanged(&self, _: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         if self.changed.load(Ordering::SeqCst) { Err("im.npz has changed".into()) } else { Ok(()) }
     }
 }
@@ -248,7 +254,7 @@ impl Trainer for MockTrainer {
             }
         };
         self.calls.lock().unwrap().push((job.seed, done + 1));
-        let epochs = job.recipe.training.epochs;
+        let epochs = job.recipe.training.as_ref().unwrap().epochs;
         observer.start(2, epochs, done + 1);
         let stir = |value: u64, epoch: usize| {
             value.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ epoch as u64
@@ -263,7 +269,7 @@ impl Trainer for MockTrainer {
         }
         let mut outcome = outcome(value);
         if let Some(metric) = self.metric {
-            outcome.metrics.insert("test_loss".to_owned(), metric);
+            outcome.metrics.insert(&Metric::test(&LOSS), metric);
         }
         Ok(outcome)
     }

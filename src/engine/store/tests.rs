@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::testing::{manifest, outcome};
 use super::*;
-use crate::protocol::Tier;
+use crate::study::Tier;
 
 fn filled(root: &Path, seeds: std::ops::Range<u64>) -> Store {
     let store = Store::at(root);
@@ -72,7 +72,7 @@ fn weights_and_logits_of_credentialed_data_stay_behind_unless_asked_for() {
     let store = Store::at(&folder.path().join("store"));
     let mut real = manifest(0);
     real.tier = Tier::Paper;
-    real.key = real.derived_key();
+    real.key = real.derived_key().unwrap();
     store.put(real.clone(), &outcome(0)).unwrap();
     store.put(manifest(1), &outcome(1)).unwrap();
     let files = |payload, name: &str| {

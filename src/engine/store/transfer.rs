@@ -2,7 +2,8 @@
 //!
 //! `bundle.json` names the format; `runs/<key>/` holds the files of an entry. Invariant: a bundle is never trusted: only
 //! folders named by a key and files of known names are read, links are refused, and an entry proves itself before it is
-//! taken in. Weights and logits of credentialed data stay behind unless they are asked for (design rule 9).
+//! taken in. Weights and logits of credentialed data stay behind unless they are asked for: the
+//! agreements under which such data is used (`docs/DATA_LICENCES.md`) let nothing of it be passed on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{EPOCHS, LEFT_OUT, LOGITS, MANIFEST, WEIGHTS, read};
 use super::{Depth, Store, StoreError, entries};
 use crate::digest::Digest;
+use crate::files;
 
 const BUNDLE: &str = "bundle.json";
 const FORMAT: &str = "i2m2 bundle";
@@ -52,15 +54,11 @@ impl Store {
         if fs::symlink_metadata(to).is_ok() {
             return Err(refused(to, "no such file or folder yet", "one", "name a new folder"));
         }
-        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = to.file_name().unwrap_or_default().to_string_lossy();
-        let aside = parent.join(format!(".{name}.{}.partial", std::process::id()));
+        let aside = files::folder_beside(to).map_err(StoreError::io("create", to))?;
+        let count = self.export_to(aside.path(), payload)?;
         let disk = self.disk();
-        let count = self.export_to(&aside, payload).inspect_err(|_| {
-            let _ = disk.remove(&aside);
-        })?;
-        let moved = disk.rename(&aside, to).and_then(|()| disk.sync_folder(parent));
-        self.or_clean(moved, "write", to, &aside)?;
+        let moved = disk.rename(aside.path(), to).and_then(|()| disk.sync_folder(files::parent(to)));
+        moved.map_err(StoreError::io("write", to))?;
         Ok(count)
     }
 
@@ -69,6 +67,7 @@ impl Store {
         let create = |path: &Path| disk.create_folder(path).map_err(StoreError::io("create", path));
         let write =
             |path: &Path, bytes: &[u8]| disk.write(path, &[bytes]).map_err(StoreError::io("write", path));
+        let sync = |path: &Path| disk.sync_folder(path).map_err(StoreError::io("flush", path));
         create(&to.join("runs"))?;
         let head = Head { format: FORMAT.to_owned(), version: VERSION };
         let head = serde_json::to_vec_pretty(&head)
@@ -94,8 +93,11 @@ impl Store {
             if !whole {
                 write(&folder.join(LEFT_OUT), b"")?;
             }
+            sync(&folder)?;
             count += 1;
         }
+        sync(&to.join("runs"))?;
+        sync(to)?;
         Ok(count)
     }
 

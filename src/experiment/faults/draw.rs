@@ -2,18 +2,19 @@
 //!
 //! Invariant: a draw gives the very value of [`metrics_with`](super::metrics_with) with the same seeds.
 
-use std::collections::BTreeMap;
-
-use super::{Fault, hit, relabel, strike};
+use super::{Fault, hit, relabelled, strike};
+use crate::data::{Targets, TargetsBuf, Task};
 use crate::experiment::heads::{Scored, positive};
+use crate::experiment::measure::about;
 use crate::experiment::ranking::{auroc, balanced_accuracy};
 use crate::experiment::{evaluate, metrics};
-use crate::protocol::{Evaluation, Finding, Task};
+use crate::metric::{ACCURACY, AUROC, BALANCED_ACCURACY, Metric, Metrics, SCORE, THRESHOLD};
 use crate::random::Seeds;
+use crate::study::Evaluation;
 
 /// A run's test split as one metric sees it: sound, and with a fault in every example. Draws mix the two.
 pub struct Struck {
-    labels: Vec<u8>,
+    targets: TargetsBuf,
     fault: Fault,
     seen: Seen,
 }
@@ -21,8 +22,8 @@ pub struct Struck {
 /// What a metric sees of each example.
 enum Seen {
     /// The predicted class.
-    Classes(Mixed<u8>),
-    /// What ranks it, for each head that counts.
+    Classes(Mixed<u32>),
+    /// What ranks it, for each question that counts.
     Scores(Vec<Head>),
 }
 
@@ -48,62 +49,86 @@ impl<T: Copy> Mixed<T> {
 }
 
 impl Struck {
-    /// Prepares draws of a fault; `None` for a metric that does not follow from logits, labels and the thresholds among
-    /// `stored` metrics.
+    /// Prepares draws of a fault in the examples of a test split; `None` for a metric that is no outcome on it, or does not
+    /// follow from logits, targets and the thresholds among `stored` metrics.
     pub fn new(
-        logits: &[Vec<f32>],
-        labels: &[u8],
-        (task, evaluation): (Task, &Evaluation),
+        (split, logits): (&str, &[Vec<f32>]),
+        targets: Targets<'_>,
+        (task, evaluation): (&Task, &Evaluation),
         fault: Fault,
-        (metric, stored): (&str, &BTreeMap<String, f64>),
+        (metric, stored): (&Metric, &Metrics),
     ) -> Option<Self> {
-        let everything: Vec<u32> = (0..labels.len() as u32).collect();
+        if metric.split.as_deref() != Some(split) {
+            return None;
+        }
+        let everything: Vec<u32> = (0..targets.len() as u32).collect();
         let mut struck = logits.to_vec();
-        strike(&mut struck, labels, task, fault, &everything);
-        let (heads, combine) = (task.heads(), evaluation.combine);
-        let seen = if heads.is_empty() {
+        strike(&mut struck, targets, task, fault, &everything);
+        let (questions, combine) = (task.questions(), evaluation.combine);
+        let seen = if questions.is_empty() {
             let classes = |logits: &[Vec<f32>]| {
-                let scores = evaluate::scores(logits, task.classes(), combine);
+                let scores = match targets {
+                    Targets::Labels(_) => evaluate::scores(logits, task.classes(), combine),
+                    Targets::Soft { .. } => evaluate::soft_logits(logits, task.classes(), combine),
+                };
                 metrics::predictions(&scores, task.classes()).collect()
             };
-            let only = (metric == "test_accuracy")
+            let wanted = match targets {
+                Targets::Labels(_) => &ACCURACY,
+                Targets::Soft { .. } => &SCORE,
+            };
+            let only = (metric.measure == wanted && metric.head.is_none())
                 .then(|| Mixed { sound: classes(logits), struck: classes(&struck) });
             Seen::Classes(only?)
         } else {
-            let score = evaluation.ranking.unwrap_or_default().score;
+            let (score, labels) = (evaluation.ranking.unwrap_or_default().score, targets.labels());
             let head = |number: usize, threshold| {
                 let scores =
-                    |logits: &[Vec<f32>]| Scored { logits, labels, heads, combine }.scores(number, score);
+                    |logits: &[Vec<f32>]| Scored { logits, labels, questions, combine }.scores(number, score);
                 Head { number, scores: Mixed { sound: scores(logits), struck: scores(&struck) }, threshold }
             };
-            let named = |name: &str| heads.iter().position(|finding: &Finding| finding.name() == name);
-            Seen::Scores(match metric.strip_prefix("test_")?.split_once('.') {
-                None if metric == "test_auroc" => (0..heads.len()).map(|number| head(number, None)).collect(),
-                Some(("auroc", name)) => vec![head(named(name)?, None)],
-                Some(("balanced_accuracy", name)) => {
-                    let threshold = stored.get(&format!("threshold.{name}")).copied()?;
-                    vec![head(named(name)?, Some(threshold))]
+            let number = |name: &str| questions.iter().position(|question| question == name);
+            Seen::Scores(match &metric.head {
+                None if metric.measure == &AUROC => {
+                    (0..questions.len()).map(|number| head(number, None)).collect()
+                }
+                Some(name) if metric.measure == &AUROC => vec![head(number(name)?, None)],
+                Some(name) if metric.measure == &BALANCED_ACCURACY => {
+                    let threshold = Metric::new(&THRESHOLD).of(name);
+                    let stored = stored.value(&threshold).or_else(|| stored.value(&about(threshold, split)));
+                    vec![head(number(name)?, Some(stored?))]
                 }
                 _ => return None,
             })
         };
-        Some(Struck { labels: labels.to_vec(), fault, seen })
+        Some(Struck { targets: targets.pick(&everything), fault, seen })
     }
 
     /// The metric with the fault in a share of the examples; `None` where it is not defined.
     pub fn value(&self, share: f64, seeds: &Seeds) -> Option<f64> {
-        let hit = hit(self.labels.len(), share, seeds);
-        let mut labels = self.labels.clone();
-        relabel(&mut labels, self.fault, &hit);
+        let targets = self.targets.as_targets();
+        let hit = hit(targets.len(), share, seeds);
+        let relabelled = relabelled(targets, self.fault, &hit);
+        let targets = relabelled.as_ref().map_or(targets, TargetsBuf::as_targets);
         match &self.seen {
             Seen::Classes(classes) => {
-                let right =
-                    classes.of(&hit).iter().zip(&labels).filter(|(class, label)| class == label).count();
-                Some(100.0 * right as f64 / labels.len() as f64)
+                let classes = classes.of(&hit);
+                Some(match targets {
+                    Targets::Labels(labels) => {
+                        let right =
+                            classes.iter().zip(labels).filter(|(class, label)| class == label).count();
+                        100.0 * right as f64 / labels.len() as f64
+                    }
+                    Targets::Soft { scores, classes: width } => {
+                        let rows = scores.chunks_exact(width).zip(&classes);
+                        let sum: f64 = rows.map(|(row, &class)| f64::from(row[class as usize])).sum();
+                        100.0 * sum / classes.len() as f64
+                    }
+                })
             }
             Seen::Scores(heads) => {
                 let one = |head: &Head| {
-                    let (scores, positive) = (head.scores.of(&hit), positive(&labels, head.number));
+                    let (scores, positive) = (head.scores.of(&hit), positive(targets.labels(), head.number));
                     Some(
                         100.0
                             * match head.threshold {
@@ -123,16 +148,28 @@ impl Struck {
 mod tests {
     use super::super::metrics_with;
     use super::*;
-    use crate::protocol::{Combine, EvalNorm};
+    use crate::data::Target;
+    use crate::study::{Combine, EvalNorm};
 
-    /// Random logits of three experts and random labels.
-    fn random(task: Task, examples: usize) -> (Vec<Vec<f32>>, Vec<u8>) {
-        let mut stream = Seeds::root(3).child(task).stream();
+    fn knee() -> Task {
+        Task::new("knee", Target::binary(["others", "meniscus", "acl", "cartilage"]))
+    }
+
+    /// Random logits of three experts and random targets.
+    fn random(task: &Task, examples: usize) -> (Vec<Vec<f32>>, TargetsBuf) {
+        let mut stream = Seeds::root(3).child(&task.id).stream();
         let mut logits = || (0..examples * task.logits()).map(|_| stream.normal() as f32).collect();
         let logits = vec![logits(), logits(), logits()];
-        let mut stream = Seeds::root(4).child(task).stream();
-        let labels = (0..examples).map(|_| stream.below(task.labels() as u64) as u8).collect();
-        (logits, labels)
+        let mut stream = Seeds::root(4).child(&task.id).stream();
+        let targets = match task.target.labels() {
+            Some(below) => TargetsBuf::Labels((0..examples).map(|_| stream.below(below) as u32).collect()),
+            None => {
+                let classes = task.classes();
+                let scores = (0..examples * classes).map(|_| stream.below(4) as f32 / 3.0).collect();
+                TargetsBuf::Soft { scores, classes }
+            }
+        };
+        (logits, targets)
     }
 
     #[test]
@@ -145,24 +182,28 @@ mod tests {
             Fault::Constant,
         ];
         for (task, metric) in [
-            (Task::Mortality, "test_accuracy"),
-            (Task::Neoplasms, "test_accuracy"),
-            (Task::Knee, "test_auroc"),
-            (Task::Knee, "test_auroc.acl"),
+            (Task::new("mortality", Target::classes_of(6)), Metric::test(&ACCURACY)),
+            (Task::new("icd9-140-239", Target::classes_of(2)), Metric::test(&ACCURACY)),
+            (Task::new("answers", Target::Soft { classes: 7 }), Metric::test(&SCORE)),
+            (knee(), Metric::test(&AUROC)),
+            (knee(), Metric::test(&AUROC).of("acl")),
         ] {
-            let (logits, labels) = random(task, 211);
+            let (logits, targets) = random(&task, 211);
+            let (test, targets) = (("test", &logits[..]), targets.as_targets());
             for combine in [Combine::Product, Combine::Mean] {
                 let evaluation = Evaluation { norm: EvalNorm::Running, combine, ranking: None, noise: None };
                 for fault in faults {
-                    let how = (task, &evaluation);
-                    let struck =
-                        Struck::new(&logits, &labels, how, fault, (metric, &BTreeMap::new())).unwrap();
+                    let how = (&task, &evaluation);
+                    let none = Metrics::default();
+                    let struck = Struck::new(test, targets, how, fault, (&metric, &none)).unwrap();
                     for (number, share) in [0.0, 0.004, 0.1, 0.5, 1.0].into_iter().enumerate() {
                         let seeds = Seeds::root(5).child(number);
-                        let whole = metrics_with(&logits, &labels, how, (fault, share), &seeds);
+                        let whole = metrics_with(test, targets, how, (fault, share), &seeds);
                         let drawn = struck.value(share, &seeds);
-                        assert_eq!(drawn, whole.get(metric).copied(), "{task} {metric} {fault:?} {share}");
+                        assert_eq!(drawn, whole.value(&metric), "{} {metric} {fault:?} {share}", task.id);
                     }
+                    let elsewhere = Metric { split: Some("other".to_owned()), ..metric.clone() };
+                    assert!(Struck::new(test, targets, how, fault, (&elsewhere, &none)).is_none());
                 }
             }
         }
@@ -170,24 +211,28 @@ mod tests {
 
     #[test]
     fn a_balanced_accuracy_takes_the_stored_threshold() {
-        let (logits, labels) = random(Task::Knee, 211);
+        let task = knee();
+        let (logits, targets) = random(&task, 211);
+        let targets = targets.as_targets();
+        let labels = targets.labels();
         let evaluation =
             Evaluation { norm: EvalNorm::Running, combine: Combine::Product, ranking: None, noise: None };
-        let metric = "test_balanced_accuracy.acl";
-        let at = |stored: &BTreeMap<String, f64>| {
-            Struck::new(&logits, &labels, (Task::Knee, &evaluation), Fault::ClassOrder, (metric, stored))
+        let metric = Metric::test(&BALANCED_ACCURACY).of("acl");
+        let at = |stored: &Metrics| {
+            let how = (&task, &evaluation);
+            Struck::new(("test", &logits), targets, how, Fault::ClassOrder, (&metric, stored))
         };
-        assert!(at(&BTreeMap::new()).is_none());
-        let struck = at(&BTreeMap::from([("threshold.acl".to_owned(), 0.3)])).unwrap();
-        let scored =
-            Scored { logits: &logits, labels: &labels, heads: Task::Knee.heads(), combine: Combine::Product };
-        let number = Task::Knee.heads().iter().position(|finding| *finding == Finding::Acl).unwrap();
+        assert!(at(&Metrics::default()).is_none());
+        let struck = at(&[(Metric::new(&THRESHOLD).of("acl"), 0.3)].into_iter().collect()).unwrap();
+        let questions = task.questions();
+        let scored = Scored { logits: &logits, labels, questions, combine: Combine::Product };
+        let number = questions.iter().position(|question| question == "acl").unwrap();
         let scores = scored.scores(number, evaluation.ranking.unwrap_or_default().score);
-        let expected = 100.0 * balanced_accuracy(&scores, &positive(&labels, number), 0.3).unwrap();
+        let expected = 100.0 * balanced_accuracy(&scores, &positive(labels, number), 0.3).unwrap();
         assert_eq!(struck.value(0.0, &Seeds::root(1)), Some(expected));
         // With the classes exchanged everywhere the scores change their sign.
         let exchanged: Vec<f64> = scores.iter().map(|score| -score).collect();
-        let expected = 100.0 * balanced_accuracy(&exchanged, &positive(&labels, number), 0.3).unwrap();
+        let expected = 100.0 * balanced_accuracy(&exchanged, &positive(labels, number), 0.3).unwrap();
         assert_eq!(struck.value(1.0, &Seeds::root(1)), Some(expected));
     }
 }

@@ -2,21 +2,26 @@
 //!
 //! Invariant: gathering ahead changes when work is done, never what comes out.
 
-use dfdx::prelude::Cpu;
+use dfdx::prelude::{Cpu, ZerosTensor};
 
 use super::{Feed, StepFailed, Work};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, Targets, gather_rows};
 use crate::experiment::learner::{LearnError, Learner};
-use crate::models::{Input, Inputs, ModelError};
-use crate::ops::optimizer::Met;
+use crate::experiment::loss::Wanted;
+use crate::models::{Inputs, ModelError};
+use crate::ops::optimizer::StepStats;
 use crate::ops::product_of_experts::Labels;
-use crate::protocol::Modality;
+use crate::ops::{Features, OpError};
 
-/// Samples of one batch in host memory, batch innermost.
+/// Samples and targets of one batch in host memory, batch innermost.
 #[derive(Default)]
 struct Batch {
-    values: [Vec<f32>; 3],
-    labels: Vec<u8>,
+    /// By place of the modality.
+    values: Vec<Vec<f32>>,
+    size: usize,
+    labels: Vec<u32>,
+    /// Classes x batch, where targets are soft.
+    scores: Vec<f32>,
 }
 
 /// What batches are made of: some modalities of a split.
@@ -24,20 +29,41 @@ struct Batch {
 struct Source<'a> {
     data: &'a dyn Dataset,
     split: Split,
-    /// Those that somebody looks at.
-    modalities: &'a [Modality],
+    /// Places of those that somebody looks at.
+    looked_at: &'a [usize],
 }
 
 impl Batch {
     fn gather(&mut self, source: Source<'_>, rows: &[u32]) {
-        for &modality in source.modalities {
-            let values = &mut self.values[modality as usize];
-            values.resize(source.data.dims(modality).iter().product::<usize>() * rows.len(), 0.0);
-            source.data.gather(source.split, modality, rows, values);
+        let modalities = source.data.modalities();
+        self.values.resize_with(modalities.len(), Vec::new);
+        self.size = rows.len();
+        for &place in source.looked_at {
+            let values = &mut self.values[place];
+            values.resize(modalities[place].features() * rows.len(), 0.0);
+            source.data.gather(source.split, place, rows, values);
         }
-        let labels = source.data.labels(source.split);
         self.labels.clear();
-        self.labels.extend(rows.iter().map(|&row| labels[row as usize]));
+        self.scores.clear();
+        match source.data.targets(source.split) {
+            Targets::Labels(labels) => self.labels.extend(rows.iter().map(|&row| labels[row as usize])),
+            Targets::Soft { scores, classes } => {
+                self.scores.resize(classes * rows.len(), 0.0);
+                gather_rows(scores, classes, rows, &mut self.scores);
+            }
+        }
+    }
+
+    /// Its targets for the device.
+    fn wanted(&self, device: &Cpu) -> Result<Wanted<f32, Cpu>, ModelError> {
+        if self.scores.is_empty() {
+            return Ok(Wanted::Labels(Labels::new(device, &self.labels)?));
+        }
+        let shape = (self.scores.len() / self.size, self.size);
+        let mut scores: Features<f32, Cpu> =
+            device.try_zeros_like(&shape).map_err(OpError::device("soft scores"))?;
+        scores.copy_from(&self.scores);
+        Ok(Wanted::Soft(scores))
     }
 }
 
@@ -76,7 +102,7 @@ where
 pub struct Held<'a> {
     device: Cpu,
     data: &'a dyn Dataset,
-    modalities: Vec<Modality>,
+    looked_at: Vec<usize>,
     buffers: [Batch; 2],
     tensors: Tensors,
 }
@@ -91,16 +117,12 @@ fn load<'t>(
     source: Source<'_>,
     batch: &Batch,
 ) -> Result<&'t Inputs<f32, Cpu>, ModelError> {
-    let size = batch.labels.len();
+    let size = batch.size;
     if tensors.as_ref().is_some_and(|(held, _)| *held != size) {
         *tensors = None;
     }
     if tensors.is_none() {
-        let mut inputs = Inputs::default();
-        for &modality in source.modalities {
-            let zeros = Input::zeros(device, modality, source.data.dims(modality), size)?;
-            inputs.0[modality as usize] = Some(zeros);
-        }
+        let inputs = Inputs::zeros(device, source.data.modalities(), source.looked_at, size)?;
         *tensors = Some((size, inputs));
     }
     let (_, inputs) = tensors.as_mut().ok_or(ModelError::Nothing)?;
@@ -116,9 +138,9 @@ impl Feed for Cpu {
     type Held<'a> = Held<'a>;
     const EVALUATION_BATCH: usize = 120;
 
-    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Held<'a>, ModelError> {
-        let (buffers, modalities) = (Default::default(), modalities.to_vec());
-        Ok(Held { device: self.clone(), data, modalities, buffers, tensors: None })
+    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[usize]) -> Result<Held<'a>, ModelError> {
+        let (buffers, looked_at) = (Default::default(), modalities.to_vec());
+        Ok(Held { device: self.clone(), data, looked_at, buffers, tensors: None })
     }
 
     fn train(
@@ -126,19 +148,18 @@ impl Feed for Cpu {
         learner: &mut Learner<f32, Cpu>,
         order: &[u32],
         batch_size: usize,
-        told: &mut dyn FnMut(Met, usize),
+        told: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed> {
-        let Held { device, data, modalities, buffers, tensors } = held;
-        let source = Source { data: *data, split: Split::Train, modalities };
+        let Held { device, data, looked_at, buffers, tensors } = held;
+        let source = Source { data: *data, split: Split::Train, looked_at };
         let mut step = 0;
         for_each_batch(source, order, batch_size, buffers, |batch| {
             step += 1;
             let mut taken = || {
                 let inputs = load(device, tensors, source, batch)?;
-                let labels = Labels::new(device, &batch.labels).map_err(ModelError::from)?;
-                learner.send(inputs, &labels)?;
-                for met in learner.met()? {
-                    told(met.check()?, batch.labels.len());
+                learner.send(inputs, &batch.wanted(device)?)?;
+                for stats in learner.step_stats()? {
+                    told(stats.check()?, batch.size);
                 }
                 Ok(())
             };
@@ -152,8 +173,8 @@ impl Feed for Cpu {
         batch_size: usize,
         work: Work<'_, Cpu>,
     ) -> Result<(), ModelError> {
-        let Held { device, data, modalities, buffers, tensors } = held;
-        let source = Source { data: *data, split, modalities };
+        let Held { device, data, looked_at, buffers, tensors } = held;
+        let source = Source { data: *data, split, looked_at };
         let rows: Vec<u32> = (0..data.len(split) as u32).collect();
         for_each_batch(source, &rows, batch_size, buffers, |batch| {
             work(load(device, tensors, source, batch)?)

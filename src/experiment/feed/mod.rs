@@ -11,8 +11,7 @@ use crate::data::{Dataset, Split};
 use crate::experiment::learner::{LearnError, Learner};
 use crate::models::{Inputs, ModelError};
 use crate::ops::Backend;
-use crate::ops::optimizer::Met;
-use crate::protocol::Modality;
+use crate::ops::optimizer::StepStats;
 use crate::random::Seeds;
 
 /// The rows of an epoch, shuffled by the seed tree's node `shuffle/<epoch>`; epochs count from 1.
@@ -39,11 +38,11 @@ pub trait Feed: Backend<f32> {
     /// Examples evaluated at a time where that is ours to choose.
     const EVALUATION_BATCH: usize;
 
-    /// Prepares to be fed with some modalities of a dataset.
+    /// Prepares to be fed with some modalities of a dataset, by their places.
     ///
     /// # Errors
     /// When the device has no room.
-    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Self::Held<'a>, ModelError>;
+    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[usize]) -> Result<Self::Held<'a>, ModelError>;
 
     /// Sends every step as it is from now on; for comparisons, where steps are otherwise recorded.
     fn without_recording(_held: &mut Self::Held<'_>) {}
@@ -58,7 +57,7 @@ pub trait Feed: Backend<f32> {
         learner: &mut Learner<f32, Self>,
         order: &[u32],
         batch_size: usize,
-        told: &mut dyn FnMut(Met, usize),
+        told: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed>;
 
     /// Hands out the rows of a split in order, batch by batch.

@@ -20,28 +20,20 @@ pub use ledger::{Claim, Statement, claims};
 use compare::{compare, correct, decide};
 
 /// What the runs say about a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "lowercase")]
 pub enum ClaimVerdict {
     /// Every comparison shows it.
     Supported,
     /// A comparison shows the opposite.
     Contradicted,
     /// Neither is shown by this many seeds, or no cell of a table could show it.
+    #[strum(to_string = "not decidable")]
     NotDecidable,
     /// A comparison has fewer than two values on a side.
+    #[strum(to_string = "not measured")]
     NotMeasured,
-}
-
-impl std::fmt::Display for ClaimVerdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            ClaimVerdict::Supported => "supported",
-            ClaimVerdict::Contradicted => "contradicted",
-            ClaimVerdict::NotDecidable => "not decidable",
-            ClaimVerdict::NotMeasured => "not measured",
-        })
-    }
 }
 
 /// One comparison of a claim.

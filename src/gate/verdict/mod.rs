@@ -7,15 +7,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::benchmarks::Published;
-use crate::protocol::Tier;
 use crate::stats::{Difference, POWER, Summary, holm, minimum_detectable, seeds_for_equivalence, welch};
+use crate::study::Tier;
 
 /// Significance level of both tests.
 const ALPHA: f64 = 0.05;
 
 /// What we say about a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Verdict {
     /// Shown to lie within the margin of the published value.
     Reproduced,
@@ -24,27 +25,15 @@ pub enum Verdict {
     /// Too few or too scattered values to tell.
     Inconclusive,
     /// There is no value.
+    #[strum(to_string = "not measured")]
     NotMeasured,
     /// The published value was used to build the data, so agreement says nothing.
     Calibrated,
     /// Configuration, not a result, and as the paper prints it.
     Agrees,
     /// Measured at a tier that stands for less than the paper, or with a changed protocol.
+    #[strum(to_string = "not comparable")]
     NotComparable(Tier),
-}
-
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Verdict::Reproduced => "reproduced",
-            Verdict::Different => "different",
-            Verdict::Inconclusive => "inconclusive",
-            Verdict::NotMeasured => "not measured",
-            Verdict::Calibrated => "calibrated",
-            Verdict::Agrees => "agrees",
-            Verdict::NotComparable(_) => "not comparable",
-        })
-    }
 }
 
 /// How the published deviation was computed, which the paper does not say.
@@ -295,6 +284,7 @@ mod simulated;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Unit;
 
     fn published(mean: f64, std: f64) -> Published {
         Published {
@@ -304,7 +294,7 @@ mod tests {
             printed: format!("{mean:.2}"),
             decimals: 2,
             metric: "accuracy".to_owned(),
-            unit: "percent".to_owned(),
+            unit: Unit::Percent,
             place: "a made-up table".to_owned(),
             calibrated: None,
         }

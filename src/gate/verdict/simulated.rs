@@ -1,6 +1,7 @@
 //! What verdicts promise, by simulation over thousands of tables, and properties of every verdict.
 
 use super::*;
+use crate::metric::Unit;
 use crate::random::{Seeds, Stream};
 
 const CELLS: usize = 7;
@@ -23,7 +24,7 @@ fn cell(ours: Vec<f64>, theirs: &[f64], by_n: bool, decimals: usize) -> Cell {
         printed: format!("{:.decimals$}", summary.mean),
         decimals,
         metric: "accuracy".to_owned(),
-        unit: "percent".to_owned(),
+        unit: Unit::Percent,
         place: "a made-up table".to_owned(),
         calibrated: None,
     };

@@ -39,7 +39,7 @@ pub trait AddMaps<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if the shapes differ; [`OpError::Device`] if the device fails.
-pub fn add<E: Real, D: Backend<E>, T: Tape<E, D>>(
+pub(crate) fn add<E: Real, D: Backend<E>, T: Tape<E, D>>(
     a: Maps<E, D, T>,
     b: Maps<E, D, T>,
 ) -> Result<Maps<E, D, T>, OpError> {

@@ -1,4 +1,4 @@
-//! The mean over windows that cut a map into `side` x `side` parts: PyTorch's AdaptiveAvgPool2d (spec 3.6).
+//! The mean over windows that cut a map into `side` x `side` parts: PyTorch's AdaptiveAvgPool2d.
 //!
 //! Invariant: the window of output row `i` is the input's rows `floor(i H / side)` up to, and without,
 //! `ceil((i + 1) H / side)`; columns likewise. Where `side` divides neither, neighbouring windows share a row or column,
@@ -51,7 +51,7 @@ fn window(i: usize, size: usize, side: usize) -> Range<usize> {
 /// # Errors
 /// [`OpError::Shape`] if the maps have fewer than `side` rows or columns, or `side` is 0; [`OpError::Device`] if the device
 /// fails.
-pub fn average_pool<E: Real, D: Backend<E>, T: Tape<E, D>>(
+pub(crate) fn average_pool<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Maps<E, D, T>,
     side: usize,
 ) -> Result<Maps<E, D, T>, OpError> {

@@ -40,7 +40,7 @@ pub trait Concat<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if the batches differ; [`OpError::Device`] if the device fails.
-pub fn concat<E, D, T, R>(
+pub(crate) fn concat<E, D, T, R>(
     first: Features<E, D, T>,
     second: Features<E, D, R>,
 ) -> Result<Features<E, D, T>, OpError>

@@ -1,5 +1,4 @@
-//! Convolution with odd kernels, zero padding of `(k - 1) / 2`, any stride, and no bias (LeNet, spec 1.3; PreAct-ResNet,
-//! spec 3.6).
+//! Convolution with odd kernels, zero padding of `(k - 1) / 2`, any stride, and no bias: LeNet and PreAct-ResNet.
 //!
 //! Invariant: every output is one chain of fused multiply-adds over (input channel, kernel row, kernel column); taps
 //! that fall outside of the image are left out or are products with zero, which change no sum.

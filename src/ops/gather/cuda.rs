@@ -25,7 +25,7 @@ arguments! {
 
 /// Which rows are picked: `batch` of them, from `first` (plus `stride` for every step that `step` counts) of `order` on.
 #[derive(Clone, Copy)]
-pub struct Pick<'a> {
+pub(crate) struct Pick<'a> {
     /// Numbers of rows within the split.
     pub order: &'a Buffer<u32>,
     /// The first one.
@@ -43,13 +43,13 @@ pub struct Pick<'a> {
 ///
 /// # Errors
 /// If the device fails.
-pub fn gather(
+pub(crate) fn gather(
     pick: Pick<'_>,
     features: usize,
     samples: &Buffer<f32>,
     index: Option<&Buffer<u32>>,
     out: Address,
-    labels: Option<(&Buffer<u8>, &Buffer<u8>)>,
+    labels: Option<(&Buffer<u32>, &Buffer<u32>)>,
 ) -> Result<(), GpuError> {
     let (labels, batch_labels) = labels.map_or((0, 0), |(from, to)| (from.address(), to.address()));
     let arguments = Gather {

@@ -10,8 +10,8 @@ struct Gather {
     // Steps done in this epoch, of `stride` rows each; null: none.
     const u32* step;
     // Labels of the split's rows, and of the batch; null where another launch takes care of them.
-    const u8* labels;
-    u8* batch_labels;
+    const u32* labels;
+    u32* batch_labels;
     float* out;
     // The first row of the order.
     u32 first;

@@ -4,4 +4,4 @@
 
 pub(crate) mod cuda;
 
-pub use cuda::{Pick, gather};
+pub(crate) use cuda::{Pick, gather};

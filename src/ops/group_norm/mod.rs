@@ -1,4 +1,4 @@
-//! GroupNorm and ReLU in one op: what precedes every convolution of a PreAct-ResNet (spec 3.6).
+//! GroupNorm and ReLU in one op: what precedes every convolution of a PreAct-ResNet.
 //!
 //! Invariant: the statistics are those of each example and group alone (biased variance), so an example's output does not
 //! depend on the batch it stands in, and training and evaluation are the same. Beside the input only the statistics are
@@ -19,7 +19,7 @@ use crate::ops::{Backend, Maps, OpError, Parameter};
 
 const OP: &str = "group_norm_relu";
 /// Added to the variance.
-pub const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 
 /// What the op gives and what its backward pass needs.
 pub struct Normalised<E: Real, D: Storage<E>> {
@@ -61,7 +61,7 @@ pub trait GroupNormRelu<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if they do not fit or there is nothing to normalise; [`OpError::Device`] if the device fails.
-pub fn group_norm_relu<E: Real, D: Backend<E>, T: Tape<E, D>>(
+pub(crate) fn group_norm_relu<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Maps<E, D, T>,
     weight: &Parameter<E, D>,
     bias: &Parameter<E, D>,

@@ -7,9 +7,8 @@ use super::{Forward, Gru, Sizes, Values};
 use crate::device::{self, Storage1};
 use crate::ops::Series;
 use crate::ops::kernel::{Layout, Operands, Pairs, Start, Term, Window, add_lanes, correlate_lanes, project};
-use crate::ops::math::sigmoid;
 use crate::ops::scratch::Scratch;
-use crate::ops::simd::{Kernel, LANES, Lanes, Real};
+use crate::ops::simd::{Kernel, LANES, Lanes, Real, sigmoid};
 
 /// Elements of the inputs of one part of the weight gradients: 20 KB of f32.
 const PART: usize = 5000;

@@ -1,4 +1,4 @@
-//! A whole GRU layer as one op, PyTorch's cell (spec "Framework primitives"), with h0 = 0:
+//! A whole GRU layer as one op, PyTorch's cell with h0 = 0:
 //!
 //! r = sigmoid(W_ir x + b_ir + W_hr h + b_hr); z = sigmoid(W_iz x + b_iz + W_hz h + b_hz);
 //! n = tanh(W_in x + b_in + r (W_hn h + b_hn)); h' = (1 - z) n + z h.

@@ -24,7 +24,7 @@ const CHAINS: f64 = 8.0;
 
 /// Multiply-adds and bytes per second.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Ceilings {
+pub(crate) struct Ceilings {
     /// Of f32.
     pub multiply_adds_per_second: f64,
     /// Read and written.
@@ -35,7 +35,7 @@ pub struct Ceilings {
 ///
 /// # Errors
 /// If the device fails.
-pub fn measure(size: f64) -> Result<Ceilings, GpuError> {
+pub(crate) fn measure(size: f64) -> Result<Ceilings, GpuError> {
     let grid = Grid { blocks: [BLOCKS, 1, 1], threads: [THREADS, 1, 1], shared: 0 };
     let threads = (BLOCKS * THREADS) as usize;
     let values = Buffer::of(&[0.5f32; 256])?;

@@ -13,7 +13,7 @@ use crate::ops::simd::{Array, Kernel, LANES, Lanes, Real, Two};
 
 /// What [`correlate`] sums over: `rows` runs of `run` neighbouring elements.
 #[derive(Clone, Copy, Debug)]
-pub struct Window {
+pub(crate) struct Window {
     /// Number of runs.
     pub rows: usize,
     /// Elements of one run.
@@ -26,7 +26,7 @@ pub struct Window {
 
 /// Where the rows of [`correlate`]'s operands stand.
 #[derive(Clone, Copy, Debug)]
-pub struct Pairs {
+pub(crate) struct Pairs {
     /// Number of outputs (rows of the weight gradient).
     pub outputs: usize,
     /// Distance between outputs in the output gradient.
@@ -40,7 +40,7 @@ pub struct Pairs {
 ///
 /// # Panics
 /// If an operand is too short: a bug of the calling op.
-pub fn correlate<E: Real>(
+pub(crate) fn correlate<E: Real>(
     gradient: &[E],
     input: &[E],
     terms: &[Term],
@@ -59,7 +59,7 @@ pub fn correlate<E: Real>(
 ///
 /// # Panics
 /// As [`correlate`].
-pub fn correlate_lanes<E: Real>(
+pub(crate) fn correlate_lanes<E: Real>(
     gradient: &[E],
     input: &[E],
     terms: &[Term],
@@ -75,7 +75,7 @@ pub fn correlate_lanes<E: Real>(
 }
 
 /// Adds each weight's lanes, by the tree of [`Lanes::sum`], to its gradient.
-pub fn add_lanes<E: Real>(lanes: &[[E; LANES]], sums: &mut [E]) {
+pub(crate) fn add_lanes<E: Real>(lanes: &[[E; LANES]], sums: &mut [E]) {
     for (sum, &lanes) in sums.iter_mut().zip(lanes) {
         *sum += Array::from_array(lanes).sum();
     }
@@ -192,7 +192,7 @@ impl<E: Real> Sums<E> for InLanes<E> {
 /// # Safety
 /// All that [`correlate`] checks; `sums` must be writable and not overlap the operands.
 #[inline(always)]
-pub unsafe fn correlate_unchecked<V: Lanes>(
+pub(crate) unsafe fn correlate_unchecked<V: Lanes>(
     gradient: *const V::Elem,
     input: *const V::Elem,
     terms: &[Term],

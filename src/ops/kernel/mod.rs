@@ -7,7 +7,7 @@
 //! threads.
 
 #[cfg(feature = "cuda")]
-pub mod ceiling;
+pub(crate) mod ceiling;
 mod correlate;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
@@ -15,12 +15,12 @@ mod project;
 #[cfg(test)]
 mod tests;
 
-pub use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};
-pub use project::{Layout, Operands, Rows, Start, project, project_unchecked};
+pub(crate) use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};
+pub(crate) use project::{Layout, Operands, Rows, Start, project, project_unchecked};
 
 /// One product of a sum: where its weight and its input stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Term {
+pub(crate) struct Term {
     /// Offset of the weight from the beginning of the output's row of weights.
     pub weight: u32,
     /// Offset of the first element of the input run.
@@ -32,7 +32,7 @@ impl Term {
     ///
     /// # Panics
     /// If an offset exceeds 32 bits.
-    pub fn strided(count: usize, weight_stride: usize, input_stride: usize) -> Vec<Term> {
+    pub(crate) fn strided(count: usize, weight_stride: usize, input_stride: usize) -> Vec<Term> {
         (0..count).map(|k| Term::at(k * weight_stride, k * input_stride)).collect()
     }
 
@@ -40,7 +40,7 @@ impl Term {
     ///
     /// # Panics
     /// If an offset exceeds 32 bits.
-    pub fn at(weight: usize, input: usize) -> Term {
+    pub(crate) fn at(weight: usize, input: usize) -> Term {
         assert!(
             weight <= u32::MAX as usize && input <= u32::MAX as usize,
             "an op's operand exceeds 2^32 elements"

@@ -15,7 +15,6 @@ extern __shared__ float4 shared_words[];
 #endif
 
 typedef unsigned int u32;
-typedef unsigned char u8;
 
 #define MINUS_INFINITY __int_as_float(0xff800000)
 

@@ -13,7 +13,7 @@ use crate::ops::simd::{Kernel, LANES, Lanes, Real, Vector};
 
 /// What the sums of [`project`] begin with.
 #[derive(Clone, Copy, Debug)]
-pub enum Start<'a, E> {
+pub(crate) enum Start<'a, E> {
     /// Zero.
     Zero,
     /// What stands in the output (`+=`).
@@ -24,7 +24,7 @@ pub enum Start<'a, E> {
 
 /// The weights and inputs of [`project`].
 #[derive(Clone, Copy, Debug)]
-pub struct Operands<'a, E> {
+pub(crate) struct Operands<'a, E> {
     /// Weights; output `o`'s row begins at `o * row_stride`.
     pub weights: &'a [E],
     /// Distance between the weights of neighbouring outputs.
@@ -37,7 +37,7 @@ pub struct Operands<'a, E> {
 
 /// Where the outputs of [`project`] stand: output `o` is `out[o * stride..][..run]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Number of outputs.
     pub outputs: usize,
     /// Distance between neighbouring outputs.
@@ -50,7 +50,12 @@ pub struct Layout {
 ///
 /// # Panics
 /// If an operand is too short for the layout: a bug of the calling op.
-pub fn project<E: Real>(operands: Operands<'_, E>, start: Start<'_, E>, out: &mut [E], layout: Layout) {
+pub(crate) fn project<E: Real>(
+    operands: Operands<'_, E>,
+    start: Start<'_, E>,
+    out: &mut [E],
+    layout: Layout,
+) {
     if layout.outputs == 0 || layout.run == 0 {
         return;
     }
@@ -99,7 +104,7 @@ impl<E: Real> Kernel<E> for Project<'_, E> {
 
 /// Rows of weights of [`project_unchecked`].
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<E> {
+pub(crate) struct Rows<E> {
     /// The first row.
     pub weights: *const E,
     /// Distance between rows.
@@ -118,7 +123,7 @@ const BLOCK: usize = 128;
 /// # Safety
 /// All that [`project`] checks; `out` must be writable for the layout and not overlap the operands.
 #[inline(always)]
-pub unsafe fn project_unchecked<V: Lanes>(
+pub(crate) unsafe fn project_unchecked<V: Lanes>(
     rows: Rows<V::Elem>,
     terms: &[Term],
     input: *const V::Elem,

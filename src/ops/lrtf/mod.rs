@@ -1,4 +1,4 @@
-//! Low-rank tensor fusion of two modalities (spec 1.3).
+//! Low-rank tensor fusion of two modalities.
 //!
 //! With z_m = [1; h_m]: P_m[r, o, n] = sum_i z_m[i, n] F_m[r, i, o]; out[o, n] = sum_r w[r] P_1 P_2 + beta[o].
 //!

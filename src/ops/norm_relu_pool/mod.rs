@@ -1,4 +1,4 @@
-//! BatchNorm2d, ReLU and 2x2 max-pool with stride 2 in one op: what follows every convolution of a LeNet (spec 1.3).
+//! BatchNorm2d, ReLU and 2x2 max-pool with stride 2 in one op: what follows every convolution of a LeNet.
 //!
 //! Invariant: nothing between the convolution's output and the pooled map is stored; the backward pass works it out
 //! again, by the same operations and so with the same ties. As in PyTorch, the first maximum in scan order wins,

@@ -3,7 +3,7 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::{BETAS, Met, Settings, Slot, Update, bias_corrections};
+use super::{BETAS, Settings, Slot, StepStats, Update, bias_corrections};
 use crate::device;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
@@ -43,9 +43,9 @@ impl<E: Real> AdamScales<E> {
 }
 
 impl<E: Real> Update<E> for Cpu {
-    type Log = Vec<Met>;
+    type Log = Vec<StepStats>;
 
-    fn log(&self) -> Result<Vec<Met>, CpuError> {
+    fn log(&self) -> Result<Vec<StepStats>, CpuError> {
         Ok(Vec::new())
     }
 
@@ -55,11 +55,11 @@ impl<E: Real> Update<E> for Cpu {
         slots: &mut [Slot<'_, E, Cpu>],
         steps: Option<&mut Tensor<(usize,), E, Cpu>>,
         loss: &Tensor<Rank0, E, Cpu>,
-        log: &mut Vec<Met>,
+        log: &mut Vec<StepStats>,
     ) -> Result<(), CpuError> {
         let loss = device::read(loss).first().map_or(f64::NAN, |&loss| loss.to_f64());
         let norm = libm::sqrt(slots.iter().map(|slot| sum_of_squares(&slot.gradient)).sum());
-        log.push(Met { loss, norm });
+        log.push(StepStats { loss, norm });
         if !loss.is_finite() || !norm.is_finite() {
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl<E: Real> Update<E> for Cpu {
         Ok(())
     }
 
-    fn met(&self, log: &mut Vec<Met>) -> Result<Vec<Met>, CpuError> {
+    fn step_stats(&self, log: &mut Vec<StepStats>) -> Result<Vec<StepStats>, CpuError> {
         Ok(std::mem::take(log))
     }
 }

@@ -6,7 +6,7 @@
 use cudarc::driver::DevicePtr;
 use dfdx::prelude::*;
 
-use super::{Met, Rule, Settings, Update};
+use super::{Rule, Settings, StepStats, Update};
 use crate::device::cuda::{Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx};
 use crate::ops::cuda::launched;
 
@@ -54,7 +54,7 @@ arguments! {
     }
 }
 
-/// What steps met, on the device.
+/// Statistics of steps, on the device.
 pub struct Log {
     /// A [`State`]: step, whether one failed, the clipping factor, the capacity, AdamW's corrections.
     state: Buffer<u32>,
@@ -79,12 +79,7 @@ impl Log {
         self.state.write(0, &[0, 0, 0, CAPACITY as u32])
     }
 
-    /// Steps that may be taken before the log must be read.
-    pub fn room() -> usize {
-        CAPACITY
-    }
-
-    fn read(&mut self) -> Result<Vec<Met>, GpuError> {
+    fn read(&mut self) -> Result<Vec<StepStats>, GpuError> {
         let step = self.state.read(0, 1)?[0];
         let count = step.wrapping_sub(self.told) as usize;
         if count > CAPACITY {
@@ -95,8 +90,8 @@ impl Log {
         let mut entries = self.entries.read(first, straight)?;
         entries.extend(self.entries.read(0, count - straight)?);
         self.told = step;
-        let met = |[loss, norm]: [f32; 2]| Met { loss: f64::from(loss), norm: f64::from(norm) };
-        Ok(entries.into_iter().map(met).collect())
+        let stats = |[loss, norm]: [f32; 2]| StepStats { loss: f64::from(loss), norm: f64::from(norm) };
+        Ok(entries.into_iter().map(stats).collect())
     }
 }
 
@@ -162,7 +157,7 @@ impl Update<f32> for Cuda {
         launched(launch("optimizer_update", grid, arguments))
     }
 
-    fn met(&self, log: &mut Log) -> Result<Vec<Met>, CudaError> {
+    fn step_stats(&self, log: &mut Log) -> Result<Vec<StepStats>, CudaError> {
         log.read().map_err(|error| to_dfdx(&error))
     }
 }

@@ -1,7 +1,7 @@
 //! The global gradient norm, clipping by it where that is asked for, and the optimiser's update.
 //!
 //! Invariant: the norm is summed in the order of the parameters, over fixed blocks, in `f64`; frozen parameters are
-//! neither counted nor touched; a step that meets a loss or a norm that is not finite changes nothing. What a step met is
+//! neither counted nor touched; a step whose loss or norm is not finite changes nothing. The statistics of a step are
 //! left in a log, which a device that works ahead of the host keeps until it is asked.
 
 use dfdx::prelude::*;
@@ -66,9 +66,9 @@ pub struct Slot<'a, E: Real, D: Storage<E>> {
     pub gradient: Storage1<D, E>,
 }
 
-/// What a step met.
+/// Statistics of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Met {
+pub struct StepStats {
     /// The loss before the update.
     pub loss: f64,
     /// The norm of all gradients, before clipping.
@@ -77,7 +77,7 @@ pub struct Met {
 
 /// The optimiser's kernels on a device.
 pub trait Update<E: Real>: Storage<E> {
-    /// What steps met, until it is asked for.
+    /// The statistics of steps, until they are asked for.
     type Log: 'static;
 
     /// An empty log.
@@ -100,11 +100,11 @@ pub trait Update<E: Real>: Storage<E> {
         log: &mut Self::Log,
     ) -> Result<(), Self::Err>;
 
-    /// What the steps since the last call met, in order; waits for them.
+    /// Statistics of the steps since the last call, in order; waits for them.
     ///
     /// # Errors
     /// If the device fails.
-    fn met(&self, log: &mut Self::Log) -> Result<Vec<Met>, Self::Err>;
+    fn step_stats(&self, log: &mut Self::Log) -> Result<Vec<StepStats>, Self::Err>;
 }
 
 /// Why a step was not taken.
@@ -126,16 +126,16 @@ pub enum StepError {
     Op(#[from] OpError),
 }
 
-impl Met {
+impl StepStats {
     /// Whether the step was taken.
     ///
     /// # Errors
     /// [`StepError::Loss`] and [`StepError::NonFinite`].
     pub fn check(self) -> Result<Self, StepError> {
         match self {
-            Met { loss, .. } if !loss.is_finite() => Err(StepError::Loss(loss)),
-            Met { norm, .. } if !norm.is_finite() => Err(StepError::NonFinite { norm }),
-            met => Ok(met),
+            StepStats { loss, .. } if !loss.is_finite() => Err(StepError::Loss(loss)),
+            StepStats { norm, .. } if !norm.is_finite() => Err(StepError::NonFinite { norm }),
+            stats => Ok(stats),
         }
     }
 }
@@ -194,13 +194,8 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
         Ok(Optimizer { settings, device: device.clone(), log, squares, means, steps })
     }
 
-    /// The hyper-parameters.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// Takes one step, unless the loss or a gradient is not finite: [`Optimizer::met`] tells. A parameter that no gradient
-    /// reached counts as having gradient zero.
+    /// Takes one step, unless the loss or a gradient is not finite: [`Optimizer::step_stats`] tells. A parameter that no
+    /// gradient reached counts as having gradient zero.
     ///
     /// # Errors
     /// When the parameters are others than at the start, or the device fails.
@@ -232,12 +227,12 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
         updated.map_err(OpError::device(OP))
     }
 
-    /// What the steps since the last call met, in order.
+    /// Statistics of the steps since the last call, in order.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn met(&mut self) -> Result<Vec<Met>, OpError> {
-        self.device.met(&mut self.log).map_err(OpError::device(OP))
+    pub fn step_stats(&mut self) -> Result<Vec<StepStats>, OpError> {
+        self.device.step_stats(&mut self.log).map_err(OpError::device(OP))
     }
 
     /// The log.

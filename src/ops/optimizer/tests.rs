@@ -24,9 +24,9 @@ fn step(
     }
     let loss = Cpu::default().tensor(1.5);
     optimizer.step(&mut parameters.iter_mut().collect::<Vec<_>>(), &mut all, &loss)?;
-    let met = optimizer.met()?;
-    assert_eq!(met.len(), 1);
-    met[0].check().map(|met| met.norm)
+    let stats = optimizer.step_stats()?;
+    assert_eq!(stats.len(), 1);
+    stats[0].check().map(|stats| stats.norm)
 }
 
 #[derive(serde::Deserialize)]
@@ -102,8 +102,8 @@ fn a_loss_that_is_not_finite_changes_nothing() {
     **gradients.get_or_alloc_mut(&parameters[0].value).unwrap() = vec![1.0, 1.0];
     let loss = Cpu::default().tensor(f32::NAN);
     optimizer.step(&mut parameters.iter_mut().collect::<Vec<_>>(), &mut gradients, &loss).unwrap();
-    let met = optimizer.met().unwrap()[0];
-    assert!(matches!(met.check(), Err(StepError::Loss(loss)) if loss.is_nan()));
+    let stats = optimizer.step_stats().unwrap()[0];
+    assert!(matches!(stats.check(), Err(StepError::Loss(loss)) if loss.is_nan()));
     assert_eq!(parameters[0].value.as_vec(), [1.0, 2.0]);
 }
 

@@ -11,16 +11,16 @@ use crate::ops::Features;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
 impl<E: Real> ProductOfExperts<E> for Cpu {
-    type Labels = Arc<[u8]>;
+    type Labels = Arc<[u32]>;
 
-    fn labels(&self, labels: &[u8]) -> Result<Arc<[u8]>, CpuError> {
+    fn labels(&self, labels: &[u32]) -> Result<Arc<[u32]>, CpuError> {
         Ok(labels.into())
     }
 
     fn product_forward(
         &self,
         experts: &[&Features<E, Cpu>],
-        labels: &Arc<[u8]>,
+        labels: &Arc<[u32]>,
         out: &mut Features<E, Cpu>,
     ) -> Result<Tensor<Rank0, E, Cpu>, CpuError> {
         let (_, examples) = *out.shape();
@@ -35,7 +35,7 @@ impl<E: Real> ProductOfExperts<E> for Cpu {
     fn product_backward(
         &self,
         log_probabilities: &Features<E, Cpu>,
-        labels: &Arc<[u8]>,
+        labels: &Arc<[u32]>,
         loss_gradient: &Storage1<Cpu, E>,
         gradients: &mut [Storage1<Cpu, E>],
     ) -> Result<(), CpuError> {
@@ -56,7 +56,7 @@ impl<E: Real> ProductOfExperts<E> for Cpu {
     fn heads_forward(
         &self,
         experts: &[&Features<E, Cpu>],
-        labels: &Arc<[u8]>,
+        labels: &Arc<[u32]>,
         heads: &Heads<E, Cpu>,
         out: &mut Features<E, Cpu>,
     ) -> Result<HeadsLoss<E, Cpu>, CpuError> {
@@ -82,7 +82,7 @@ impl<E: Real> ProductOfExperts<E> for Cpu {
     fn heads_backward(
         &self,
         log_probabilities: &Features<E, Cpu>,
-        labels: &Arc<[u8]>,
+        labels: &Arc<[u32]>,
         (heads, totals): (&Heads<E, Cpu>, &Tensor<(usize,), E, Cpu>),
         loss_gradient: &Storage1<Cpu, E>,
         gradients: &mut [Storage1<Cpu, E>],
@@ -115,15 +115,15 @@ impl<E: Real> ProductOfExperts<E> for Cpu {
 }
 
 /// The class that a label gives to a head.
-fn class_of(label: u8, head: usize, classes: usize) -> usize {
-    (0..head).fold(usize::from(label), |rest, _| rest / classes) % classes
+fn class_of(label: u32, head: usize, classes: usize) -> usize {
+    (0..head).fold(label as usize, |rest, _| rest / classes) % classes
 }
 
 /// `out = log_softmax(sum_e (z_e - max z_e))` down each column; every slice is classes x examples.
-struct LogProbabilities<'a, E> {
-    experts: &'a [&'a [E]],
-    examples: usize,
-    out: &'a mut [E],
+pub(super) struct LogProbabilities<'a, E> {
+    pub(super) experts: &'a [&'a [E]],
+    pub(super) examples: usize,
+    pub(super) out: &'a mut [E],
 }
 
 impl<E: Real> Kernel<E> for LogProbabilities<'_, E> {
@@ -172,7 +172,7 @@ impl<E: Real> Kernel<E> for LogProbabilities<'_, E> {
 
 /// The part of row `k` that holds the given columns.
 #[inline(always)]
-fn row(k: usize, examples: usize, columns: &Range<usize>) -> Range<usize> {
+pub(super) fn row(k: usize, examples: usize, columns: &Range<usize>) -> Range<usize> {
     k * examples + columns.start..k * examples + columns.end
 }
 

@@ -15,7 +15,7 @@ use crate::ops::Features;
 use crate::ops::cuda::launched;
 
 /// Experts of one product, at most: as in the kernels.
-const MOST: usize = 8;
+pub(super) const MOST: usize = 8;
 
 arguments! {
     /// See `product_of_experts.cu`.
@@ -74,7 +74,7 @@ arguments! {
 }
 
 /// As many addresses as a kernel takes.
-fn all(addresses: impl ExactSizeIterator<Item = Address>) -> Result<[Address; MOST], CudaError> {
+pub(super) fn all(addresses: impl ExactSizeIterator<Item = Address>) -> Result<[Address; MOST], CudaError> {
     if addresses.len() > MOST {
         let found =
             format!("a product of {} experts, but the CUDA kernels take at most {MOST}", addresses.len());
@@ -86,16 +86,16 @@ fn all(addresses: impl ExactSizeIterator<Item = Address>) -> Result<[Address; MO
 }
 
 impl ProductOfExperts<f32> for Cuda {
-    type Labels = Arc<Buffer<u8>>;
+    type Labels = Arc<Buffer<u32>>;
 
-    fn labels(&self, labels: &[u8]) -> Result<Arc<Buffer<u8>>, CudaError> {
+    fn labels(&self, labels: &[u32]) -> Result<Arc<Buffer<u32>>, CudaError> {
         Ok(Arc::new(Buffer::of(labels).map_err(|error| to_dfdx(&error))?))
     }
 
     fn product_forward(
         &self,
         experts: &[&Features<f32, Cuda>],
-        labels: &Arc<Buffer<u8>>,
+        labels: &Arc<Buffer<u32>>,
         out: &mut Features<f32, Cuda>,
     ) -> Result<Tensor<Rank0, f32, Cuda>, CudaError> {
         let &(classes, examples) = out.shape();
@@ -118,7 +118,7 @@ impl ProductOfExperts<f32> for Cuda {
     fn product_backward(
         &self,
         log_probabilities: &Features<f32, Cuda>,
-        labels: &Arc<Buffer<u8>>,
+        labels: &Arc<Buffer<u32>>,
         loss_gradient: &Storage1<Cuda, f32>,
         gradients: &mut [Storage1<Cuda, f32>],
     ) -> Result<(), CudaError> {
@@ -139,7 +139,7 @@ impl ProductOfExperts<f32> for Cuda {
     fn heads_forward(
         &self,
         experts: &[&Features<f32, Cuda>],
-        labels: &Arc<Buffer<u8>>,
+        labels: &Arc<Buffer<u32>>,
         heads: &Heads<f32, Cuda>,
         out: &mut Features<f32, Cuda>,
     ) -> Result<HeadsLoss<f32, Cuda>, CudaError> {
@@ -165,7 +165,7 @@ impl ProductOfExperts<f32> for Cuda {
     fn heads_backward(
         &self,
         log_probabilities: &Features<f32, Cuda>,
-        labels: &Arc<Buffer<u8>>,
+        labels: &Arc<Buffer<u32>>,
         (heads, totals): (&Heads<f32, Cuda>, &Tensor<(usize,), f32, Cuda>),
         loss_gradient: &Storage1<Cuda, f32>,
         gradients: &mut [Storage1<Cuda, f32>],

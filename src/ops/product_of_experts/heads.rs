@@ -1,7 +1,7 @@
-//! Several independent products in one: experts with a head per target (the four findings of a knee, spec 3.7).
+//! Several independent products in one: experts with a head per target, such as the four findings of a knee.
 //!
-//! Invariant: rows `h * classes..(h + 1) * classes` of logits and log-probabilities are head `h`; a label byte holds the
-//! classes of all heads, digit `h` in base `classes` that of head `h` (bit `h` for two classes).
+//! Invariant: rows `h * classes..(h + 1) * classes` of logits and log-probabilities are head `h`; one label holds the classes
+//! of all heads, digit `h` in base `classes` that of head `h` (bit `h` for two classes).
 
 use dfdx::prelude::*;
 
@@ -25,12 +25,12 @@ impl<E: Real, D: TensorFromVec<E>> Heads<E, D> {
     /// `count` heads of `classes` each, with `count * classes` weights, head by head; all 1 is the plain mean.
     ///
     /// # Errors
-    /// [`OpError::Shape`] if there is no head or class, a byte does not hold the classes of all heads, or the weights are not
+    /// [`OpError::Shape`] if there is no head or class, a label does not hold the classes of all heads, or the weights are not
     /// as many finite numbers above 0; [`OpError::Device`] if the device has no room.
     pub fn new(device: &D, count: usize, classes: usize, weights: &[f64]) -> Result<Self, OpError> {
-        let all = u32::try_from(count).ok().and_then(|count| classes.checked_pow(count));
-        if count == 0 || classes == 0 || all.is_none_or(|all| all > 256) {
-            let expected = "heads whose classes one byte holds";
+        let all = u32::try_from(count).ok().and_then(|count| (classes as u64).checked_pow(count));
+        if count == 0 || classes == 0 || all.is_none_or(|all| all > 1 << u32::BITS) {
+            let expected = "heads whose classes one label of 32 bits holds";
             return Err(OpError::shape(OP, expected, format!("{count} heads of {classes} classes")));
         }
         if weights.len() != count * classes {

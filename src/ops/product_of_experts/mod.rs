@@ -1,6 +1,6 @@
 //! The one formula: the product of experts, with its cross-entropy.
 //!
-//! `out = log_softmax(sum_e log_softmax(z_e))`, loss = mean of `-out[y]` (spec section 0; no prior, no weights). One
+//! `out = log_softmax(sum_e log_softmax(z_e))`, loss = mean of `-out[y]`, with neither a prior nor weights of experts. One
 //! expert is plain cross-entropy.
 //!
 //! Invariant: the gradient that reaches every expert's logits is the same, `(softmax(out) - onehot(y)) / N`: the inner
@@ -17,10 +17,12 @@ mod cpu;
 pub(crate) mod cuda;
 pub mod evaluate;
 mod heads;
+pub(crate) mod soft;
 #[cfg(test)]
 mod tests;
 
 pub use heads::{Heads, HeadsLoss, product_of_heads};
+pub use soft::{SoftProduct, SoftTargets, product_of_soft};
 
 const OP: &str = "product of experts";
 
@@ -33,7 +35,7 @@ pub trait ProductOfExperts<E: Real>: Storage<E> {
     ///
     /// # Errors
     /// If the device has no room.
-    fn labels(&self, labels: &[u8]) -> Result<Self::Labels, Self::Err>;
+    fn labels(&self, labels: &[u32]) -> Result<Self::Labels, Self::Err>;
 
     /// Writes the normalised log-probabilities, and returns the mean cross-entropy. Every label is below the number of classes.
     ///
@@ -98,8 +100,8 @@ impl<E: Real, D: ProductOfExperts<E>> Labels<E, D> {
     ///
     /// # Errors
     /// If the device has no room.
-    pub fn new(device: &D, labels: &[u8]) -> Result<Self, OpError> {
-        let below = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
+    pub fn new(device: &D, labels: &[u32]) -> Result<Self, OpError> {
+        let below = labels.iter().max().map_or(0, |&label| label as usize + 1);
         let count = labels.len();
         Ok(Labels { labels: device.labels(labels).map_err(OpError::device(OP))?, count, below })
     }
@@ -124,7 +126,7 @@ pub struct Product<E: Real, D: Device<E>, T> {
 /// When there is no expert, the experts differ in shape, or the labels do not fit.
 pub fn product_of_experts<E, D, T>(
     experts: Vec<Features<E, D, T>>,
-    labels: &[u8],
+    labels: &[u32],
 ) -> Result<Product<E, D, T>, OpError>
 where
     E: Real,
@@ -194,19 +196,28 @@ where
     (logits, tape)
 }
 
+/// The shape (classes x examples) that all experts agree in.
+fn agree<E: Real, D: Device<E>>(
+    op: &'static str,
+    logits: &[Features<E, D>],
+) -> Result<(usize, usize), OpError> {
+    let Some(&(classes, examples)) = logits.first().map(Tensor::shape) else {
+        return Err(OpError::shape(op, "at least one expert", "none"));
+    };
+    if let Some(other) = logits.iter().find(|other| *other.shape() != (classes, examples)) {
+        let (expected, found) = (format!("logits {classes} x {examples}"), format!("{:?}", other.shape()));
+        return Err(OpError::shape(op, expected, found));
+    }
+    Ok((classes, examples))
+}
+
 /// Whether the experts agree in shape and every example has a label below `below`.
 fn check<E: Real, D: Device<E> + ProductOfExperts<E>>(
     logits: &[Features<E, D>],
     labels: &Labels<E, D>,
     below: usize,
 ) -> Result<(), OpError> {
-    let Some(&(classes, examples)) = logits.first().map(Tensor::shape) else {
-        return Err(OpError::shape(OP, "at least one expert", "none"));
-    };
-    if let Some(other) = logits.iter().find(|other| *other.shape() != (classes, examples)) {
-        let (expected, found) = (format!("logits {classes} x {examples}"), format!("{:?}", other.shape()));
-        return Err(OpError::shape(OP, expected, found));
-    }
+    let (_, examples) = agree(OP, logits)?;
     if labels.count != examples || examples == 0 {
         let expected = format!("a label for each of {examples} (at least one) examples");
         return Err(OpError::shape(OP, expected, labels.count.to_string()));

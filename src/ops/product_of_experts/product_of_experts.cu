@@ -4,7 +4,7 @@ constexpr u32 MOST_EXPERTS = 8;
 
 struct Product {
     const float* experts[MOST_EXPERTS];
-    const u8* labels;
+    const u32* labels;
     float* out;
     float* loss;
     u32 count, classes, examples, padding;
@@ -59,7 +59,7 @@ KERNEL_BOUNDS(product_forward, Product, 256) {
 struct ProductBackward {
     float* gradients[MOST_EXPERTS];
     const float* log_probabilities;
-    const u8* labels;
+    const u32* labels;
     const float* loss_gradient;
     u32 count, classes, examples, padding;
 };
@@ -80,7 +80,7 @@ KERNEL(product_backward, ProductBackward) {
 
 struct HeadsProduct {
     const float* experts[MOST_EXPERTS];
-    const u8* labels;
+    const u32* labels;
     // Of each class, head by head.
     const float* weights;
     float* out;
@@ -126,7 +126,7 @@ KERNEL_BOUNDS(heads_forward, HeadsProduct, 256) {
 struct HeadsBackward {
     float* gradients[MOST_EXPERTS];
     const float* log_probabilities;
-    const u8* labels;
+    const u32* labels;
     const float* weights;
     const float* totals;
     const float* loss_gradient;

@@ -6,7 +6,7 @@ use crate::ops::testing::{bits, check, close, golden, of, same_bits_everywhere, 
 type Result<E> = (E, Vec<E>, Vec<Option<Vec<E>>>);
 
 /// Loss, log-probabilities and the gradient of every expert's logits.
-fn run<E: Real>(experts: &[Vec<f64>], classes: usize, labels: &[u8]) -> Result<E>
+fn run<E: Real>(experts: &[Vec<f64>], classes: usize, labels: &[u32]) -> Result<E>
 where
     Cpu: Device<E>,
 {
@@ -21,8 +21,8 @@ where
     (value, log_probabilities.as_vec(), gradients)
 }
 
-fn labels(classes: usize, batch: usize) -> Vec<u8> {
-    (0..batch).map(|n| (n * 5 % classes) as u8).collect()
+fn labels(classes: usize, batch: usize) -> Vec<u32> {
+    (0..batch).map(|n| (n * 5 % classes) as u32).collect()
 }
 
 #[test]
@@ -46,7 +46,7 @@ struct Golden {
 
 #[derive(serde::Deserialize)]
 struct Case {
-    labels: Vec<u8>,
+    labels: Vec<u32>,
     logits: Vec<Vec<f64>>,
     log_probabilities: Vec<f64>,
     loss: f64,
@@ -97,11 +97,25 @@ fn nan_reaches_the_loss() {
     assert!(loss.is_nan());
 }
 
+/// More classes than a byte counts.
+#[test]
+fn labels_may_be_of_many_classes() {
+    let (classes, labels) = (3129, [3128, 256, 0]);
+    let logits = values("many classes", classes * labels.len(), 3.0);
+    let (loss, log_probabilities, gradients) = run::<f64>(&[logits], classes, &labels);
+    let own = |n: usize| labels[n] as usize * labels.len() + n;
+    let expected: f64 = (0..3).map(|n| -log_probabilities[own(n)]).sum::<f64>() / 3.0;
+    assert!((loss - expected).abs() < 1e-12);
+    let gradient = gradients[0].as_ref().unwrap();
+    let negative: Vec<usize> = (0..gradient.len()).filter(|&i| gradient[i] < 0.0).collect();
+    assert_eq!(negative, [own(2), own(1), own(0)]);
+}
+
 #[test]
 fn labels_and_experts_that_do_not_fit_are_an_error() {
     let device = Cpu::default();
     let logits = |classes: usize| device.tensor_from_vec(vec![0.0f32; classes * 2], (classes, 2));
-    let error = |experts, labels: &[u8]| product_of_experts(experts, labels).err().unwrap().to_string();
+    let error = |experts, labels: &[u32]| product_of_experts(experts, labels).err().unwrap().to_string();
     assert!(error(vec![], &[0, 1]).contains("at least one expert"));
     assert!(error(vec![logits(3), logits(4)], &[0, 1]).contains("(4, 2)"));
     assert!(error(vec![logits(3)], &[0]).contains("found 1"));
@@ -128,7 +142,7 @@ mod heads {
     const WEIGHTS: [f64; 4] = [0.6, 2.5, 1.5, 0.4];
 
     /// Loss and gradients of two experts with two heads of two classes.
-    fn evaluate(inputs: &[Vec<f64>], labels: &[u8]) -> (f64, Vec<Option<Vec<f64>>>) {
+    fn evaluate(inputs: &[Vec<f64>], labels: &[u32]) -> (f64, Vec<Option<Vec<f64>>>) {
         let dev = Cpu::default();
         let experts: Vec<Features<f64, Cpu>> =
             inputs.iter().map(|z| dev.tensor_from_vec(z.clone(), (4, labels.len()))).collect();
@@ -143,7 +157,7 @@ mod heads {
 
     #[test]
     fn gradients_agree_with_finite_differences() {
-        for labels in [&[0u8, 1, 2, 3, 1][..], &[3], &[0, 0, 2, 2, 2, 0, 0, 0, 2, 0]] {
+        for labels in [&[0u32, 1, 2, 3, 1][..], &[3], &[0, 0, 2, 2, 2, 0, 0, 0, 2, 0]] {
             let inputs = [numbers("first", 4 * labels.len()), numbers("second", 4 * labels.len())];
             check(&inputs, |inputs| evaluate(inputs, labels));
         }
@@ -152,7 +166,7 @@ mod heads {
     /// Each head is a product of experts of its own, weighted by the class of each example.
     #[test]
     fn the_loss_is_the_sum_of_the_heads_weighted_means() {
-        let labels = [0u8, 3, 2, 1, 1, 2];
+        let labels = [0u32, 3, 2, 1, 1, 2];
         let inputs = [numbers("first", 24), numbers("second", 24)];
         let (found, _) = evaluate(&inputs, &labels);
         let dev = Cpu::default();
@@ -161,13 +175,13 @@ mod heads {
             let part = |z: &Vec<f64>| -> Features<f64, Cpu> {
                 dev.tensor_from_vec(z[head * 12..(head + 1) * 12].to_vec(), (2, 6))
             };
-            let classes: Vec<u8> = labels.iter().map(|label| label >> head & 1).collect();
+            let classes: Vec<u32> = labels.iter().map(|label| label >> head & 1).collect();
             let product = product_of_experts(inputs.iter().map(part).collect(), &classes).unwrap();
             let logs = product.log_probabilities.as_vec();
             let (mut total, mut weights) = (0.0, 0.0);
             for (n, &y) in classes.iter().enumerate() {
-                let weight = WEIGHTS[2 * head + usize::from(y)];
-                total -= weight * logs[usize::from(y) * 6 + n];
+                let weight = WEIGHTS[2 * head + y as usize];
+                total -= weight * logs[y as usize * 6 + n];
                 weights += weight;
             }
             expected += total / weights;
@@ -178,7 +192,7 @@ mod heads {
     #[test]
     fn one_head_without_weights_is_the_plain_product_bit_for_bit() {
         let dev = Cpu::default();
-        let labels = [2u8, 0, 1, 2, 2, 1, 0];
+        let labels = [2u32, 0, 1, 2, 2, 1, 0];
         let experts = || -> Vec<Features<f32, Cpu>> {
             ["first", "second"]
                 .map(|name| dev.tensor_from_vec(of(&numbers::<f64>(name, 21)), (3, 7)))
@@ -191,6 +205,26 @@ mod heads {
         assert_eq!(found.log_probabilities.as_vec(), plain.log_probabilities.as_vec());
     }
 
+    /// Nine heads are more than a byte holds, and 32 are all that a label holds.
+    #[test]
+    fn a_label_has_a_bit_for_each_of_up_to_32_heads() {
+        let dev = Cpu::default();
+        for count in [9, 32] {
+            let heads = Heads::new(&dev, count, 2, &vec![1.0; 2 * count]).unwrap();
+            let logits = numbers::<f64>("logits", 2 * count);
+            let label = 0xb5a6_93c7 & ((1u64 << count) - 1) as u32 | 1 << (count - 1);
+            let found: Features<f64, Cpu> = dev.tensor_from_vec(logits.clone(), (2 * count, 1));
+            let found = product_of_heads(vec![found], &Labels::new(&dev, &[label]).unwrap(), &heads).unwrap();
+            let of_head = |head: usize| {
+                let (no, yes) = (logits[2 * head], logits[2 * head + 1]);
+                let margin = if label >> head & 1 == 1 { no - yes } else { yes - no };
+                libm::log1p(libm::exp(margin))
+            };
+            let expected: f64 = (0..count).map(of_head).sum();
+            assert!((found.loss.array() - expected).abs() < 1e-12, "{count}");
+        }
+    }
+
     #[test]
     fn large_logits_stay_finite_and_what_does_not_fit_is_refused() {
         let dev = Cpu::default();
@@ -199,7 +233,7 @@ mod heads {
         for weights in [&[1.0; 3][..], &[1.0, 0.0, 1.0, 1.0], &[1.0, f64::NAN, 1.0, 1.0]] {
             assert!(matches!(Heads::<f32, Cpu>::new(&dev, 2, 2, weights), Err(OpError::Shape { .. })));
         }
-        assert!(matches!(Heads::<f32, Cpu>::new(&dev, 9, 2, &[1.0; 18]), Err(OpError::Shape { .. })));
+        assert!(matches!(Heads::<f32, Cpu>::new(&dev, 33, 2, &[1.0; 66]), Err(OpError::Shape { .. })));
         let heads = Heads::new(&dev, 2, 2, &WEIGHTS).unwrap();
         let logits: Features<f32, Cpu> = dev.zeros_like(&(6, 1));
         let labels = Labels::new(&dev, &[0]).unwrap();

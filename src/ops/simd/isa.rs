@@ -4,8 +4,13 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use strum::{Display, EnumString, FromRepr, VariantArray};
+
 /// An instruction set that kernels are compiled for, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// `I2M2_ISA` and reports call them by their names in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, FromRepr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 #[repr(u8)]
 pub enum Isa {
     /// Whatever the build's target guarantees.
@@ -17,18 +22,6 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// All of them.
-    pub const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
-
-    /// What `I2M2_ISA` and reports call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Isa::Portable => "portable",
-            Isa::Avx2 => "avx2",
-            Isa::Avx512 => "avx512",
-        }
-    }
-
     /// The best that this processor has.
     pub fn best() -> Isa {
         #[cfg(target_arch = "x86_64")]
@@ -47,15 +40,10 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
 /// The instruction set in use: the best there is, or less where `I2M2_ISA` names less.
 pub fn isa() -> Isa {
-    match CHOSEN.load(Ordering::Relaxed) {
-        1 => Isa::Portable,
-        2 => Isa::Avx2,
-        3 => Isa::Avx512,
-        _ => {
-            let wanted = std::env::var("I2M2_ISA").unwrap_or_default();
-            force(Isa::ALL.into_iter().find(|isa| isa.name() == wanted).unwrap_or(Isa::Avx512))
-        }
-    }
+    Isa::from_repr(CHOSEN.load(Ordering::Relaxed)).unwrap_or_else(|| {
+        let wanted = std::env::var("I2M2_ISA").unwrap_or_default();
+        force(wanted.parse().unwrap_or(Isa::Avx512))
+    })
 }
 
 /// Chooses the instruction set for the whole process (tests compare their bits). Returns the one now in use: at most the
@@ -72,9 +60,21 @@ pub fn force(isa: Isa) -> Isa {
 pub(crate) fn on_every_isa(mut test: impl FnMut(Isa)) {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for isa in Isa::ALL.into_iter().filter(|&isa| isa <= Isa::best()) {
+    for &isa in Isa::VARIANTS.iter().filter(|&&isa| isa <= Isa::best()) {
         force(isa);
         test(isa);
     }
     force(Isa::best());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_environment_variable() {
+        let names: Vec<String> = Isa::VARIANTS.iter().map(Isa::to_string).collect();
+        assert_eq!(names, ["portable", "avx2", "avx512"]);
+        assert!(Isa::VARIANTS.iter().zip(&names).all(|(isa, name)| name.parse() == Ok(*isa)));
+    }
 }

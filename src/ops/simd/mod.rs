@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 mod isa;
+mod math;
 mod portable;
 mod real;
 #[cfg(target_arch = "x86_64")]
@@ -16,12 +17,11 @@ mod x86;
 #[cfg(test)]
 pub(crate) use isa::on_every_isa;
 pub use isa::{Isa, force, isa};
+pub use math::{Transcendental, sigmoid, softplus};
 pub use portable::Array;
 
 use std::cell::RefCell;
 use std::thread::LocalKey;
-
-use super::math::Transcendental;
 
 /// Number of lanes; part of the definition of every reduction.
 pub const LANES: usize = 8;

@@ -4,8 +4,9 @@
 
 use super::{Bar, Bars, Caption, Curves, Figure, FigureError, Mean, Panel, Point, Row, Series};
 use crate::benchmarks::{Chart, Column};
-use crate::protocol::Tier;
-use crate::report::{CellResult, Known, Reference, Report, words};
+use crate::metric::{AUROC, Measure, Unit};
+use crate::report::words;
+use crate::results::{CellResult, Reference, Report};
 
 /// The figure of a report, or `None` where its benchmark is no chart.
 ///
@@ -17,9 +18,10 @@ use crate::report::{CellResult, Known, Reference, Report, words};
 pub fn from_report(report: &Report) -> Result<Option<Figure>, FigureError> {
     let benchmark = report.benchmark;
     let Some(chart) = benchmark.chart else { return Ok(None) };
-    let (subtitle, warning) = match report.tier {
-        Tier::Paper => (words::header(report), None),
-        tier => (words::circumstances(report), Some(words::tier(tier).to_owned())),
+    let (subtitle, warning) = if report.is_comparable() {
+        (words::header(report), None)
+    } else {
+        (words::circumstances(report), Some(words::tier(report.tier).to_owned()))
     };
     let title = format!("{}: {}", benchmark.title, benchmark.caption);
     let caption = Caption { title, subtitle, warning };
@@ -50,13 +52,9 @@ fn rows<T>(
         .collect()
 }
 
-/// A metric's name for people: what follows the point is one of several heads, which the panel names.
-fn metric(name: &str) -> String {
-    let name = name.split('.').next().unwrap_or(name);
-    match name.strip_prefix("test_").unwrap_or(name) {
-        "auroc" => "AUROC".to_owned(),
-        other => other.replace('_', " "),
-    }
+/// A measure in words.
+fn words(measure: &Measure) -> String {
+    if measure == &AUROC { "AUROC".to_owned() } else { measure.id.replace('_', " ") }
 }
 
 /// The columns' group, or else their metric; then the unit.
@@ -64,12 +62,12 @@ fn y_label(report: &Report, columns: &[Column]) -> String {
     let cell = report.cells.iter().find(|cell| columns.iter().any(|column| column.id == cell.id.column));
     let name = match columns {
         [Column { group, .. }, ..] if !group.is_empty() => (*group).to_owned(),
-        _ => cell.map_or(String::new(), |cell| metric(&cell.metric)),
+        _ => cell.map_or(String::new(), |cell| words(cell.metric.measure)),
     };
-    match cell.map(|cell| cell.unit.as_str()) {
-        None | Some("" | "none") => name,
-        Some("percent") => format!("{name} (%)"),
-        Some(unit) => format!("{name} ({unit})"),
+    match cell.map(CellResult::unit) {
+        None | Some(Unit::None) => name,
+        Some(Unit::Percent) => format!("{name} (%)"),
+        Some(Unit::Nats) => format!("{name} (nats)"),
     }
 }
 
@@ -127,8 +125,7 @@ fn known(report: &Report) -> Vec<Series> {
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         Series { label: reference.label.clone(), points, known: Some(number) }
     };
-    let drawn = report.references.iter().filter(|reference| reference.known == Known::Bound);
-    drawn.enumerate().map(curve).filter(|series| !series.points.is_empty()).collect()
+    report.bounds().enumerate().map(curve).filter(|series| !series.points.is_empty()).collect()
 }
 
 fn mean(cell: Option<&CellResult>) -> Option<Mean> {
@@ -146,8 +143,9 @@ mod tests {
     use crate::benchmarks::{Benchmark, Layout, Published, Row as LayoutRow};
     use crate::digest::Digest;
     use crate::gate::{Case, judge};
-    use crate::protocol::ProtocolName;
-    use crate::report::SeedValue;
+    use crate::metric::Metric;
+    use crate::results::{Known, SeedValue};
+    use crate::study::{ProtocolName, Tier};
 
     const COLUMNS: &[Column] = &[
         Column::new("auroc-acl", "ACL").under("AUROC"),
@@ -185,7 +183,7 @@ mod tests {
                     printed: "82.5".to_owned(),
                     decimals: 1,
                     metric: "auroc".to_owned(),
-                    unit: "percent".to_owned(),
+                    unit: Unit::Percent,
                     place: "Figure 0".to_owned(),
                     calibrated: None,
                 });
@@ -196,8 +194,7 @@ mod tests {
                 cells.push(CellResult {
                     configured: None,
                     id: benchmark.cell_id(column.id, row.id),
-                    metric: "auroc".to_owned(),
-                    unit: "percent".to_owned(),
+                    metric: Metric::test(&AUROC),
                     dataset: None,
                     judgement: {
                         let published = published.as_ref();

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::gate::effects::{Effect, effects_of};
-use crate::protocol::Deviation;
+use crate::study::Deviation;
 
 pub(super) fn section(deviations: &[Deviation], effects: &[Effect]) -> Markup {
     html! {

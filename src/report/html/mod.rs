@@ -12,10 +12,11 @@ mod table;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::figure::{self, FigureError};
-use super::{Report, words};
+use super::words;
 use crate::gate::effects::Effect;
 use crate::gate::{TestedClaim, Verdict};
-use crate::protocol::Deviation;
+use crate::results::Report;
+use crate::study::Deviation;
 
 /// What the page is made of.
 pub struct Page<'a> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::Page;
-use crate::gate::{ClaimVerdict, TestedClaim, Verdict};
-use crate::protocol::Tier;
+use crate::gate::{ClaimVerdict, TestedClaim};
+use crate::results::Report;
 
 /// In the order of the columns.
 const KINDS: [&str; 7] =
@@ -19,16 +19,14 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
         .map(|report| {
             let mut counts = BTreeMap::new();
             for cell in &report.cells {
-                let verdict =
-                    if cell.mean().is_none() { Verdict::NotMeasured } else { cell.judgement.verdict };
-                *counts.entry(verdict.to_string()).or_default() += 1;
+                *counts.entry(cell.verdict().to_string()).or_default() += 1;
             }
             counts
         })
         .collect();
     let shown: Vec<&str> =
         KINDS.into_iter().filter(|kind| counts.iter().any(|count| count.contains_key(*kind))).collect();
-    let comparable = page.reports.iter().any(|report| report.tier == Tier::Paper);
+    let comparable = page.reports.iter().any(Report::is_comparable);
     html! {
         section id="summary" {
             h2 { "Summary" }

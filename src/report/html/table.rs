@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::badge;
 use crate::benchmarks::{Column, Row};
-use crate::report::{CellResult, Report, words};
+use crate::report::words;
+use crate::results::{CellResult, Report};
 
 /// The table of a report.
 pub(super) fn table(report: &Report) -> Markup {
@@ -71,7 +72,7 @@ fn number(report: &Report, cell: &CellResult) -> Markup {
                 @if let Some(paper) = words::paper(cell) {
                     span.paper { "paper " (words::pair(Some(paper))) }
                 }
-                @if words::shows_verdicts(report) || cell.configured.is_some() { (badge(cell.judgement.verdict)) }
+                @if report.is_comparable() || cell.configured.is_some() { (badge(cell.judgement.verdict)) }
             }
             (evidence(report, cell))
         }
@@ -83,7 +84,7 @@ fn evidence(report: &Report, cell: &CellResult) -> Markup {
     html! {
         dl.evidence {
             dt { "cell" } dd { code { (cell.id) } }
-            dt { "metric" } dd { (cell.metric) ", " (cell.unit) }
+            dt { "metric" } dd { (cell.metric) ", " (cell.unit()) }
             dt { "verdict" } dd {
                 (judgement.verdict)
                 @if !judgement.reason.is_empty() { ": " (judgement.reason) }
@@ -128,9 +129,9 @@ fn evidence(report: &Report, cell: &CellResult) -> Markup {
 /// The option that asks for the same tier, where it is not the one without options.
 fn tier(report: &Report) -> &'static str {
     match report.tier {
-        crate::protocol::Tier::Smoke => "",
-        crate::protocol::Tier::Reduced => " --tier reduced --data DIR",
-        crate::protocol::Tier::Paper => " --data DIR",
+        crate::study::Tier::Smoke => "",
+        crate::study::Tier::Reduced => " --tier reduced --data DIR",
+        crate::study::Tier::Paper => " --data DIR",
     }
 }
 

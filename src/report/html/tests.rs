@@ -3,8 +3,8 @@
 use super::*;
 use crate::gate::effects::effects;
 use crate::gate::{claims, test_claims};
-use crate::protocol::{Tier, deviations};
 use crate::report::tests::made_up;
+use crate::study::{Tier, deviations};
 
 fn page(reports: &[Report]) -> String {
     let claims = test_claims(claims().unwrap(), &|_| None).unwrap();

@@ -13,7 +13,7 @@ use crate::device::Precision;
 use crate::device::cuda::{self, Gpu, GpuError, StepSize};
 use crate::experiment::Tensors;
 use crate::experiment::feed::Feed;
-use crate::experiment::rehearsal::{BATCH, Distance, MODELS, Rehearsal, Subject};
+use crate::experiment::workload::{BATCH, Distance, MODELS, Running, Workload};
 use crate::ops;
 use crate::ops::kernel::ceiling::{self, Ceilings};
 use crate::ops::parity::{CASES, Parity, compare};
@@ -107,12 +107,11 @@ pub(super) fn examine(doctor: &Doctor, index: usize, precision: Precision) -> Re
 
 /// The models that were asked for.
 fn chosen(doctor: &Doctor) -> Result<Vec<&'static str>, Failure> {
-    let all = MODELS.map(|(name, _)| name);
     match &doctor.model {
-        None => Ok(all.to_vec()),
-        Some(name) => match all.into_iter().find(|model| model == name) {
+        None => Ok(MODELS.to_vec()),
+        Some(name) => match MODELS.into_iter().find(|model| model == name) {
             Some(name) => Ok(vec![name]),
-            None => Err(Failure::usage(format!("no model `{name}`; there are {}", all.join(", ")))),
+            None => Err(Failure::usage(format!("no model `{name}`; there are {}", MODELS.join(", ")))),
         },
     }
 }
@@ -162,29 +161,28 @@ impl ModelFinding {
 
 /// Trains a model for some steps.
 fn trained<D: Feed>(device: &D, name: &str, steps: usize) -> Result<(Vec<f64>, Tensors), Failure> {
-    let subject = Subject::new(name, BATCH, SIDES)?;
-    let noise = subject.noise();
-    let mut rehearsal = Rehearsal::new(device, &subject, &noise)?;
-    let losses = rehearsal.steps(steps)?;
-    Ok((losses, rehearsal.weights()))
+    let workload = Workload::new(name, BATCH, &SIDES)?;
+    let noise = workload.noise();
+    let mut running = Running::new(device, &workload, &noise)?;
+    let losses = running.steps(steps)?;
+    Ok((losses, running.weights()))
 }
 
 fn models(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize, Failure> {
     let mut failed = 0;
     for model in chosen(doctor)? {
-        let subject = Subject::new(model, BATCH, SIDES)?;
-        let noise = subject.noise();
-        let mut rehearsal = Rehearsal::new(device, &subject, &noise)?;
-        let losses = rehearsal.steps(doctor.steps)?;
-        let first = (losses, rehearsal.weights());
-        let (step, refused) =
-            (rehearsal.held().recorded(BATCH), rehearsal.held().refused().map(str::to_owned));
-        let foreign_launches = rehearsal.held().work(BATCH).map_or(0, |work| work.foreign);
-        drop(rehearsal);
+        let workload = Workload::new(model, BATCH, &SIDES)?;
+        let noise = workload.noise();
+        let mut running = Running::new(device, &workload, &noise)?;
+        let losses = running.steps(doctor.steps)?;
+        let first = (losses, running.weights());
+        let (step, refused) = (running.held().recorded(BATCH), running.held().refused().map(str::to_owned));
+        let foreign_launches = running.held().work(BATCH).map_or(0, |work| work.foreign);
+        drop(running);
         let again = trained(device, model, doctor.steps)?;
         let plain = {
-            let mut rehearsal = Rehearsal::plain(device, &subject, &noise)?;
-            (rehearsal.steps(doctor.steps)?, rehearsal.weights())
+            let mut running = Running::plain(device, &workload, &noise)?;
+            (running.steps(doctor.steps)?, running.weights())
         };
         let expected = trained(&Cpu::default(), model, doctor.steps)?;
         let distance =
@@ -247,18 +245,18 @@ fn speed(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
     );
     say(doctor.json, &words, &ceilings)?;
     for model in chosen(doctor)? {
-        let subject = Subject::new(model, BATCH, SIDES)?;
-        let noise = subject.noise();
-        let mut rehearsal = Rehearsal::new(device, &subject, &noise)?;
-        rehearsal.steps(20)?;
+        let workload = Workload::new(model, BATCH, &SIDES)?;
+        let noise = workload.noise();
+        let mut running = Running::new(device, &workload, &noise)?;
+        running.steps(20)?;
         let (mut steps, begun) = (0, Instant::now());
         // As many steps as a run takes before the host looks.
         while begun.elapsed().as_secs_f64() < doctor.seconds {
-            steps += rehearsal.steps(256)?.len();
+            steps += running.steps(256)?.len();
         }
         let rate = steps as f64 / begun.elapsed().as_secs_f64();
-        let step = rehearsal.held().recorded(BATCH);
-        let work = rehearsal.held().work(BATCH).unwrap_or_default();
+        let step = running.held().recorded(BATCH);
+        let work = running.held().work(BATCH).unwrap_or_default();
         let finding = SpeedFinding {
             model,
             steps_per_second: rate,

@@ -25,8 +25,8 @@ struct Cpu {
     version: &'static str,
     cuda_build: bool,
     machine: Machine,
-    instruction_set: &'static str,
-    best_instruction_set: &'static str,
+    instruction_set: String,
+    best_instruction_set: String,
 }
 
 /// A line of text for people, or a value for programs.
@@ -41,8 +41,8 @@ pub fn run(doctor: &Doctor) -> Result<Exit, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         cuda_build: cfg!(feature = "cuda"),
         machine: Provenance::here().machine,
-        instruction_set: isa().name(),
-        best_instruction_set: Isa::best().name(),
+        instruction_set: isa().to_string(),
+        best_instruction_set: Isa::best().to_string(),
     };
     let words = format!(
         "i2m2 {}, built {} CUDA\nCPU: {}, {} cores, {}; kernels use {} (the best here is {})",

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::statistics::{Found, LEARNING_RATE, Point};
 use crate::cli::failure::Failure;
-use crate::cli::results::picture;
-use crate::data::atomic;
+use crate::cli::files::picture;
+use crate::files;
 use crate::report::figure::{self, Caption, Curves, Figure, Mean, Panel, Row, Series};
+use crate::results::self_test::{Found, LEARNING_RATE, Point};
 
 /// Writes `power.svg`, `power.png` and `power.csv` to `<out>/self-test.<selection>/`; returns the folder. Nothing is written
 /// where no fault was put in.
@@ -17,7 +17,7 @@ pub(super) fn write(found: &Found, selection: &str, out: &Path) -> Result<Option
     let folder = out.join(format!("self-test.{selection}"));
     picture(&folder, "power", &Figure::Curves(curves(found, selection)))?;
     let numbers = csv(&found.curve)?;
-    atomic::write(&folder.join("power.csv"), |out| out.write_all(numbers.as_bytes()))?;
+    files::write(&folder.join("power.csv"), numbers)?;
     Ok(Some(folder))
 }
 

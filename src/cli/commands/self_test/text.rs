@@ -1,6 +1,6 @@
 //! The self-test for a terminal.
 
-use super::statistics::{DRAWS, Found, LEARNING_RATE, Point, SHARES};
+use crate::results::self_test::{DRAWS, Found, LEARNING_RATE, Point, SHARES};
 
 /// How many were caught, and how far the means moved, by size.
 fn rows(points: &[&Point]) -> String {

@@ -3,56 +3,48 @@
 //! Invariant: conversions are those of Rust's `as`, which agree with numpy's `astype` for every finite value in
 //! range; bytes are little-endian.
 
-/// Type of an array's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Type of an array's elements, with numpy's code without the byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 pub enum Dtype {
     /// One byte, zero or not.
+    #[strum(serialize = "b1")]
     Bool,
     /// Signed integer, 8 bits.
+    #[strum(serialize = "i1")]
     I8,
     /// Signed integer, 16 bits.
+    #[strum(serialize = "i2")]
     I16,
     /// Signed integer, 32 bits.
+    #[strum(serialize = "i4")]
     I32,
     /// Signed integer, 64 bits.
+    #[strum(serialize = "i8")]
     I64,
     /// Unsigned integer, 8 bits.
+    #[strum(serialize = "u1")]
     U8,
     /// Unsigned integer, 16 bits.
+    #[strum(serialize = "u2")]
     U16,
     /// Unsigned integer, 32 bits.
+    #[strum(serialize = "u4")]
     U32,
     /// Unsigned integer, 64 bits.
+    #[strum(serialize = "u8")]
     U64,
     /// Float, 32 bits.
+    #[strum(serialize = "f4")]
     F32,
     /// Float, 64 bits.
+    #[strum(serialize = "f8")]
     F64,
 }
 
 impl Dtype {
-    const ALL: [(Dtype, &'static str); 11] = [
-        (Dtype::Bool, "b1"),
-        (Dtype::I8, "i1"),
-        (Dtype::I16, "i2"),
-        (Dtype::I32, "i4"),
-        (Dtype::I64, "i8"),
-        (Dtype::U8, "u1"),
-        (Dtype::U16, "u2"),
-        (Dtype::U32, "u4"),
-        (Dtype::U64, "u8"),
-        (Dtype::F32, "f4"),
-        (Dtype::F64, "f8"),
-    ];
-
-    /// By numpy's code without the byte order: `f4`.
-    pub(super) fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == code).map(|&(dtype, _)| dtype)
-    }
-
     /// numpy's code without the byte order: `f4`.
     pub fn code(self) -> &'static str {
-        Self::ALL.iter().find(|&&(dtype, _)| dtype == self).map_or("", |&(_, code)| code)
+        self.into()
     }
 
     /// Bytes of one element.

@@ -114,7 +114,7 @@ fn dtype(descr: &str) -> Option<(bool, Dtype)> {
         b'>' => true,
         _ => return None,
     };
-    Some((big_endian, Dtype::from_code(&descr[1..])?))
+    Some((big_endian, descr[1..].parse().ok()?))
 }
 
 struct Fields {

@@ -2,6 +2,10 @@
 //!
 //! Invariant: an [`Npy`] holds exactly the elements that its dimensions say, in C order and little-endian, whatever
 //! the file's order was; it takes no memory before the header has been checked against the bytes that are there.
+//!
+//! The crate `npyz` is not used: it reserves what a header's length field claims before it looks at the file, and
+//! multiplies dimensions without a check, which overflows on a header that lies. It reads a stream element by element, so
+//! it maps nothing, and its errors name no file.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -196,7 +200,7 @@ impl Npy {
     ///
     /// # Errors
     /// Elements that are no integers, and a label outside of its range, with its row.
-    pub fn to_labels(&self, classes: usize) -> Result<Vec<u8>, DataError> {
+    pub fn to_labels(&self, classes: usize) -> Result<Vec<u32>, DataError> {
         if !self.dtype.is_integer() {
             return Err(DataError::Dtype {
                 file: self.file.clone(),
@@ -208,8 +212,8 @@ impl Npy {
         self.read_f64(0, &mut wide);
         let label = |(row, &value): (usize, &f64)| {
             // Every label that is in range is exact in a double.
-            if value >= 0.0 && value < classes.min(256) as f64 {
-                return Ok(value as u8);
+            if value >= 0.0 && value < classes.min(1 << 32) as f64 {
+                return Ok(value as u32);
             }
             Err(DataError::Label {
                 file: self.file.clone(),

@@ -1,7 +1,7 @@
 //! Feeding a GPU: the dataset lives there, batches are gathered there by row number, and a step is recorded once and sent
 //! again.
 //!
-//! Invariant: nothing crosses the bus in a step; the order of an epoch goes up once, what the steps met comes back once per
+//! Invariant: nothing crosses the bus in a step; the order of an epoch goes up once, the statistics of the steps come back once per
 //! [`TOLD_EVERY`] steps. A split that the GPU has no room for comes in windows of the epoch's order, between steps; what is
 //! computed is the same.
 
@@ -10,36 +10,46 @@ mod samples;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dfdx::prelude::Cuda;
+use dfdx::prelude::{Cuda, HasShape, ZerosTensor};
 
 use super::{Feed, StepFailed, Work};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, Targets};
 use crate::device::cuda::{
     Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record,
 };
 use crate::experiment::learner::{LearnError, Learner};
+use crate::experiment::loss::Wanted;
 use crate::models::{Input, Inputs, ModelError};
-use crate::ops::OpError;
 use crate::ops::gather::{Pick, gather};
-use crate::ops::optimizer::Met;
+use crate::ops::optimizer::StepStats;
 use crate::ops::product_of_experts::Labels;
-use crate::protocol::Modality;
-use samples::Samples;
+use crate::ops::{Features, OpError};
+use samples::{SampleTargets, Samples};
 
-/// Steps that are sent before the host looks at what they met.
+/// Steps that are sent before the host looks at their statistics.
 const TOLD_EVERY: usize = 256;
 
 /// A batch on the GPU, at the same addresses for as long as batches have this size.
 struct Batch {
     inputs: Inputs<f32, Cuda>,
-    labels: Arc<Buffer<u8>>,
+    targets: BatchTargets,
+}
+
+/// The targets of a batch.
+enum BatchTargets {
+    Labels(Arc<Buffer<u32>>),
+    /// Classes x batch.
+    Soft(Features<f32, Cuda>),
 }
 
 /// What a GPU needs of a dataset between batches.
 pub struct Held<'a> {
     device: Cuda,
     data: &'a dyn Dataset,
-    modalities: Vec<Modality>,
+    /// Places of the modalities that somebody looks at.
+    looked_at: Vec<usize>,
+    /// Every label of the training split is below this.
+    below: usize,
     train: Samples,
     /// Where the training rows stand, in the order of an epoch.
     order: Buffer<u32>,
@@ -64,7 +74,7 @@ fn no_room(error: &GpuError) -> ModelError {
 }
 
 /// Where a batch's tensor is.
-fn place(input: &Input<f32, Cuda>) -> Address {
+fn address_of(input: &Input<f32, Cuda>) -> Address {
     match input {
         Input::Maps(maps) => address(maps),
         Input::Vectors(vectors) => address(vectors),
@@ -78,24 +88,37 @@ impl Held<'_> {
         if self.batches.contains_key(&size) {
             return Ok(());
         }
-        let mut inputs = Inputs::default();
-        for &modality in &self.modalities {
-            let zeros = Input::zeros(&self.device, modality, self.data.dims(modality), size)?;
-            inputs.0[modality as usize] = Some(zeros);
-        }
-        let labels = Arc::new(Buffer::zeros(size).map_err(|error| failed(&error))?);
-        self.batches.insert(size, Batch { inputs, labels });
+        let inputs = Inputs::zeros(&self.device, self.data.modalities(), &self.looked_at, size)?;
+        let targets = match self.data.targets(Split::Train) {
+            Targets::Labels(_) => {
+                BatchTargets::Labels(Arc::new(Buffer::zeros(size).map_err(|error| failed(&error))?))
+            }
+            Targets::Soft { classes, .. } => {
+                let scores = self.device.try_zeros_like(&(classes, size));
+                BatchTargets::Soft(scores.map_err(OpError::device("soft scores"))?)
+            }
+        };
+        self.batches.insert(size, Batch { inputs, targets });
         Ok(())
     }
 
-    /// Gathers a batch of a split, with its labels if the samples have any.
+    /// Gathers a batch of a split, with its targets if the samples have any.
     fn fill(&self, batch: &Batch, pick: Pick<'_>, samples: &Samples) -> Result<(), ModelError> {
-        let mut labels = samples.labels.as_ref().map(|labels| (labels, &*batch.labels));
-        for (&modality, (values, index)) in self.modalities.iter().zip(samples.modalities()) {
-            let Some(input) = &batch.inputs.0[modality as usize] else { continue };
-            let features: usize = self.data.dims(modality).iter().product();
-            gather(pick, features, values, index, place(input), labels.take())
+        let mut labels = match (&samples.targets, &batch.targets) {
+            (Some(SampleTargets::Labels(from)), BatchTargets::Labels(to)) => Some((from, &**to)),
+            _ => None,
+        };
+        for (&place, (values, index)) in self.looked_at.iter().zip(samples.modalities()) {
+            let Some(input) = &batch.inputs.0[place] else { continue };
+            let features = self.data.modalities()[place].features();
+            gather(pick, features, values, index, address_of(input), labels.take())
                 .map_err(|error| failed(&error))?;
+        }
+        if let (Some(SampleTargets::Soft(scores)), BatchTargets::Soft(out)) =
+            (&samples.targets, &batch.targets)
+        {
+            let classes = out.shape().0;
+            gather(pick, classes, scores, None, address(out), None).map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -114,11 +137,16 @@ impl Held<'_> {
         let step = learner.optimizer().log().steps_done();
         let pick = Pick { order: &self.order, first: 0, step: Some(step), stride, batch: size };
         let batch = &self.batches[&size];
-        let classes = self.data.classes();
         let before = counts();
         let mut step = || {
             self.fill(batch, pick, &self.train)?;
-            learner.send(&batch.inputs, &Labels::held(Arc::clone(&batch.labels), size, classes))
+            let wanted = match &batch.targets {
+                BatchTargets::Labels(labels) => {
+                    Wanted::Labels(Labels::held(Arc::clone(labels), size, self.below))
+                }
+                BatchTargets::Soft(scores) => Wanted::Soft(scores.clone()),
+            };
+            learner.send(&batch.inputs, &wanted)
         };
         // Once refused, always refused.
         if self.refused.is_some() {
@@ -160,15 +188,16 @@ impl Feed for Cuda {
     type Held<'a> = Held<'a>;
     const EVALUATION_BATCH: usize = 1000;
 
-    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[Modality]) -> Result<Held<'a>, ModelError> {
+    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[usize]) -> Result<Held<'a>, ModelError> {
         let gpu = |error: GpuError| failed(&error);
         let train = Samples::of(data, Split::Train, modalities)
-            .and_then(|samples| samples.labelled(data, Split::Train))
+            .and_then(|samples| samples.with_targets(data, Split::Train))
             .map_err(|error| no_room(&error))?;
         Ok(Held {
             device: self.clone(),
             data,
-            modalities: modalities.to_vec(),
+            looked_at: modalities.to_vec(),
+            below: data.targets(Split::Train).labels().iter().max().map_or(0, |&label| label as usize + 1),
             train,
             order: Buffer::zeros(0).map_err(gpu)?,
             batches: BTreeMap::new(),
@@ -189,7 +218,7 @@ impl Feed for Cuda {
         learner: &mut Learner<f32, Cuda>,
         order: &[u32],
         batch_size: usize,
-        told: &mut dyn FnMut(Met, usize),
+        told: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed> {
         let at = |step: usize| move |source: LearnError| StepFailed { step, source };
         let gpu = |error: GpuError| LearnError::from(failed(&error));
@@ -198,7 +227,7 @@ impl Feed for Cuda {
             held.recorded.clear();
             held.parameters = parameters;
         }
-        let span = held.train.span(held.data, &held.modalities, order.len(), batch_size);
+        let span = held.train.span(held.data, &held.looked_at, order.len(), batch_size);
         if span > held.order.len() {
             held.recorded.clear();
             held.order = Buffer::zeros(span).map_err(gpu).map_err(at(1))?;
@@ -206,7 +235,7 @@ impl Feed for Cuda {
         let (mut done, mut heard) = (0, 0);
         let size_of = |step: usize| batch_size.min(order.len() - step * batch_size);
         for rows in order.chunks(span.max(1)) {
-            let loaded = held.train.load(held.data, Split::Train, &held.modalities, rows, span);
+            let loaded = held.train.load(held.data, Split::Train, &held.looked_at, rows, span);
             let loaded = loaded.map_err(|error| LearnError::from(no_room(&error))).map_err(at(done + 1))?;
             if loaded.moved {
                 held.recorded.clear();
@@ -218,9 +247,9 @@ impl Feed for Cuda {
                 held.send(learner, size_of(done), batch_size).map_err(at(done + 1))?;
                 done += 1;
                 if done.is_multiple_of(TOLD_EVERY) || done == last {
-                    for met in learner.met().map_err(at(heard + 1))? {
+                    for stats in learner.step_stats().map_err(at(heard + 1))? {
                         heard += 1;
-                        told(met.check().map_err(LearnError::from).map_err(at(heard))?, size_of(heard - 1));
+                        told(stats.check().map_err(LearnError::from).map_err(at(heard))?, size_of(heard - 1));
                     }
                 }
             }
@@ -237,11 +266,11 @@ impl Feed for Cuda {
         let gpu = |error: GpuError| failed(&error);
         let rows: Vec<u32> = (0..held.data.len(split) as u32).collect();
         let no_room = |error: GpuError| no_room(&error);
-        let mut samples = Samples::of(held.data, split, &held.modalities).map_err(no_room)?;
-        let span = samples.span(held.data, &held.modalities, rows.len(), batch_size);
+        let mut samples = Samples::of(held.data, split, &held.looked_at).map_err(no_room)?;
+        let span = samples.span(held.data, &held.looked_at, rows.len(), batch_size);
         let mut order = Buffer::zeros(span).map_err(gpu)?;
         for rows in rows.chunks(span.max(1)) {
-            let loaded = samples.load(held.data, split, &held.modalities, rows, span).map_err(no_room)?;
+            let loaded = samples.load(held.data, split, &held.looked_at, rows, span).map_err(no_room)?;
             order.write(0, &loaded.places).map_err(gpu)?;
             for first in (0..rows.len()).step_by(batch_size) {
                 let size = batch_size.min(rows.len() - first);

@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::data::{Dataset, Loaded, Split};
+use crate::data::{Dataset, Loaded, Split, Targets, TargetsBuf};
 use crate::device::cuda::{Buffer, GpuError, memory, wait};
-use crate::protocol::Modality;
 
 /// Bytes that are sent at a time.
 const PIECE: usize = 16 << 20;
@@ -28,7 +27,7 @@ struct Whole {
 }
 
 /// The modalities of datasets that several runs read.
-static SHARED: Mutex<BTreeMap<(Loaded, Split, Modality), Arc<Whole>>> = Mutex::new(BTreeMap::new());
+static SHARED: Mutex<BTreeMap<(Loaded, Split, usize), Arc<Whole>>> = Mutex::new(BTreeMap::new());
 
 /// Where samples are.
 enum Place {
@@ -41,7 +40,40 @@ enum Place {
 pub(super) struct Samples {
     place: Place,
     /// By row, or by place in the window; none where nobody learns from them.
-    pub(super) labels: Option<Buffer<u8>>,
+    pub(super) targets: Option<SampleTargets>,
+}
+
+/// A split's targets.
+pub(super) enum SampleTargets {
+    Labels(Buffer<u32>),
+    /// Row after row.
+    Soft(Buffer<f32>),
+}
+
+impl SampleTargets {
+    fn of(targets: Targets<'_>) -> Result<Self, GpuError> {
+        Ok(match targets {
+            Targets::Labels(labels) => SampleTargets::Labels(Buffer::of(labels)?),
+            Targets::Soft { scores, .. } => SampleTargets::Soft(Buffer::of(scores)?),
+        })
+    }
+
+    /// Room for those of some rows.
+    fn room(targets: Targets<'_>, rows: usize) -> Result<Self, GpuError> {
+        Ok(match targets {
+            Targets::Labels(_) => SampleTargets::Labels(Buffer::room(rows)?),
+            Targets::Soft { classes, .. } => SampleTargets::Soft(Buffer::room(rows * classes)?),
+        })
+    }
+
+    fn write(&mut self, targets: &TargetsBuf) -> Result<(), GpuError> {
+        match (self, targets) {
+            (SampleTargets::Labels(held), TargetsBuf::Labels(labels)) => held.write(0, labels),
+            (SampleTargets::Soft(held), TargetsBuf::Soft { scores, .. }) => held.write(0, scores),
+            // A split has targets of one kind.
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Rows that can be picked.
@@ -52,8 +84,8 @@ pub(super) struct InPlace<'a> {
     pub(super) moved: bool,
 }
 
-fn features(data: &dyn Dataset, modality: Modality) -> usize {
-    data.dims(modality).iter().product()
+fn features(data: &dyn Dataset, modality: usize) -> usize {
+    data.modalities()[modality].features()
 }
 
 impl Samples {
@@ -61,34 +93,28 @@ impl Samples {
     ///
     /// # Errors
     /// If the device fails.
-    pub(super) fn of(data: &dyn Dataset, split: Split, modalities: &[Modality]) -> Result<Self, GpuError> {
+    pub(super) fn of(data: &dyn Dataset, split: Split, modalities: &[usize]) -> Result<Self, GpuError> {
         if !fits(data, split, modalities) {
-            return Ok(Samples { place: Place::Window(Vec::new(), 0), labels: None });
+            return Ok(Samples { place: Place::Window(Vec::new(), 0), targets: None });
         }
         let whole = modalities.iter().map(|&modality| Whole::of(data, split, modality));
-        Ok(Samples { place: Place::Whole(whole.collect::<Result<_, _>>()?), labels: None })
+        Ok(Samples { place: Place::Whole(whole.collect::<Result<_, _>>()?), targets: None })
     }
 
-    /// With the labels of all rows, or of those of the window.
+    /// With the targets of all rows, or of those of the window.
     ///
     /// # Errors
     /// If the device fails.
-    pub(super) fn labelled(self, data: &dyn Dataset, split: Split) -> Result<Self, GpuError> {
-        let labels = match self.place {
-            Place::Whole(_) => Buffer::of(data.labels(split))?,
-            Place::Window(..) => Buffer::zeros(0)?,
+    pub(super) fn with_targets(self, data: &dyn Dataset, split: Split) -> Result<Self, GpuError> {
+        let targets = match self.place {
+            Place::Whole(_) => SampleTargets::of(data.targets(split))?,
+            Place::Window(..) => SampleTargets::room(data.targets(split), 0)?,
         };
-        Ok(Samples { labels: Some(labels), ..self })
+        Ok(Samples { targets: Some(targets), ..self })
     }
 
     /// Rows that can be in place at a time: all of them, or as many whole batches as a window holds, at least one.
-    pub(super) fn span(
-        &self,
-        data: &dyn Dataset,
-        modalities: &[Modality],
-        rows: usize,
-        batch: usize,
-    ) -> usize {
+    pub(super) fn span(&self, data: &dyn Dataset, modalities: &[usize], rows: usize, batch: usize) -> usize {
         match &self.place {
             Place::Whole(_) => rows,
             &Place::Window(_, room) if room > 0 => room,
@@ -108,7 +134,7 @@ impl Samples {
         &mut self,
         data: &dyn Dataset,
         split: Split,
-        modalities: &[Modality],
+        modalities: &[usize],
         rows: &'a [u32],
         span: usize,
     ) -> Result<InPlace<'a>, GpuError> {
@@ -124,12 +150,12 @@ impl Samples {
         for (&modality, values) in modalities.iter().zip(held) {
             send(data, split, modality, rows, values)?;
         }
-        if let Some(labels) = &mut self.labels {
+        if let Some(targets) = &mut self.targets {
+            let all = data.targets(split);
             if moved {
-                *labels = Buffer::room(span)?;
+                *targets = SampleTargets::room(all, span)?;
             }
-            let all = data.labels(split);
-            labels.write(0, &rows.iter().map(|&row| all[row as usize]).collect::<Vec<u8>>())?;
+            targets.write(&all.pick(rows))?;
         }
         let places: Vec<u32> = (0..rows.len() as u32).collect();
         Ok(InPlace { places: places.into(), moved })
@@ -145,7 +171,7 @@ impl Samples {
 }
 
 /// Whether the samples of a split that are not there yet may stay on the GPU.
-fn fits(data: &dyn Dataset, split: Split, modalities: &[Modality]) -> bool {
+fn fits(data: &dyn Dataset, split: Split, modalities: &[usize]) -> bool {
     let shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let there =
         |modality| data.loaded().is_some_and(|loaded| shared.contains_key(&(loaded, split, modality)));
@@ -162,7 +188,7 @@ fn limit() -> Option<usize> {
 }
 
 /// Number of samples of a split; several rows may have the same.
-fn distinct(data: &dyn Dataset, split: Split, modality: Modality) -> usize {
+fn distinct(data: &dyn Dataset, split: Split, modality: usize) -> usize {
     let samples = (0..data.len(split) as u32).map(|row| data.sample(split, modality, row));
     samples.collect::<std::collections::BTreeSet<_>>().len()
 }
@@ -171,7 +197,7 @@ fn distinct(data: &dyn Dataset, split: Split, modality: Modality) -> usize {
 fn send(
     data: &dyn Dataset,
     split: Split,
-    modality: Modality,
+    modality: usize,
     rows: &[u32],
     values: &mut Buffer<f32>,
 ) -> Result<(), GpuError> {
@@ -190,7 +216,7 @@ fn send(
 
 impl Whole {
     /// Those of a split: kept for all runs where the dataset has a name.
-    fn of(data: &dyn Dataset, split: Split, modality: Modality) -> Result<Arc<Self>, GpuError> {
+    fn of(data: &dyn Dataset, split: Split, modality: usize) -> Result<Arc<Self>, GpuError> {
         let Some(loaded) = data.loaded() else { return Whole::upload(data, split, modality).map(Arc::new) };
         // Held while uploading, so that two runs do not upload the same samples.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +230,7 @@ impl Whole {
         Ok(whole)
     }
 
-    fn upload(data: &dyn Dataset, split: Split, modality: Modality) -> Result<Self, GpuError> {
+    fn upload(data: &dyn Dataset, split: Split, modality: usize) -> Result<Self, GpuError> {
         // Samples in the order in which rows first have them.
         let (mut numbers, mut first_rows) = (BTreeMap::new(), Vec::new());
         let index: Vec<u32> = (0..data.len(split) as u32)

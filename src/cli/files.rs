@@ -1,0 +1,41 @@
+//! The files of a benchmark in the results folder: frames, tables and figures.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::failure::Failure;
+use crate::files;
+use crate::report::figure::{self, Figure};
+use crate::report::{self, Format};
+use crate::results::Report;
+
+/// Writes a report's files to its folder within the results folder; returns that.
+pub fn write(report: &Report, out: &Path) -> Result<PathBuf, Failure> {
+    let folder = out.join(report.folder());
+    let put = |file: &str, bytes: &[u8]| files::write(&folder.join(file), bytes);
+    let reports = std::slice::from_ref(report);
+    let mut frame = report::result_frame(reports)?;
+    put("frame.parquet", &report::write_parquet(&mut frame)?)?;
+    put("frame.csv", &report::write_csv(&mut frame)?)?;
+    let mut summary = report::summary_frame(reports)?;
+    put("summary.parquet", &report::write_parquet(&mut summary)?)?;
+    put("summary.csv", &report::write_csv(&mut summary)?)?;
+    for format in [Format::Text, Format::Markdown, Format::Latex, Format::Csv] {
+        let exporter = format.exporter();
+        put(&format!("table.{}", exporter.extension()), exporter.export(report)?.as_bytes())?;
+    }
+    if !report.references.is_empty() {
+        put("references.csv", report::references_csv(report)?.as_bytes())?;
+    }
+    if let Some(figure) = figure::from_report(report)? {
+        picture(&folder, "figure", &figure)?;
+    }
+    Ok(folder)
+}
+
+/// Writes a figure as `<name>.svg` and `<name>.png`, the latter with 300 dots per inch at the width of a page.
+pub fn picture(folder: &Path, name: &str, drawn: &Figure) -> Result<(), Failure> {
+    let svg = figure::svg(drawn)?;
+    files::write(&folder.join(format!("{name}.svg")), &svg)?;
+    let png = figure::png(&svg, 3.0)?;
+    Ok(files::write(&folder.join(format!("{name}.png")), &png)?)
+}

@@ -1,0 +1,66 @@
+//! The networks of a job: built, given the weights they start from, and evaluated on a split.
+//!
+//! Invariant: training and evaluating again go through here, so both see the same networks.
+
+use std::collections::BTreeMap;
+
+use super::error::TrainError;
+use super::feed::Feed;
+use super::{ExpertLogits, Job, evaluate, weights};
+use crate::data::{Dataset, Split};
+use crate::models::{Experts, Scope};
+use crate::random::Seeds;
+use crate::study::Init;
+
+/// Logits of every test split and expert, with their names.
+pub(super) fn named(job: &Job<'_>, tests: Vec<Vec<Vec<f32>>>) -> Vec<ExpertLogits> {
+    let splits = job.data.test_splits().iter().zip(tests);
+    let each = splits.flat_map(|(split, logits)| {
+        job.recipe.experts.iter().zip(logits).map(|(spec, logits)| ExpertLogits {
+            split: split.clone(),
+            name: spec.name.clone(),
+            logits,
+        })
+    });
+    each.collect()
+}
+
+/// The experts of a job, as its seed draws them.
+pub(super) fn experts_of<D: Feed>(device: &D, job: &Job<'_>) -> Result<Experts<f32, D>, TrainError> {
+    let scope = Scope::new(device.clone(), Seeds::root(job.seed).child("init"));
+    let specs = job.recipe.experts.iter().map(|spec| (spec.name.as_str(), &spec.network));
+    Ok(Experts::new(&scope, specs, job.data.modalities(), job.recipe.task.logits())?)
+}
+
+/// Gives every expert that has an upstream the weights it starts from.
+pub(super) fn load_upstream<D: Feed>(experts: &mut Experts<f32, D>, job: &Job<'_>) -> Result<(), TrainError> {
+    let mut found = BTreeMap::new();
+    for spec in &job.recipe.experts {
+        if let Init::Upstream { run } = spec.init {
+            let missing = || TrainError::Upstream { expert: spec.name.clone(), run };
+            found.insert(spec.name.as_str(), &job.upstream.get(run).ok_or_else(missing)?.weights);
+        }
+    }
+    Ok(weights::import(experts, |expert| found.get(expert).copied())?)
+}
+
+/// Logits of every expert over a split of `data`, which is the job's, or a noisy form of it.
+pub(super) fn logits_of<D: Feed>(
+    job: &Job<'_>,
+    experts: &mut Experts<f32, D>,
+    held: &mut D::Held<'_>,
+    (data, split): (&dyn Dataset, Split),
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let norm = job.recipe.evaluation.norm;
+    // What was trained elsewhere has no batch of its own.
+    let training_batch = job.recipe.training.as_ref().map_or(1, |training| training.batch_size);
+    let batch = evaluate::batch_size::<D>(norm, training_batch, data, experts.modalities());
+    let logits = evaluate::logits(experts, held, split, norm, batch);
+    readable(data)?;
+    logits.map_err(|source| TrainError::evaluation(job, split, batch, source))
+}
+
+/// That every row could be read so far: what cannot is NaN, whose cause is worth more than its consequences.
+pub(super) fn readable(data: &dyn Dataset) -> Result<(), TrainError> {
+    data.fault().map_or(Ok(()), |fault| Err(TrainError::Unreadable(fault.to_owned())))
+}

@@ -1,0 +1,36 @@
+//! The paper's claims, tested on what reports hold.
+
+use std::collections::BTreeMap;
+
+use super::{Report, ResultsError};
+use crate::engine::plan::CellId;
+use crate::gate::{Claim, ClaimVerdict, Sample, TestedClaim, test_claims};
+
+/// Tests claims on the reports whose values decide any; all of them count in one correction.
+///
+/// # Errors
+/// Published values that cannot be read.
+pub fn test<'r>(
+    claims: Vec<Claim>,
+    reports: impl IntoIterator<Item = &'r Report>,
+) -> Result<Vec<TestedClaim>, ResultsError> {
+    let samples: BTreeMap<&CellId, Sample> = reports.into_iter().flat_map(Report::samples).collect();
+    Ok(test_claims(claims, &|id| samples.get(id).cloned())?)
+}
+
+/// Counts of verdicts, and of claims that the printed numbers contradict.
+pub fn counts(tested: &[TestedClaim]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for claim in tested {
+        *counts.entry(claim.words()).or_default() += 1;
+        if claim.claim.printed.is_some() {
+            *counts.entry("contradicted in print".to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Whether the runs decide a claim.
+pub fn is_decided(claim: &TestedClaim) -> bool {
+    matches!(claim.verdict, ClaimVerdict::Supported | ClaimVerdict::Contradicted)
+}

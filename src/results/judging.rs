@@ -1,0 +1,42 @@
+//! Verdicts of a table.
+//!
+//! Invariant: all cells of a table are judged together, so that looking at many of them makes no finding likelier; what was made
+//! with a changed protocol is compared with nothing.
+
+use super::{CellResult, Observed};
+use crate::engine::plan::Plan;
+use crate::gate::{Case, Judgement, MarginError, judge, margins};
+
+/// Judges all cells of a table together; `family` of its cells can have a verdict.
+pub(super) fn judge_cells(
+    cells: &mut [CellResult],
+    plan: &Plan,
+    observed: &Observed<'_>,
+    family: usize,
+) -> Result<(), MarginError> {
+    let margins = margins()?;
+    let ours: Vec<Vec<f64>> =
+        cells.iter().map(|cell| cell.values.iter().map(|value| value.value).collect()).collect();
+    let cases: Vec<Case<'_>> = cells
+        .iter()
+        .zip(&ours)
+        .map(|(cell, ours)| Case {
+            ours,
+            published: cell.published.as_ref(),
+            calibrated: cell.published.as_ref().is_some_and(|published| observed.calibrated(published)),
+            margin: margins.iter().find(|margin| margin.holds(&cell.id)).map(|margin| margin.margin),
+        })
+        .collect();
+    let mut judged = judge(&cases, plan.tier, family);
+    for ((judged, cell), ours) in judged.iter_mut().zip(cells.iter()).zip(&ours) {
+        if let Some(setting) = cell.configured {
+            *judged = Judgement::of_a_setting(setting, cell.published.as_ref());
+        } else if !plan.changes.is_empty() && !ours.is_empty() {
+            *judged = Judgement::of_a_changed_protocol(ours, cell.published.as_ref(), plan.tier);
+        }
+    }
+    for (cell, judged) in cells.iter_mut().zip(judged) {
+        cell.judgement = judged;
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! What a selection's networks compute on a device: digests of canaries, and whether they repeat.
+
+use std::collections::BTreeMap;
+
+use super::{ResultsError, Selection};
+use crate::device::Place;
+use crate::digest::Digest;
+use crate::engine::manifest::Determinism;
+use crate::engine::planner::canaries_of;
+use crate::experiment::Canaries;
+
+/// The numerics of a selection's networks.
+pub struct Numerics {
+    /// By canary.
+    pub digests: BTreeMap<String, Digest>,
+    /// What was found about repeating a run.
+    pub determinism: Determinism,
+}
+
+impl Numerics {
+    /// Takes the digests of a selection's canaries; those that are not known are trained.
+    ///
+    /// # Errors
+    /// A canary that cannot be trained.
+    pub fn measure(
+        selection: &Selection,
+        place: Place,
+        canaries: &mut Canaries,
+    ) -> Result<Self, ResultsError> {
+        let mut all = Vec::new();
+        for study in selection.studies() {
+            all.extend(canaries_of(study)?);
+        }
+        canaries.learn(&all).map_err(ResultsError::Canary)?;
+        // On the CPU, `tests/bits.rs` and `tests/crash.rs` hold it; on a GPU the canaries are trained twice and compared.
+        let determinism = match place {
+            Place::Cpu => Determinism::Bitwise,
+            Place::Cuda { .. } if canaries.repeat(&all).map_err(ResultsError::Canary)? => {
+                Determinism::SameDevice
+            }
+            Place::Cuda { .. } => Determinism::Statistical,
+        };
+        Ok(Numerics { digests: canaries.known().clone(), determinism })
+    }
+
+    /// The determinism as frames and tables spell it.
+    pub fn spelled(&self) -> &'static str {
+        match self.determinism {
+            Determinism::Bitwise => "bitwise",
+            Determinism::SameDevice => "same-device",
+            Determinism::Statistical => "statistical",
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! From a resolved selection and the store to reports. Trains nothing, writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use super::controls::controls;
+use super::references::{optima, references};
+use super::{Observed, Opened, Report, Resolved, ResultsError};
+use crate::benchmarks::Benchmark;
+use crate::digest::Digest;
+use crate::engine::plan::Plan;
+use crate::engine::store::{Depth, Store};
+use crate::metric::Metrics;
+use crate::study::Tier;
+
+/// One report per benchmark, for people: with the known optima of synthetic data, and negative controls.
+///
+/// # Errors
+/// A store that cannot be read, settings of synthetic data that are wrong.
+pub fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
+    let mut reports = values(resolved)?;
+    if resolved.selection.tier == Tier::Smoke {
+        let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
+        let optima = optima(resolved.selection.studies())?;
+        for report in &mut reports {
+            report.references = references(&resolved.plan_of(&[report.benchmark])?, &optima);
+            report.references.extend(controls(report, &store, &opened)?);
+        }
+    }
+    Ok(reports)
+}
+
+/// One report per benchmark, for the gate: finding optima takes longer than everything else.
+///
+/// # Errors
+/// A store that cannot be read.
+pub fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
+    let store = Store::open(&resolved.out);
+    let calibrated_data = resolved.sources.calibrated;
+    let plans: Vec<(&'static Benchmark, Plan)> = resolved
+        .selection
+        .benchmarks
+        .par_iter()
+        .map(|&benchmark| Ok((benchmark, resolved.plan_of(&[benchmark])?)))
+        .collect::<Result<_, ResultsError>>()?;
+    // Tables share runs, and proving a manifest takes longer than anything else here.
+    let runs: BTreeSet<Digest> = plans.iter().flat_map(|(_, plan)| &plan.runs).map(|run| run.key).collect();
+    let metrics: BTreeMap<Digest, Metrics> = runs
+        .into_par_iter()
+        .filter_map(|key| {
+            let found = store.find(key, Depth::Manifest).transpose()?;
+            Some(found.map(|entry| (key, entry.manifest.metrics)))
+        })
+        .collect::<Result<_, _>>()?;
+    let report = |(benchmark, plan): &(&'static Benchmark, Plan)| {
+        let observed = Observed {
+            value: &|key, metric| metrics.get(&key)?.value(metric),
+            calibrated_data,
+            determinism: resolved.numerics.spelled().to_owned(),
+            references: Vec::new(),
+        };
+        Report::assemble(benchmark, plan, &observed)
+    };
+    plans.par_iter().map(report).collect()
+}

@@ -1,0 +1,74 @@
+//! Where datasets are, and what they are: the identities of those that are here.
+//!
+//! Invariant: real data never stands where a fixture is asked for, nor the other way round.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{ResultsError, Selection};
+use crate::data::{DatasetSpec, Identity, Source, StatCache};
+use crate::digest::Digest;
+
+/// The datasets of a selection.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// Where each is.
+    pub places: BTreeMap<&'static str, Source>,
+    /// Identities of those that are here.
+    pub identities: BTreeMap<&'static str, Identity>,
+    /// Why one is not.
+    pub missing: BTreeMap<&'static str, String>,
+    /// Whether some of it was built with the published values of the cells that `paper/` marks as calibrated.
+    pub calibrated: bool,
+}
+
+/// Where a dataset is, given the folder of real data: DIR/<name> where there is such a folder, otherwise DIR itself;
+/// data that is synthetic by nature is a fixture whatever is given.
+pub fn source(spec: &DatasetSpec, data: Option<&Path>, out: &Path) -> Source {
+    match data.filter(|_| !spec.synthetic) {
+        None => Source::Fixture(out.join("fixtures")),
+        Some(folder) => {
+            let below = folder.join(spec.id);
+            Source::Folder(if below.is_dir() { below } else { folder.to_owned() })
+        }
+    }
+}
+
+impl Sources {
+    /// Finds the datasets of a selection. A fixture that is not there yet is made.
+    ///
+    /// # Errors
+    /// A fixture that cannot be made.
+    pub fn find(
+        selection: &Selection,
+        data: Option<&Path>,
+        out: &Path,
+        cache: &StatCache,
+    ) -> Result<Self, ResultsError> {
+        let mut found = Sources::default();
+        for study in selection.studies() {
+            let spec = study.dataset;
+            let source = source(spec, data, out);
+            match spec.identify(&source, &study.preparation, cache) {
+                Ok(identity) => drop(found.identities.insert(spec.id, identity)),
+                // A fixture that cannot be made is the disk's fault, not the data's.
+                Err(error) if matches!(source, Source::Fixture(_)) => return Err(error.into()),
+                // Whatever is wrong with the data is told when a cell asks for it; other tables can go on.
+                Err(error) => drop(found.missing.insert(spec.id, error.to_string())),
+            }
+            found.calibrated |= spec.is_calibrated(&source);
+            found.places.insert(spec.id, source);
+        }
+        Ok(found)
+    }
+
+    /// Digests of the datasets that are here.
+    pub fn digests(&self) -> BTreeMap<String, Digest> {
+        self.identities.iter().map(|(&id, identity)| (id.to_owned(), identity.digest)).collect()
+    }
+
+    /// Whether some of it is real.
+    pub fn are_real(&self) -> bool {
+        self.places.values().any(|source| matches!(source, Source::Folder(_)))
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a study could not be used.
+//!
+//! Invariant: an error names the place and, where there is one, the nearest name.
+
+use super::layered::Fault;
+
+/// Why a study could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// Its file, or a change to it.
+    #[error("{fault}; correct it{}", rebuild(fault))]
+    File {
+        /// What is wrong, and where.
+        #[from]
+        fault: Fault,
+    },
+    /// The deviations ledger.
+    #[error("{file} is not valid: {message}; correct the file and build again")]
+    Ledger {
+        /// The file.
+        file: &'static str,
+        /// What the parser found.
+        message: String,
+    },
+    /// It has no such model, task or expert.
+    #[error("the study `{study}` has no {what} `{name}`{}", hint(nearest.as_deref()))]
+    Unknown {
+        /// The study.
+        study: String,
+        /// `model`, `task`, `expert`.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+}
+
+/// Files are compiled in; a flag is not.
+fn rebuild(fault: &Fault) -> &'static str {
+    match &fault.place {
+        Some(place) if place.line > 0 => " and build again",
+        _ => "",
+    }
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
