@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::path::PathBuf;
+
 use common::{Bench, files};
 
 const SMALL: &[&str] = &["reproduce", "table2", "--only", "table2:mortality:static", "--seeds", "2"];
@@ -327,4 +329,70 @@ fn results_travel_between_stores() {
     bench.expect(0, &["store", "gc", "--dry-run"]);
     bench.expect(0, &["store", "gc"]);
     assert_eq!(bench.results("results"), bench.results("elsewhere"));
+}
+
+/// A store of an earlier version of i2m2 is told apart from damage, kept, never read, and removed when asked.
+#[test]
+fn runs_of_another_version_are_kept_and_never_read() {
+    let bench = Bench::new();
+    bench.expect(0, SMALL);
+    let store = bench.path("results/store/runs");
+    let manifests = files(&store).into_iter().filter(|file| file.ends_with("manifest.json"));
+    let manifests: Vec<PathBuf> = manifests.map(|file| store.join(file)).collect();
+    for path in &manifests {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains("\"schema_version\": 2"), "{text}");
+        std::fs::write(path, text.replace("\"schema_version\": 2", "\"schema_version\": 1")).unwrap();
+    }
+    let before: Vec<Vec<u8>> = manifests.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for command in [["store", "list"], ["store", "verify"]] {
+        let ran = bench.expect(0, &command);
+        let said = format!("{} stored runs have keys of another version", manifests.len());
+        assert!(ran.stderr.contains(&said) && ran.stderr.contains("store gc --outdated"), "{}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    }
+    // Other runs are trained beside them, with the same line.
+    let other = &["reproduce", "table2", "--only", "table2:mortality:series", "--seeds", "1"];
+    let ran = bench.expect(0, other);
+    assert!(ran.stderr.contains("keys of another version"), "{}", ran.stderr);
+    bench.expect(0, &["store", "gc", "--corrupt"]);
+    let after: Vec<Vec<u8>> = manifests.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert_eq!(before, after, "nothing is lost");
+    let ran = bench.expect(0, &["store", "gc", "--outdated"]);
+    assert_eq!(ran.stdout.matches("entry of another version").count(), manifests.len(), "{}", ran.stdout);
+    assert!(manifests.iter().all(|path| !path.exists()));
+    let ran = bench.expect(0, &["store", "verify"]);
+    assert!(ran.stdout.contains("1 runs verified, 0 damaged") && ran.stderr.is_empty(), "{}", ran.stderr);
+}
+
+/// One process plans, others train a key each, and the first finds everything in the store.
+#[test]
+fn a_plan_can_be_trained_key_by_key() {
+    let bench = Bench::new();
+    let only = ["table2", "--only", "table2:mortality:intra", "--seeds", "1"];
+    let printed = bench.expect(0, &[&["plan"], &only[..], &["--document"]].concat()).stdout;
+    std::fs::write(bench.path("plan.json"), &printed).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let runs = document["runs"].as_array().unwrap();
+    let keys: Vec<&str> = runs.iter().map(|run| run["key"].as_str().unwrap()).collect();
+    let train = |key: &str| bench.run(&["train-run", "--plan", "plan.json", key, "--quiet"]);
+    // The last starts from the others.
+    let early = train(keys[keys.len() - 1]);
+    assert!(early.code == 4 && early.stderr.contains("train that one first"), "{}", early.stderr);
+    for key in &keys {
+        assert_eq!(train(key).code, 0);
+    }
+    assert!(train(keys[0]).stderr.contains("was stored already"));
+    let ran = bench.json(&[&["reproduce"], &only[..], &["--json"]].concat());
+    assert_eq!((&ran["trained"], &ran["stored"]), (&0.into(), &keys.len().into()));
+    // The same bits as in one process.
+    bench.expect(0, &[&["reproduce"], &only[..], &["--out", "alone"]].concat());
+    assert_eq!(bench.results("results"), bench.results("alone"));
+    // A plan that was edited, and a key that it lacks.
+    std::fs::write(bench.path("plan.json"), printed.replacen("\"seed\": 0", "\"seed\": 1", 1)).unwrap();
+    let edited = train(keys[0]);
+    assert!(edited.code == 2 && edited.stderr.contains("the plan was edited"), "{}", edited.stderr);
+    std::fs::write(bench.path("plan.json"), &printed).unwrap();
+    let unknown = train(&"0".repeat(64));
+    assert!(unknown.code == 4 && unknown.stderr.contains("the plan has no run"), "{}", unknown.stderr);
 }

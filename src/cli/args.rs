@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::data::build::Build;
 use crate::data::{DatasetSpec, registry};
+use crate::digest::Digest;
 use crate::gate::effects;
 use crate::study::{Change, ProtocolName, Tier};
 
@@ -41,6 +42,7 @@ impl Command {
         matches!(
             self,
             Command::Reproduce { .. }
+                | Command::TrainRun(_)
                 | Command::Effect { .. }
                 | Command::Doctor(_)
                 | Command::Check { self_test: true, .. }
@@ -75,10 +77,23 @@ pub enum Command {
         /// Prints how many seeds verdicts and claims take with 80 % power, and what they cost, in place of the graph.
         #[arg(long)]
         power: bool,
+        /// Prints the plan as a document that another process can read (`train-run --plan`): every run with its whole
+        /// recipe, its key and the keys of the runs it starts from.
+        #[arg(long, conflicts_with_all = ["power", "json"])]
+        document: bool,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Trains one run of a plan that `plan --document` printed; what it starts from must be in the store. For whoever
+    /// spreads a plan over several machines.
+    #[command(
+        hide = true,
+        after_help = "Example:
+  i2m2 plan table2 --document > plan.json
+  i2m2 train-run --plan plan.json KEY"
+    )]
+    TrainRun(TrainRun),
     /// Runs the plan and prints the table as the paper prints it, ours beside the paper's, with verdicts.
     #[command(after_help = "Examples:
   i2m2 reproduce table2
@@ -253,6 +268,28 @@ pub struct Selection {
     /// Only these cells: a cell id with `*`, or the id of a row or a column; may be given several times.
     #[arg(long, value_name = "CELL-PATTERN")]
     pub only: Vec<String>,
+}
+
+/// One run of a plan.
+#[derive(Debug, Args)]
+pub struct TrainRun {
+    /// The run's key.
+    pub key: Digest,
+    /// The plan, as `plan --document` prints it.
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// Folder with real data, as for `plan`.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where to run: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    /// What products are computed in, as for `plan`.
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
+    pub precision: PrecisionChoice,
+    /// Threads of the run [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 /// How much is done at once.
@@ -514,6 +551,9 @@ pub enum StoreCommand {
         /// Also entries that are damaged (every file is hashed).
         #[arg(long)]
         corrupt: bool,
+        /// Also entries that another version of i2m2 wrote, which this one does not read.
+        #[arg(long)]
+        outdated: bool,
         /// Also the states of half-trained runs, which can otherwise be continued.
         #[arg(long)]
         states: bool,

@@ -20,7 +20,8 @@ use clap::Parser;
 
 use args::{Cli, Command};
 use commands::{
-    check, claims, data, deviations, doctor, effect, list, plan, report, reproduce, self_test, store, why,
+    check, claims, data, deviations, doctor, effect, list, plan, report, reproduce, self_test, store,
+    train_run, why,
 };
 use exit::Exit;
 use failure::Failure;
@@ -46,7 +47,11 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
     let out = resolve::out(cli.out.as_deref());
     match &cli.command {
         Command::List { data, json } => list::run(data.as_deref(), *json, &out),
-        Command::Plan { selection, jobs, power, json } => plan::run(selection, *jobs, *power, *json, &out),
+        Command::Plan { selection, document: true, .. } => plan::document(selection, &out),
+        Command::Plan { selection, jobs, power, json, document: false } => {
+            plan::run(selection, *jobs, *power, *json, &out)
+        }
+        Command::TrainRun(asked) => train_run::run(asked, cli.quiet, &out),
         Command::Reproduce { selection, workers, json } => {
             let execution = reproduce::Execution { workers: *workers, json: *json, quiet: cli.quiet };
             reproduce::run(selection, &execution, &out)

@@ -17,7 +17,7 @@ use crate::study::{Change, ProtocolName, Recipe, Tier};
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     /// It is not of this form.
-    #[error("the plan cannot be read: {0}; write it again with `i2m2 plan --json`")]
+    #[error("the plan cannot be read: {0}; write it again with `i2m2 plan --document`")]
     Syntax(#[from] serde_json::Error),
     /// Another version of keys.
     #[error("the plan has keys of version {found}, expected {KEY_VERSION}; write it again with this program")]
@@ -26,7 +26,7 @@ pub enum DocumentError {
         found: u32,
     },
     /// A run starts from one that does not stand before it, or a cell reads one that does not stand there.
-    #[error("the plan has no run {key} before `{reader}`; write it again with `i2m2 plan --json`")]
+    #[error("the plan has no run {key} before `{reader}`; write it again with `i2m2 plan --document`")]
     NoRun {
         /// The missing run.
         key: Digest,
@@ -35,7 +35,7 @@ pub enum DocumentError {
     },
     /// A key that does not follow from what stands beside it.
     #[error(
-        "run `{name}` has the key {found}, expected {expected}: the plan was edited; write it again with `i2m2 plan --json`"
+        "run `{name}` has the key {found}, expected {expected}: the plan was edited; write it again with `i2m2 plan --document`"
     )]
     Key {
         /// The run.

@@ -3,19 +3,19 @@
 //! Invariant: the store after an execution depends on the plan alone, whatever `jobs`, interruptions and other processes.
 //! At the first failure nothing more is begun; what is at work finishes and is stored, and every failure is reported.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::error::RunError;
 use super::estimate;
+use super::executor::{Executor, Threads, Work};
 use super::manifest::Manifest;
 use super::options::Options;
-use super::plan::{Plan, RunIndex};
+use super::plan::Plan;
 use super::progress::{Event, Progress};
-use super::scheduler::{Next, Scheduler};
-use super::store::{Store, StoreError};
+use super::store::{Depth, Store, StoreError};
 use super::survey::{Status, survey, to_train};
-use super::worker::{Datasets, Done, Trainer, Worker};
+use super::worker::{Datasets, Done, Trainer};
+use crate::digest::Digest;
 
 /// What an execution did.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,20 @@ pub enum EngineError {
     /// The store could not be used at all.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The plan lacks the run that is asked for.
+    #[error("the plan has no run {key}; `i2m2 plan` lists its runs")]
+    NoRun {
+        /// What was asked for.
+        key: Digest,
+    },
+    /// A run starts from one that is not stored.
+    #[error("`{run}` starts from run {key}, which is not in the store: train that one first")]
+    Upstream {
+        /// The run.
+        run: String,
+        /// What it starts from.
+        key: Digest,
+    },
     /// Runs failed.
     #[error("{}", describe(failures))]
     Runs {
@@ -78,98 +92,85 @@ pub fn execute(
 ) -> Result<Summary, EngineError> {
     let statuses = survey(plan, store);
     let missing = to_train(plan, &statuses);
-    let count = missing.iter().filter(|&&missing| missing).count();
-    let mut summary = Summary { manifests: vec![None; plan.runs.len()], ..Summary::default() };
     let seconds = estimate::seconds(plan, &statuses);
+    let mut summary = Summary { manifests: vec![None; plan.runs.len()], ..Summary::default() };
     for (index, status) in statuses.into_iter().enumerate().filter(|(index, _)| !missing[*index]) {
         if let Status::Stored(entry) = status {
             summary.manifests[index] = Some(entry.manifest);
             summary.stored += 1;
         }
     }
-    progress.event(Event::Planned { stored: plan.runs.len() - count, missing: count });
-    if count == 0 {
+    let work = Work { plan, store, missing: &missing, seconds: &seconds, progress };
+    finish(&Threads { datasets, trainer, options }, &work, summary)
+}
+
+/// Trains one run of a plan, whose upstream runs are stored; nothing if it is stored itself.
+///
+/// # Errors
+/// [`EngineError::NoRun`] and [`EngineError::Upstream`], and as [`execute`].
+pub fn execute_run(
+    plan: &Plan,
+    key: Digest,
+    store: &Store,
+    datasets: &dyn Datasets,
+    trainer: &dyn Trainer,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Summary, EngineError> {
+    let index = plan.runs.iter().position(|run| run.key == key).ok_or(EngineError::NoRun { key })?;
+    let mut missing = vec![false; plan.runs.len()];
+    let mut summary = Summary { manifests: vec![None; plan.runs.len()], ..Summary::default() };
+    match store.find(key, Depth::Files) {
+        Ok(Some(entry)) if entry.complete => {
+            summary.manifests[index] = Some(entry.manifest);
+            summary.stored = 1;
+        }
+        _ => missing[index] = true,
+    }
+    for upstream in plan.runs[index].upstream.iter().filter(|_| missing[index]) {
+        let from = &plan.runs[upstream.0];
+        if !store.find(from.key, Depth::Files)?.is_some_and(|entry| entry.complete) {
+            return Err(EngineError::Upstream { run: plan.runs[index].name.clone(), key: from.key });
+        }
+    }
+    let seconds = vec![0.0; plan.runs.len()];
+    let work = Work { plan, store, missing: &missing, seconds: &seconds, progress };
+    finish(&Threads { datasets, trainer, options }, &work, summary)
+}
+
+/// Has what is missing trained, and counts.
+fn finish(executor: &dyn Executor, work: &Work<'_>, summary: Summary) -> Result<Summary, EngineError> {
+    let missing = work.missing.iter().filter(|&&missing| missing).count();
+    work.progress.event(Event::Planned { stored: work.plan.runs.len() - missing, missing });
+    if missing == 0 {
         return Ok(summary);
     }
-    let _in_use = store.share()?;
-    let jobs = options.jobs.clamp(1, count);
-    let threads = (options.threads / jobs).max(1);
-    let stopped = AtomicBool::new(false);
-    let worker = Worker { plan, store, datasets, trainer, options, progress, stopped: &stopped };
-    let crew = Crew {
-        scheduler: Mutex::new(Scheduler::new(plan, &missing, &seconds)),
-        changed: Condvar::new(),
-        finished: Mutex::new((summary, Vec::new())),
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| crew.work(&worker, threads));
+    let _in_use = work.store.share()?;
+    let ended: Mutex<(Summary, Vec<Failure>)> = Mutex::new((summary, Vec::new()));
+    executor.execute(work, &|index, result| {
+        let run = &work.plan.runs[index.0];
+        let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok((done, manifest)) => {
+                work.progress.event(Event::Finished { run });
+                match done {
+                    Done::Trained => ended.0.trained += 1,
+                    Done::Resumed => ended.0.resumed += 1,
+                    Done::Found => ended.0.stored += 1,
+                }
+                ended.0.manifests[index.0] = Some(manifest);
+            }
+            Err(RunError::GivenUp) => {}
+            Err(error) => {
+                work.progress.event(Event::Failed { run, error: &error });
+                ended.1.push(Failure { name: run.name.clone(), seed: run.seed, error });
+            }
         }
     });
-    let (summary, failures) = crew.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (summary, failures) = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
     if failures.is_empty() {
         Ok(summary)
     } else {
         Err(EngineError::Runs { failures, summary: Box::new(summary) })
-    }
-}
-
-/// Threads that work through a scheduler together.
-struct Crew {
-    scheduler: Mutex<Scheduler>,
-    changed: Condvar,
-    finished: Mutex<(Summary, Vec<Failure>)>,
-}
-
-impl Crew {
-    fn work(&self, worker: &Worker<'_>, share: usize) {
-        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let shared = pool(share);
-        while let Some((index, alone)) = self.next() {
-            let run = &worker.plan.runs[index.0];
-            // Nothing else can begin before this run is done: it has the machine to itself.
-            let own = (alone && share < worker.options.threads).then(|| pool(worker.options.threads));
-            let result = match own.as_ref().unwrap_or(&shared) {
-                Ok(pool) => worker.run(run, pool),
-                Err(error) => Err(RunError::Threads(error.to_string())),
-            };
-            let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-            match result {
-                Ok((done, manifest)) => {
-                    worker.progress.event(Event::Finished { run });
-                    match done {
-                        Done::Trained => finished.0.trained += 1,
-                        Done::Resumed => finished.0.resumed += 1,
-                        Done::Found => finished.0.stored += 1,
-                    }
-                    finished.0.manifests[index.0] = Some(manifest);
-                    scheduler.done(index);
-                }
-                Err(error) => {
-                    worker.stopped.store(true, Ordering::Relaxed);
-                    scheduler.failed();
-                    if !matches!(error, RunError::GivenUp) {
-                        worker.progress.event(Event::Failed { run, error: &error });
-                        finished.1.push(Failure { name: run.name.clone(), seed: run.seed, error });
-                    }
-                }
-            }
-            self.changed.notify_all();
-        }
-    }
-
-    /// The next run, and whether it is at work alone until its end.
-    fn next(&self) -> Option<(RunIndex, bool)> {
-        let mut scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match scheduler.next() {
-                Next::Run(index) => return Some((index, scheduler.alone())),
-                Next::End => return None,
-                Next::Wait => {
-                    scheduler = self.changed.wait(scheduler).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
     }
 }

@@ -65,6 +65,26 @@ pub enum PlanError {
     },
 }
 
+/// The digest of the numerics of a run's recipe, from those of the canaries; the same here and where it was planned, or its bits
+/// would be others.
+///
+/// # Errors
+/// [`PlanError::Canary`].
+pub fn numerics_of(
+    measured: &BTreeMap<String, Digest>,
+    name: &str,
+    recipe: &Recipe,
+) -> Result<Digest, PlanError> {
+    let mut hasher = Hasher::new("i2m2 numerics v2");
+    for canary in canaries(recipe) {
+        let digest = measured.get(&canary);
+        let digest =
+            digest.ok_or_else(|| PlanError::Canary { run: name.to_owned(), canary: canary.clone() })?;
+        hasher.field(canary.as_bytes()).field(digest.bytes());
+    }
+    Ok(hasher.finish())
+}
+
 /// Builds a plan; benchmarks add runs and cells to it.
 pub struct Planner<'a> {
     context: &'a Context,
@@ -103,7 +123,7 @@ impl<'a> Planner<'a> {
         upstream: Vec<RunIndex>,
     ) -> Result<Option<RunIndex>, PlanError> {
         let Some(&data) = self.context.data.get(&recipe.dataset) else { return Ok(None) };
-        let numerics = self.numerics(name, &recipe)?;
+        let numerics = numerics_of(&self.context.numerics, name, &recipe)?;
         let upstream_keys: Vec<Digest> = upstream.iter().map(|&i| self.plan.runs[i.0].key).collect();
         let key = KeyParts {
             recipe: &recipe,
@@ -121,18 +141,6 @@ impl<'a> Planner<'a> {
             self.plan.runs.push(Run { key, name: name.to_owned(), recipe, data, numerics, seed, upstream });
         }
         Ok(Some(index))
-    }
-
-    /// The digest of the numerics of a recipe.
-    fn numerics(&self, name: &str, recipe: &Recipe) -> Result<Digest, PlanError> {
-        let mut hasher = Hasher::new("i2m2 numerics v2");
-        for canary in canaries(recipe) {
-            let digest = self.context.numerics.get(&canary);
-            let digest =
-                digest.ok_or_else(|| PlanError::Canary { run: name.to_owned(), canary: canary.clone() })?;
-            hasher.field(canary.as_bytes()).field(digest.bytes());
-        }
-        Ok(hasher.finish())
     }
 
     /// The run of a study's model for a task with one seed, with every run that it starts from. `None` when its data is not here.

@@ -58,7 +58,7 @@ pub trait Trainer: Sync {
 
 /// How a run got into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Done {
+pub enum Done {
     /// Trained from its beginning.
     Trained,
     /// Continued from a state.

@@ -13,4 +13,5 @@ pub mod report;
 pub mod reproduce;
 pub mod self_test;
 pub mod store;
+pub mod train_run;
 pub mod why;

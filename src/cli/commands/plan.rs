@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::resolve::to_read;
+use crate::engine::document::PlanDocument;
 use crate::engine::estimate::Basis;
 use crate::engine::plan::{Cell, Run};
 use crate::engine::survey::Status;
@@ -48,6 +49,15 @@ fn status(status: &Status) -> String {
         Status::Missing => "missing".to_owned(),
         Status::Unusable(error) => format!("damaged: {error}"),
     }
+}
+
+/// Prints the plan for another process.
+pub fn document(selection: &Selection, out: &Path) -> Result<Exit, Failure> {
+    let resolved = to_read(selection, out)?;
+    let plan = resolved.plan()?;
+    resolved.measurable(&plan)?;
+    output::json(&PlanDocument::from(&plan))?;
+    Ok(Exit::Success)
 }
 
 /// Prints the plan; trains nothing.

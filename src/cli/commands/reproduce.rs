@@ -12,11 +12,10 @@ use crate::cli::memory;
 use crate::cli::output;
 use crate::cli::progress::Bars;
 use crate::cli::resolve::to_train;
-use crate::device::Place;
 use crate::engine::plan::Plan;
 use crate::engine::store::Depth;
-use crate::engine::{self, Options, Store, TrainFailure, Trainer};
-use crate::experiment::{self, Job, Observer, Outcome, TrainError};
+use crate::engine::{self, Local, Options, Store};
+use crate::experiment;
 use crate::report::Format;
 use crate::results::{self, Opened, Report, Resolved};
 use crate::stats::Summary;
@@ -80,29 +79,16 @@ pub fn train(resolved: &Resolved, plan: &Plan, execution: &Execution) -> Result<
     let large = plan.runs.iter().filter(|run| experiment::is_large(&run.recipe));
     let absent = large.filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
     memory::warn(results::bytes_at_once(absent, &opened, options.jobs), options.jobs);
-    let trainer = RealTrainer(resolved.device.place);
+    // Only where something is to be trained is every manifest of the store looked at.
+    if plan.runs.iter().any(|run| !store.entry_path(run.key).exists()) {
+        super::store::note_outdated(&store.list(Depth::Manifest)?);
+    }
+    let trainer = Local(resolved.device.place);
     let summary = engine::execute(plan, &store, &opened, &trainer, &options, &Bars::new(execution.quiet))?;
     if summary.trained + summary.resumed > 0 {
         resolved.keep_digests()?;
     }
     Ok(summary)
-}
-
-/// Trains with [`experiment::train`].
-struct RealTrainer(Place);
-
-impl Trainer for RealTrainer {
-    fn train(
-        &self,
-        job: &Job<'_>,
-        resume: Option<&[u8]>,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainFailure> {
-        experiment::train(self.0, job, resume, observer).map_err(|error| match error {
-            TrainError::Checkpoint(_) => TrainFailure::State(Box::new(error)),
-            _ => TrainFailure::Other(Box::new(error)),
-        })
-    }
 }
 
 #[derive(Serialize)]

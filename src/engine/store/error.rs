@@ -20,8 +20,8 @@ pub enum StoreError {
     },
     /// Written by another version of the format.
     #[error(
-        "`{}`: expected schema version {expected}, found {found}; read it with the i2m2 that wrote it, or choose another \
-         --out folder",
+        "`{}`: expected schema version {expected}, found {found}; read it with the i2m2 that wrote it, or remove it \
+         (`i2m2 store gc --outdated`)",
         path.display()
     )]
     Version {
@@ -99,6 +99,11 @@ impl StoreError {
     /// For `map_err`: an I/O error with its action and path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         move |source| StoreError::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Whether another version of the format wrote it: it is whole, but not for this program to read.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self, StoreError::Version { .. })
     }
 
     /// Whether training the run again mends it.

@@ -19,6 +19,8 @@ pub struct GcOptions {
     pub keep_states: BTreeSet<Digest>,
     /// Also removes entries that do not prove themselves (all files are hashed).
     pub corrupt: bool,
+    /// Also removes entries of another version of the format, which this program does not read.
+    pub outdated: bool,
 }
 
 /// Something that no longer serves.
@@ -69,10 +71,17 @@ impl Store {
                 add("lock file", path)?;
             }
         }
-        if options.corrupt {
-            for (key, entry) in self.list(Depth::Values)? {
-                if entry.is_err_and(|error| error.is_corrupt()) {
-                    add("damaged entry", self.entry_path(key))?;
+        if options.corrupt || options.outdated {
+            let depth = if options.corrupt { Depth::Values } else { Depth::Manifest };
+            for (key, entry) in self.list(depth)? {
+                match entry {
+                    Err(error) if error.is_corrupt() && options.corrupt => {
+                        add("damaged entry", self.entry_path(key))?;
+                    }
+                    Err(error) if error.is_outdated() && options.outdated => {
+                        add("entry of another version", self.entry_path(key))?;
+                    }
+                    _ => {}
                 }
             }
         }
