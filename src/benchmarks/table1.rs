@@ -22,7 +22,6 @@ pub static BENCHMARK: Benchmark = Benchmark {
             Row::new("intra", "Intra-modality"),
             Row::new("inter-lf", "LF").under("Inter-modality"),
             Row::new("inter-lrtf", "LRTF").under("Inter-modality"),
-            Row::new("inter-lrtf-8", "LRTF of rank 8").under("Inter-modality"),
             Row::new("i2m2-lf", "LF").under("I2M2"),
             Row::new("i2m2-lrtf", "LRTF").under("I2M2"),
         ],
