@@ -30,7 +30,9 @@ pub fn differ(what: &str, names: &[&str]) -> Result<(), String> {
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut nearest: Option<(f64, &str)> = None;
     for name in names {
-        let likeness = strsim::jaro_winkler(wanted, name);
+        // One letter too many, too few, wrong or swapped with the next is a slip, however short the name.
+        let slip = if strsim::osa_distance(wanted, name) == 1 { 0.95 } else { 0.0 };
+        let likeness = strsim::jaro_winkler(wanted, name).max(slip);
         if likeness > nearest.map_or(0.7, |(best, _)| best) {
             nearest = Some((likeness, name));
         }
