@@ -3,9 +3,12 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use common::{Bench, files};
+use i2m2::digest::{Digest, Hasher};
+use serde_json::Value;
 
 const SMALL: &[&str] = &["reproduce", "table2", "--only", "table2:mortality:static", "--seeds", "2"];
 
@@ -55,6 +58,100 @@ fn a_table_is_trained_once_printed_written_and_gated() {
     std::fs::write(&path, moved).unwrap();
     let failed = check(1);
     assert!(failed.stdout.contains("table2:mortality:static"), "{}", failed.stdout);
+}
+
+/// Every file below a folder with its content and the time of its last change.
+fn state(folder: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
+    let state = |file: PathBuf| {
+        let path = folder.join(&file);
+        let written = path.metadata().unwrap().modified().unwrap();
+        (file, std::fs::read(path).unwrap(), written)
+    };
+    files(folder).into_iter().map(state).collect()
+}
+
+const READING: &[&[&str]] = &[
+    &["check", "table2"],
+    &["check", "all"],
+    &["why", "table2:mortality:static", "--seeds", "2"],
+    &["report", "table2", "--seeds", "2"],
+    &["report", "table2", "--format", "html"],
+    &["claims"],
+    &["plan", "table2"],
+    &["plan", "all", "--power"],
+    &["list"],
+];
+
+#[test]
+fn reading_leaves_the_folder_as_it_is() {
+    let bench = Bench::new();
+    bench.expect(0, SMALL);
+    // The fixtures of all datasets.
+    bench.expect(0, &["plan", "all"]);
+    let out = bench.path("results");
+    let kept = out.join("canaries.json");
+    for with_digests in [true, false] {
+        if !with_digests {
+            std::fs::remove_file(&kept).unwrap();
+        }
+        let before = state(&out);
+        for command in READING {
+            let ran = bench.run(command);
+            assert!([0, 3].contains(&ran.code), "{command:?}: {}", ran.stderr);
+            assert!(state(&out) == before, "{command:?} wrote to the results folder");
+        }
+    }
+    // A command that trains keeps them, whether or not it has runs to train.
+    bench.expect(0, SMALL);
+    assert!(kept.is_file());
+}
+
+#[test]
+fn digests_of_canaries_are_taken_from_the_same_build_alone() {
+    let bench = Bench::new();
+    bench.expect(0, SMALL);
+    let path = bench.path("results/canaries.json");
+    let sound = std::fs::read(&path).unwrap();
+    let keys = || -> Vec<String> {
+        let plan = bench.json(&["plan", "table2", "--json"]);
+        let runs = plan["runs"].as_array().unwrap();
+        runs.iter().map(|run| run["key"].as_str().unwrap().to_owned()).collect()
+    };
+    let measured = keys();
+    // A file that says another build measured something else, sealed as this program seals it.
+    let forged = |build: Option<&str>| {
+        let mut kept: Value = serde_json::from_slice(&sound).unwrap();
+        if let Some(build) = build {
+            kept["build"] = Digest::of(build.as_bytes()).to_string().into();
+        }
+        let mut hasher = Hasher::new("i2m2 canaries");
+        let digest = |value: &Value| value.as_str().unwrap().parse::<Digest>().unwrap();
+        hasher.field(&1u32.to_le_bytes()).field(digest(&kept["build"]).bytes());
+        hasher.field(kept["processor"].as_str().unwrap().as_bytes());
+        for (kind, value) in kept["digests"].as_object_mut().unwrap() {
+            *value = Digest::of(b"something else").to_string().into();
+            hasher.field(kind.as_bytes()).field(digest(value).bytes());
+        }
+        kept["seal"] = hasher.finish().to_string().into();
+        std::fs::write(&path, serde_json::to_vec(&kept).unwrap()).unwrap();
+    };
+    forged(Some("another"));
+    assert_eq!(keys(), measured);
+    // What this very build says is taken for true: nothing is trained to look.
+    forged(None);
+    assert!(keys().iter().all(|key| !measured.contains(key)));
+    // Without a seal that fits, and of other instructions, nothing is.
+    let text = String::from_utf8(sound.clone()).unwrap();
+    std::fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    assert_eq!(keys(), measured);
+    if text.contains("kernels for portable") {
+        return;
+    }
+    forged(None);
+    let mut portable = bench.command(&["plan", "table2", "--json"]);
+    let ran = portable.env("I2M2_ISA", "portable").output().unwrap();
+    let plan: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(plan["runs"][0]["key"], measured[0], "no bit depends on the instructions");
 }
 
 #[test]
