@@ -3,13 +3,15 @@
 //! Invariant: a benchmark only says study, model, task and metric of each cell; what has to be trained for it follows from the
 //! study alone.
 
+use std::cell::LazyCell;
+
 use super::Benchmark;
 use super::teams::teams;
 use crate::data::Population;
 use crate::engine::plan::{Cell, CellId, RunIndex};
 use crate::engine::planner::{PlanError, Planner};
 use crate::metric::Metric;
-use crate::study::{Protocol, StudyError, resolve_with};
+use crate::study::{Protocol, StudyError, Tier, resolve_with};
 
 /// Where a cell's number comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,20 +111,24 @@ impl Source {
         }
     }
 
-    /// Plans a cell with its runs.
-    pub(super) fn plan(
+    /// Plans a cell with its runs; `full` is the protocol at the paper tier.
+    fn plan<'a>(
         &self,
         id: CellId,
         planner: &mut Planner<'_>,
         protocol: &Protocol,
+        full: &dyn Fn() -> Result<&'a Protocol, String>,
     ) -> Result<Cell, PlanError> {
         let metric = self.metric();
         match self {
             Source::Unread { why, .. } => Ok(Cell::unmeasured(id, metric, why)),
-            Source::Setting(cell) => Ok(match cell.value(protocol) {
-                Ok(value) => Cell::configured(id, metric, value),
-                Err(error) => Cell::unmeasured(id, metric, &error.to_string()),
-            }),
+            Source::Setting(cell) => {
+                let value = full().and_then(|full| cell.value(full).map_err(|error| error.to_string()));
+                Ok(match value {
+                    Ok(value) => Cell::configured(id, metric, value),
+                    Err(error) => Cell::unmeasured(id, metric, &error),
+                })
+            }
             Source::Model(cell) => {
                 let study = protocol.study(cell.study)?;
                 let seeds = planner.seeds(study.seeds);
@@ -161,9 +167,8 @@ impl Setting {
 }
 
 impl SettingCell {
-    /// Other tiers have rates of their own, which the paper says nothing about.
-    fn value(&self, protocol: &Protocol) -> Result<f64, StudyError> {
-        let full = resolve_with(protocol.name, crate::study::Tier::Paper, &protocol.changes)?;
+    /// As the paper tier has it: other tiers have rates of their own, which the paper says nothing about.
+    fn value(&self, full: &Protocol) -> Result<f64, StudyError> {
         let training = full.study(self.study)?.model_task(self.model, self.task)?.training;
         Ok(match self.setting {
             Setting::LearningRate => training.learning_rate,
@@ -210,10 +215,13 @@ impl Benchmark {
     /// # Errors
     /// A study that lacks what the benchmark asks for, or a run that has no key.
     pub fn plan(&self, planner: &mut Planner<'_>, protocol: &Protocol) -> Result<(), PlanError> {
+        // Studies are read again for settings alone, and once for all of them.
+        let read = LazyCell::new(|| resolve_with(protocol.name, Tier::Paper, &protocol.changes));
+        let full = || read.as_ref().map_err(ToString::to_string);
         for row in self.layout.rows {
             for column in self.layout.columns {
                 if let Some(source) = (self.source)(row.id, column.id) {
-                    let cell = source.plan(self.cell_id(column.id, row.id), planner, protocol)?;
+                    let cell = source.plan(self.cell_id(column.id, row.id), planner, protocol, &full)?;
                     planner.cell(cell);
                 }
             }
