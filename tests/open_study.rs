@@ -18,7 +18,7 @@ use i2m2::engine::plan::Plan;
 use i2m2::engine::planner::{Context, Planner};
 use i2m2::engine::store::{Depth, Store};
 use i2m2::engine::{Datasets, Local};
-use i2m2::engine::{Event, Options, Progress, Summary, execute};
+use i2m2::engine::{Event, Options, Progress, Summary, Threads, execute};
 use i2m2::experiment::{Canaries, Canary};
 use i2m2::metric::{ACCURACY, ENTROPY, LABEL_ENTROPY, LOSS, Metric, SCORE};
 use i2m2::random::Seeds;
@@ -221,7 +221,13 @@ fn plan() -> Plan {
 fn train(out: &Path, jobs: usize) -> Summary {
     let options = Options { jobs, threads: 2, save_share: f64::INFINITY, ..Options::default() };
     let plan = plan();
-    execute(&plan, &Store::open(out), &Here(identity()), &Local(Place::Cpu), &options, &Silent).unwrap()
+    execute(
+        &plan,
+        &Store::open(out),
+        &Threads { datasets: &Here(identity()), trainer: &Local(Place::Cpu), options: &options },
+        &Silent,
+    )
+    .unwrap()
 }
 
 /// Tells nobody.

@@ -7,14 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use super::error::RunError;
 use super::estimate;
-use super::executor::{Executor, Threads, Work};
+use super::executor::{Executor, Work};
 use super::manifest::Manifest;
-use super::options::Options;
 use super::plan::Plan;
 use super::progress::{Event, Progress};
 use super::store::{Depth, Store, StoreError};
 use super::survey::{Status, survey, to_train};
-use super::worker::{Datasets, Done, Trainer};
+use super::worker::Done;
 use crate::digest::Digest;
 
 /// What an execution did.
@@ -85,9 +84,7 @@ fn describe(failures: &[Failure]) -> String {
 pub fn execute(
     plan: &Plan,
     store: &Store,
-    datasets: &dyn Datasets,
-    trainer: &dyn Trainer,
-    options: &Options,
+    executor: &dyn Executor,
     progress: &dyn Progress,
 ) -> Result<Summary, EngineError> {
     let statuses = survey(plan, store);
@@ -101,7 +98,7 @@ pub fn execute(
         }
     }
     let work = Work { plan, store, missing: &missing, seconds: &seconds, progress };
-    finish(&Threads { datasets, trainer, options }, &work, summary)
+    finish(executor, &work, summary)
 }
 
 /// Trains one run of a plan, whose upstream runs are stored; nothing if it is stored itself.
@@ -112,9 +109,7 @@ pub fn execute_run(
     plan: &Plan,
     key: Digest,
     store: &Store,
-    datasets: &dyn Datasets,
-    trainer: &dyn Trainer,
-    options: &Options,
+    executor: &dyn Executor,
     progress: &dyn Progress,
 ) -> Result<Summary, EngineError> {
     let index = plan.runs.iter().position(|run| run.key == key).ok_or(EngineError::NoRun { key })?;
@@ -135,7 +130,7 @@ pub fn execute_run(
     }
     let seconds = vec![0.0; plan.runs.len()];
     let work = Work { plan, store, missing: &missing, seconds: &seconds, progress };
-    finish(&Threads { datasets, trainer, options }, &work, summary)
+    finish(executor, &work, summary)
 }
 
 /// Has what is missing trained, and counts.

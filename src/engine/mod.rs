@@ -23,6 +23,7 @@ mod worker;
 
 pub use error::{RunError, TrainFailure};
 pub use execute::{EngineError, Summary, execute, execute_run};
+pub use executor::{Executor, Threads};
 pub use local::Local;
 pub use manifest::Manifest;
 pub use options::Options;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Barrier};
 
 use super::error::RunError;
 use super::execute::{EngineError, Failure, execute};
+use super::executor::Threads;
 use super::manifest::Determinism;
 use super::options::Options;
 use super::plan::Plan;
@@ -35,7 +36,12 @@ fn options(jobs: usize) -> Options {
 }
 
 fn run(store: &Store, trainer: &MockTrainer, jobs: usize) -> Result<super::Summary, EngineError> {
-    execute(&plan(), store, &MockData::new(), trainer, &options(jobs), &Silent)
+    execute(
+        &plan(),
+        store,
+        &Threads { datasets: &MockData::new(), trainer, options: &options(jobs) },
+        &Silent,
+    )
 }
 
 type Bits = BTreeMap<Digest, (Digest, Digest, Metrics)>;
@@ -112,7 +118,13 @@ fn jobs_run_side_by_side_each_with_its_share_of_the_threads() {
         Ok(())
     });
     let options = Options { threads: 6, ..options(3) };
-    execute(&plan(), &testing::store(folder.path()), &MockData::new(), &trainer, &options, &Silent).unwrap();
+    execute(
+        &plan(),
+        &testing::store(folder.path()),
+        &Threads { datasets: &MockData::new(), trainer: &trainer, options: &options },
+        &Silent,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -125,7 +137,13 @@ fn a_run_that_nothing_can_run_beside_has_all_threads() {
         Ok(())
     });
     let options = Options { threads: 6, ..options(3) };
-    execute(&plan, &testing::store(folder.path()), &MockData::new(), &trainer, &options, &Silent).unwrap();
+    execute(
+        &plan,
+        &testing::store(folder.path()),
+        &Threads { datasets: &MockData::new(), trainer: &trainer, options: &options },
+        &Silent,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -161,8 +179,14 @@ fn a_run_killed_after_any_epoch_goes_on_from_there_with_the_same_bits() {
 #[test]
 fn whichever_step_of_the_disk_fails_or_kills_a_rerun_ends_with_the_same_store() {
     let plan = testing::plan(&[&[], &[0]]);
-    let run =
-        |store: &Store| execute(&plan, store, &MockData::new(), &MockTrainer::new(), &options(1), &Silent);
+    let run = |store: &Store| {
+        execute(
+            &plan,
+            store,
+            &Threads { datasets: &MockData::new(), trainer: &MockTrainer::new(), options: &options(1) },
+            &Silent,
+        )
+    };
     let folder = tempfile::tempdir().unwrap();
     let calm = testing::store(folder.path());
     run(&calm).unwrap();
@@ -258,7 +282,13 @@ fn whatever_is_tampered_with_is_found_put_aside_and_trained_again() {
 
             let quarantines = Quarantines(AtomicUsize::new(0));
             let trainer = MockTrainer::new();
-            execute(&plan(), &store, &MockData::new(), &trainer, &options(1), &quarantines).unwrap();
+            execute(
+                &plan(),
+                &store,
+                &Threads { datasets: &MockData::new(), trainer: &trainer, options: &options(1) },
+                &quarantines,
+            )
+            .unwrap();
             assert_eq!(quarantines.0.into_inner(), 1, "{file} {harm}: with a warning");
             assert_eq!(trainer.calls(), [(4, 1)], "only the damaged run is trained");
             assert_eq!(bits(&store), calm);
@@ -322,7 +352,13 @@ fn a_state_that_cannot_be_used_is_put_aside_and_the_run_begins_anew() {
             _ => store.put_state(mine, 2, spent, b"an older format").unwrap(),
         }
         let quarantines = Quarantines(AtomicUsize::new(0));
-        execute(&plan(), &store, &MockData::new(), &MockTrainer::new(), &options(2), &quarantines).unwrap();
+        execute(
+            &plan(),
+            &store,
+            &Threads { datasets: &MockData::new(), trainer: &MockTrainer::new(), options: &options(2) },
+            &quarantines,
+        )
+        .unwrap();
         assert_eq!(quarantines.0.into_inner(), 1, "{case}");
         assert_eq!(bits(&store), calm, "{case}");
     }
@@ -342,7 +378,12 @@ fn data_that_changes_voids_the_run_whenever_it_happens() {
         });
         // No states in between, so that the last check is the one that counts.
         let options = Options { save_share: 0.0, ..options(1) };
-        let (failed, _) = failures(execute(&plan(), &store, &*data, &trainer, &options, &Silent));
+        let (failed, _) = failures(execute(
+            &plan(),
+            &store,
+            &Threads { datasets: &*data, trainer: &trainer, options: &options },
+            &Silent,
+        ));
         assert!(matches!(failed[0].error, RunError::Changed(_)), "{:?}", failed[0]);
         assert!(failed[0].error.to_string().contains("im.npz"), "{}", failed[0].error);
         assert!(bits(&store).is_empty());
@@ -357,10 +398,21 @@ fn data_that_changes_voids_the_run_whenever_it_happens() {
         changing.changed.fetch_or(e == 3, Ordering::SeqCst);
         Ok(())
     });
-    failures(execute(&plan(), &store, &*data, &trainer, &options(1), &Silent));
+    failures(execute(
+        &plan(),
+        &store,
+        &Threads { datasets: &*data, trainer: &trainer, options: &options(1) },
+        &Silent,
+    ));
     assert!(matches!(survey(&plan(), &store)[1], Status::HalfTrained { epochs: 2 } | Status::Missing));
     data.changed.store(false, Ordering::SeqCst);
-    execute(&plan(), &store, &*data, &MockTrainer::new(), &options(1), &Silent).unwrap();
+    execute(
+        &plan(),
+        &store,
+        &Threads { datasets: &*data, trainer: &MockTrainer::new(), options: &options(1) },
+        &Silent,
+    )
+    .unwrap();
     assert_eq!(bits(&store), calm());
 }
 

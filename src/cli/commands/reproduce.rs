@@ -14,7 +14,7 @@ use crate::cli::progress::Bars;
 use crate::cli::resolve::to_train;
 use crate::engine::plan::Plan;
 use crate::engine::store::Depth;
-use crate::engine::{self, Local, Options, Store};
+use crate::engine::{self, Local, Options, Store, Threads};
 use crate::experiment;
 use crate::report::Format;
 use crate::results::{self, Opened, Report, Resolved};
@@ -84,7 +84,8 @@ pub fn train(resolved: &Resolved, plan: &Plan, execution: &Execution) -> Result<
         super::store::note_outdated(&store.list(Depth::Manifest)?);
     }
     let trainer = Local(resolved.device.place);
-    let summary = engine::execute(plan, &store, &opened, &trainer, &options, &Bars::new(execution.quiet))?;
+    let executor = Threads { datasets: &opened, trainer: &trainer, options: &options };
+    let summary = engine::execute(plan, &store, &executor, &Bars::new(execution.quiet))?;
     if summary.trained + summary.resumed > 0 {
         resolved.keep_digests()?;
     }

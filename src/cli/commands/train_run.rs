@@ -12,7 +12,7 @@ use crate::cli::{device, output};
 use crate::engine::document::PlanDocument;
 use crate::engine::plan::Plan;
 use crate::engine::planner::numerics_of;
-use crate::engine::{self, Local, Options, Store};
+use crate::engine::{self, Local, Options, Store, Threads};
 use crate::results::{Opened, Purpose, Request, Resolved, Selection};
 
 /// Trains the run, unless it is stored.
@@ -36,8 +36,8 @@ pub fn run(asked: &TrainRun, quiet: bool, out: &Path) -> Result<Exit, Failure> {
     let options = Options { jobs: 1, threads, determinism: resolved.numerics.determinism, ..defaults };
     let (store, opened) = (Store::open(out), Opened::new(&resolved));
     let trainer = Local(resolved.device.place);
-    let (data, bars) = (&opened, Bars::new(quiet));
-    let summary = engine::execute_run(&plan, asked.key, &store, data, &trainer, &options, &bars)?;
+    let executor = Threads { datasets: &opened, trainer: &trainer, options: &options };
+    let summary = engine::execute_run(&plan, asked.key, &store, &executor, &Bars::new(quiet))?;
     if summary.trained + summary.resumed > 0 {
         resolved.keep_digests()?;
     }
