@@ -15,7 +15,7 @@ use super::networks::{experts_of, load_upstream, logits_of, named, readable};
 use super::reevaluate::reevaluate;
 use super::selection::Selection;
 use super::{EpochReport, Job, Observer, Outcome, Tensors, measure, weights};
-use crate::data::{Split, Target, Task};
+use crate::data::{Split, Task};
 use crate::device::Place;
 use crate::digest::Digest;
 use crate::metric::{ACCURACY, AUPRC, AUROC, BEST_EPOCH, Direction, LOSS, Metric, SCORE};
@@ -224,16 +224,12 @@ fn trainable(task: &Task, training: &Training) -> Result<(), TrainError> {
     if several != training.class_weights.is_some() {
         return Err(TrainError::Recipe("class weights belong to tasks that ask questions".to_owned()));
     }
-    let classes = match task.target {
-        Target::Classes { classes } => Some(classes),
-        Target::Binary { .. } | Target::Soft { .. } => None,
+    let (metric, needs) = match training.select_by {
+        SelectBy::Loss => ("loss", "nothing"),
+        SelectBy::Accuracy => ("accuracy", "a task of classes"),
+        SelectBy::Auprc => ("AUPRC", "a task of two classes"),
+        SelectBy::Auroc => ("AUROC", "a task that asks questions"),
+        SelectBy::Score => ("score", "a task of soft scores"),
     };
-    let (metric, possible, needs) = match training.select_by {
-        SelectBy::Loss => ("loss", true, "nothing"),
-        SelectBy::Accuracy => ("accuracy", classes.is_some(), "a task of classes"),
-        SelectBy::Auprc => ("AUPRC", classes == Some(2), "a task of two classes"),
-        SelectBy::Auroc => ("AUROC", several, "a task that asks questions"),
-        SelectBy::Score => ("score", matches!(task.target, Target::Soft { .. }), "a task of soft scores"),
-    };
-    if possible { Ok(()) } else { Err(TrainError::Select { metric, needs }) }
+    if training.select_by.fits(&task.target) { Ok(()) } else { Err(TrainError::Select { metric, needs }) }
 }

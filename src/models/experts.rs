@@ -8,6 +8,7 @@ use super::input::Inputs;
 use super::module::{Module, Scope, Slots};
 use super::{Expert, ModelError};
 use crate::data::Modality;
+use crate::data::names::is_plain;
 use crate::ops::norm_relu_pool::Statistics;
 use crate::ops::simd::Real;
 use crate::ops::{Backend, Features};
@@ -35,9 +36,8 @@ impl<E: Real, D: Backend<E>> Experts<E, D> {
             built.push((name.to_owned(), expert));
         }
         let names: Vec<String> = built.iter().map(|(name, _)| name.clone()).collect();
-        let plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         let unique = names.iter().all(|name| names.iter().filter(|other| *other == name).count() == 1);
-        if !unique || !names.iter().all(|name| !name.is_empty() && plain(name)) {
+        if !unique || !names.iter().all(|name| is_plain(name)) {
             return Err(ModelError::Names(names));
         }
         if built.is_empty() {

@@ -42,13 +42,4 @@ impl Numerics {
         };
         Ok(Numerics { digests: canaries.known().clone(), determinism })
     }
-
-    /// The determinism as frames and tables spell it.
-    pub fn spelled(&self) -> &'static str {
-        match self.determinism {
-            Determinism::Bitwise => "bitwise",
-            Determinism::SameDevice => "same-device",
-            Determinism::Statistical => "statistical",
-        }
-    }
 }

@@ -57,7 +57,7 @@ pub fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
         let observed = Observed {
             value: &|key, metric| metrics.get(&key)?.value(metric),
             calibrated_data,
-            determinism: resolved.numerics.spelled().to_owned(),
+            determinism: resolved.numerics.determinism.to_string(),
             references: Vec::new(),
         };
         Report::assemble(benchmark, plan, &observed)

@@ -255,12 +255,6 @@ struct Reader {
     path: String,
 }
 
-impl Reader {
-    fn below(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-}
-
 impl<'de> Deserializer<'de> for Reader {
     type Error = Fault;
 
@@ -302,8 +296,7 @@ impl<'de> Deserializer<'de> for Reader {
         let (place, path) = (self.node.place.clone(), self.path.clone());
         let read = match self.node.value {
             Value::Text(word) => visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(word)),
-            Value::Table(ref table) if table.len() == 1 => {
-                let Value::Table(table) = self.node.value else { return Err(Fault::bare(String::new())) };
+            Value::Table(table) if table.len() == 1 => {
                 let entries = Entries { entries: table.into_iter(), path: self.path, value: None };
                 visitor.visit_enum(serde::de::value::MapAccessDeserializer::new(entries))
             }
@@ -361,7 +354,7 @@ impl<'de> MapAccess<'de> for Entries {
         let Some((name, node)) = self.value.take() else {
             return Err(Fault::bare("a value was asked for before its name".to_owned()));
         };
-        let path = Reader { node: node.clone(), path: self.path.clone() }.below(&name);
+        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
         let place = node.place.clone();
         seed.deserialize(Reader { node, path: path.clone() }).map_err(|fault| fault.within(&place, &path))
     }

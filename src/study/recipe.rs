@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Network;
-use crate::data::{Population, Task};
+use crate::data::{Population, Target, Task};
 
 /// Everything about a run but its data, its seed and its upstream runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,19 @@ pub enum SelectBy {
     Score,
     /// The least loss.
     Loss,
+}
+
+impl SelectBy {
+    /// Whether a task of this target has it.
+    pub fn fits(self, target: &Target) -> bool {
+        match self {
+            SelectBy::Accuracy => matches!(target, Target::Classes { .. }),
+            SelectBy::Auprc => matches!(target, Target::Classes { classes: 2 }),
+            SelectBy::Auroc => matches!(target, Target::Binary { .. }),
+            SelectBy::Score => matches!(target, Target::Soft { .. }),
+            SelectBy::Loss => true,
+        }
+    }
 }
 
 /// How a run is trained.

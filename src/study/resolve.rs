@@ -13,6 +13,7 @@ use super::network::{Encoders, Head, ModalityEncoder, Network};
 use super::recipe::{Evaluation, Ranking, SelectBy, Training};
 use super::study::{Expert, Model, ModelTask, Study};
 use super::{Change, ProtocolName, Tier};
+use crate::data::names::is_plain;
 use crate::data::{DatasetSpec, Kind, Target, Task};
 
 /// Reads a study about a dataset.
@@ -108,14 +109,16 @@ impl Resolver<'_> {
 
     /// Whether a task has the metric that checkpoints are chosen by.
     fn selects(&self, task: &Task, by: SelectBy, path: &str) -> Result<(), Fault> {
-        let (fits, needs) = match by {
-            SelectBy::Loss => (true, "nothing"),
-            SelectBy::Accuracy => (matches!(task.target, Target::Classes { .. }), "classes"),
-            SelectBy::Auprc => (matches!(task.target, Target::Classes { classes: 2 }), "two classes"),
-            SelectBy::Auroc => (matches!(task.target, Target::Binary { .. }), "binary questions"),
-            SelectBy::Score => (matches!(task.target, Target::Soft { .. }), "soft scores"),
+        let needs = match by {
+            SelectBy::Loss => "nothing",
+            SelectBy::Accuracy => "classes",
+            SelectBy::Auprc => "two classes",
+            SelectBy::Auroc => "binary questions",
+            SelectBy::Score => "soft scores",
         };
-        self.check(fits, path, || format!("it needs a task of {needs}, and `{}` is none", task.id))
+        self.check(by.fits(&task.target), path, || {
+            format!("it needs a task of {needs}, and `{}` is none", task.id)
+        })
     }
 
     fn experts(&self, kinds: &[(String, Kind)]) -> Result<BTreeMap<String, Expert>, Fault> {
@@ -124,9 +127,7 @@ impl Resolver<'_> {
             let network = self.network(settings, kinds, &path)?;
             network.check().map_err(|wrong| self.wrong(&format!("{path}.{}", wrong.path), wrong.problem))?;
             let name = settings.name.clone().unwrap_or_else(|| id.clone());
-            let plain =
-                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-            self.check(plain, &format!("{path}.name"), || {
+            self.check(is_plain(&name), &format!("{path}.name"), || {
                 format!("expected letters, digits, `-` and `_`, found `{name}`")
             })?;
             Ok((id.clone(), Expert { name, network }))

@@ -15,6 +15,7 @@ use super::Geometry;
 use super::choices::Space;
 use super::split::Part;
 use crate::data::DataError;
+use crate::data::names::is_plain;
 use crate::digest::{Digest, Hasher};
 use crate::files;
 
@@ -151,9 +152,8 @@ impl Index {
         }
         for listed in &index.volumes {
             let Record { id, geometry, space, peaks, .. } = &listed.record;
-            let plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
             let slices = peaks.len();
-            let fits = plain
+            let fits = is_plain(id)
                 && (*geometry, *space) == (index.geometry, index.space)
                 && (listed.labels.len(), listed.labels_of_slices.len()) == (slices, slices)
                 && listed.labels.iter().chain(&listed.labels_of_slices).all(|&label| label < 16);

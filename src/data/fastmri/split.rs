@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataError;
+use crate::data::names::is_plain;
 use crate::data::shuffle::numpy_permutation;
 
 /// A line of the real file list that names no volume.
@@ -59,8 +60,7 @@ pub fn file_list(path: &Path) -> Result<Vec<String>, DataError> {
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, id)| !id.is_empty() && *id != STRAY);
     lines
         .map(|(row, id)| {
-            let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-            plain.then(|| id.to_owned()).ok_or_else(|| DataError::Value {
+            is_plain(id).then(|| id.to_owned()).ok_or_else(|| DataError::Value {
                 file: path.display().to_string(),
                 row: Some(row),
                 expected: "the name of a volume, without a folder and without an ending".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ pub struct Caught {
 
 /// Changes bytes in copies of stored runs and of the data.
 pub(super) fn inject(resolved: &Resolved, plan: &Plan, store: &Store) -> Result<Vec<Caught>, ResultsError> {
-    let scratch = Scratch::new()?;
+    let scratch = tempfile::tempdir()?;
     let mut stream = Seeds::root(0).child("self-test").child("digests").stream();
     let mut found: BTreeMap<String, Caught> = BTreeMap::new();
     let mut tally = |fault: String, caught: bool| {
@@ -41,7 +41,7 @@ pub(super) fn inject(resolved: &Resolved, plan: &Plan, store: &Store) -> Result<
         entry.injected += 1;
         entry.caught += usize::from(caught);
     };
-    let copy = Store::at(&scratch.0.join("store"));
+    let copy = Store::at(&scratch.path().join("store"));
     let mut keys = Vec::new();
     for run in &plan.runs {
         if keys.len() < RUNS && store.find(run.key, Depth::Files)?.is_some_and(|entry| entry.complete) {
@@ -84,7 +84,7 @@ pub(super) fn inject(resolved: &Resolved, plan: &Plan, store: &Store) -> Result<
         fs::write(&manifest, &sound)?;
     }
     if !keys.is_empty() {
-        data_faults(resolved, &scratch.0, &mut stream, &mut tally)?;
+        data_faults(resolved, scratch.path(), &mut stream, &mut tally)?;
     }
     Ok(found.into_values().collect())
 }
@@ -140,23 +140,6 @@ fn data_faults(
         }
     }
     Ok(())
-}
-
-/// A folder that goes with the test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> std::io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("i2m2-self-test-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        Ok(Scratch(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// One bit of one byte changed.
