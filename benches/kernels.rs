@@ -17,7 +17,7 @@ use i2m2::ops::gru::{self, gru};
 use i2m2::ops::linear::{Activation, linear};
 use i2m2::ops::lrtf::{Fusion, low_rank_fusion};
 use i2m2::ops::norm_relu_pool::{NormGradients, NormReluPool, Running, Statistics};
-use i2m2::ops::optimizer::{Optimizer, Rule, Settings};
+use i2m2::ops::optimizer::{Hyperparameters, Optimizer, Rule};
 use i2m2::ops::product_of_experts::{product_of_experts, product_of_soft};
 use i2m2::random::Seeds;
 use roofline::{Roofline, Work};
@@ -207,9 +207,10 @@ fn sequences(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
 fn updates(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
     let count = 1_000_000;
     for (rule, streams) in [(Rule::Sgd, 3), (Rule::Rmsprop, 5)] {
-        let settings = Settings { rule, learning_rate: 1e-9, weight_decay: 1e-4, clip_norm: Some(8.0) };
+        let hyperparameters =
+            Hyperparameters { rule, learning_rate: 1e-9, weight_decay: 1e-4, clip_norm: Some(8.0) };
         let mut parameters = [parameter(device, &[count])];
-        let mut optimizer = Optimizer::new(device, settings, &parameters).expect("there is memory");
+        let mut optimizer = Optimizer::new(device, hyperparameters, &parameters).expect("there is memory");
         let mut gradients = Gradients::leaky();
         **gradients.get_or_alloc_mut(&parameters[0].value).expect("there is memory") =
             values("gradient", count);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hdf5_pure::{CompoundTypeBuilder, FileBuilder};
 use i2m2::data::StatCache;
-use i2m2::data::fastmri::{BuildOptions, Geometry, Space, Unheard, build};
+use i2m2::data::fastmri::{BuildOptions, Geometry, NoProgress, Space, build};
 use i2m2::random::Seeds;
 
 /// Slices and columns of a common volume of fastMRI; rows are 640.
@@ -60,7 +60,7 @@ fn volumes(criterion: &mut Criterion) {
             let mut took = Duration::ZERO;
             for _ in 0..times {
                 let begun = Instant::now();
-                let built = pool.install(|| build(&options, &Unheard, &StatCache::in_memory()));
+                let built = pool.install(|| build(&options, &NoProgress, &StatCache::in_memory()));
                 took += begun.elapsed();
                 assert_eq!(built.expect("sound volumes").reused, 0);
                 std::fs::remove_dir_all(&options.out).expect("it was made just now");

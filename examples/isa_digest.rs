@@ -27,7 +27,7 @@ fn digest(name: &str) -> anyhow::Result<Digest> {
         for _ in 0..3 {
             hasher.field(&model.step()?.to_le_bytes());
         }
-        for (path, parameter) in model.learner.experts.slots().parameters {
+        for (path, parameter) in model.learner.experts.named_tensors().parameters {
             hasher.field(path.as_bytes());
             for value in parameter.value.as_vec() {
                 hasher.raw(&value.to_le_bytes());

@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use circles::Circle;
 use source::{Source, Sources, root, words};
 
 /// What each module may import, besides itself and the leaves.
@@ -51,12 +50,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("files", &[]),
 ];
 const LEAVES: &[&str] = &["digest", "files", "metric", "random", "provenance"];
-
-/// Siblings that still import each other in circles: all of an entry's, or some. Whoever cuts them strikes the entry.
-const KNOWN_CIRCLES: &[&[&str]] = &[
-    // The page lays out the blocks, and says what a block is.
-    &["report/figure/legend", "report/figure/page", "report/figure/panel"],
-];
 
 static SOURCES: LazyLock<Sources> = LazyLock::new(Sources::read);
 
@@ -110,26 +103,15 @@ fn imports_run_downwards_only() {
 
 #[test]
 fn files_of_a_folder_import_each_other_in_no_circle() {
-    let found = circles::circles(&SOURCES);
-    let within = |circle: &Circle, known: &[&str]| {
-        circle.members.iter().all(|member| known.contains(&member.as_str()))
-    };
-    let new: Vec<_> = found
+    let found: Vec<_> = circles::circles(&SOURCES)
         .iter()
-        .filter(|circle| !KNOWN_CIRCLES.iter().any(|known| within(circle, known)))
         .map(|circle| format!("{} import each other:\n{}", circle.members.join(", "), circle.message))
         .collect();
     assert!(
-        new.is_empty(),
+        found.is_empty(),
         "move what both sides need into a file below them, or pass it:\n\n{}\n",
-        new.join("\n\n")
+        found.join("\n\n")
     );
-    for known in KNOWN_CIRCLES {
-        assert!(
-            found.iter().any(|circle| within(circle, known)),
-            "{known:?} is cut: strike it from the list"
-        );
-    }
 }
 
 #[test]

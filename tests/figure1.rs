@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::Bench;
 use i2m2::data::generative::fixture::Vectors;
-use i2m2::data::synthetic::{References, Settings, references, standard_error};
+use i2m2::data::synthetic::{FixtureSettings, References, references, standard_error};
 
 const ROWS: [usize; 3] = [250, 1000, 4000];
 
@@ -18,7 +18,7 @@ fn methods_stand_to_the_optima_as_the_theory_says() {
     let cells = ran["benchmarks"][0]["cells"].as_array().unwrap();
     let means: BTreeMap<&str, f64> =
         cells.iter().map(|cell| (cell["id"].as_str().unwrap(), cell["mean"].as_f64().unwrap())).collect();
-    let settings = Settings::<Vectors>::embedded().unwrap();
+    let settings = FixtureSettings::<Vectors>::embedded().unwrap();
     let test_rows = settings.rendering.rows[2];
     for &strength in &settings.rendering.strengths {
         let known: References = references(&settings.clone().with_strength(strength), "generated").unwrap();

@@ -118,11 +118,11 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Network)]) {
         .map(|(place, dims)| Modality::new(format!("m{place}"), dims.to_vec()))
         .collect();
     let mut experts: Experts<f64, Cpu> = Experts::new(&scope, specs, &modalities, family.classes).unwrap();
-    let slots = experts.slots();
-    for (name, parameter) in slots.parameters {
+    let named_tensors = experts.named_tensors();
+    for (name, parameter) in named_tensors.parameters {
         parameter.value.copy_from(&initial(&name, &parameter.dims));
     }
-    for (name, buffer) in slots.buffers {
+    for (name, buffer) in named_tensors.buffers {
         let channels = buffer.as_vec().len();
         buffer.copy_from(&initial(&name, &[channels]));
     }
@@ -163,10 +163,11 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Network)]) {
         losses.push(learner.step(&inputs, &labels).unwrap());
     }
     near("losses", &losses);
-    let slots = learner.experts.slots();
+    let named_tensors = learner.experts.named_tensors();
     let mut compared = 1;
-    let parameters = slots.parameters.into_iter().map(|(name, parameter)| (name, parameter.value.as_vec()));
-    let buffers = slots.buffers.into_iter().map(|(name, buffer)| (name, buffer.as_vec()));
+    let parameters =
+        named_tensors.parameters.into_iter().map(|(name, parameter)| (name, parameter.value.as_vec()));
+    let buffers = named_tensors.buffers.into_iter().map(|(name, buffer)| (name, buffer.as_vec()));
     for (name, values) in parameters.chain(buffers) {
         near(&name, &values);
         compared += 1;

@@ -49,7 +49,7 @@ where
     let modalities = ["magnitude", "phase"].map(|name| Modality::new(name, [1, height, width]));
     let specs = networks.iter().map(|(name, network)| (*name, network));
     let mut experts = Experts::new(&scope, specs, &modalities, 8).unwrap();
-    for (name, parameter) in experts.slots().parameters {
+    for (name, parameter) in experts.named_tensors().parameters {
         let values: Vec<E> = initial(&name, &parameter.dims).into_iter().map(E::of).collect();
         parameter.value.copy_from(&values);
     }
@@ -97,7 +97,7 @@ where
     let loss = product_of_heads(logits, &labels, &heads).unwrap().loss;
     near("loss", &[loss.as_vec()[0].to_f64()], &golden["full/loss"], tolerance);
     let gradients = loss.backward();
-    let parameters = experts.slots().parameters;
+    let parameters = experts.named_tensors().parameters;
     assert_eq!(parameters.len() + 2, golden.keys().filter(|name| name.starts_with("full/")).count());
     for (name, parameter) in parameters {
         let gradient: Tensor<(usize,), E, Cpu> = gradients.get(&parameter.value);
@@ -161,7 +161,7 @@ fn a_tiny_i2m2_follows_pytorch_through_adamw() {
         .collect();
     let golden = golden("preact_resnet");
     near("losses", &losses, &golden["small/losses"], 1e-8);
-    for (name, parameter) in learner.experts.slots().parameters {
+    for (name, parameter) in learner.experts.named_tensors().parameters {
         near(&name, &parameter.value.as_vec(), &golden[&format!("small/{name}")], 1e-8);
     }
 }

@@ -11,7 +11,7 @@ use i2m2::data::{
     DataError, Dataset, DatasetSpec, Identity, Kind, Loader, Modality, ModalitySpec, Population, Preparation,
     Prepared, Split, StatCache, Target, Targets, Task, gather_rows,
 };
-use i2m2::device::Place;
+use i2m2::device::Device;
 use i2m2::digest::Digest;
 use i2m2::engine::document::PlanDocument;
 use i2m2::engine::plan::Plan;
@@ -196,7 +196,7 @@ fn plan() -> Plan {
     let recipes =
         MODELS.iter().flat_map(|model| TASKS.map(|task| study.recipe(model, task, None).unwrap().recipe));
     let canaries: Vec<Canary> = recipes.flat_map(|recipe| Canary::of(&recipe)).collect();
-    let mut known = Canaries::new(Place::Cpu, BTreeMap::new());
+    let mut known = Canaries::new(Device::Cpu, BTreeMap::new());
     known.learn(&canaries).unwrap();
     let context = Context {
         tier: Tier::Smoke,
@@ -224,7 +224,7 @@ fn train(out: &Path, jobs: usize) -> Summary {
     execute(
         &plan,
         &Store::open(out),
-        &Threads { datasets: &Here(identity()), trainer: &Local(Place::Cpu), options: &options },
+        &Threads { datasets: &Here(identity()), trainer: &Local(Device::Cpu), options: &options },
         &Silent,
     )
     .unwrap()

@@ -86,12 +86,12 @@ fn source(row: &'static str, column: &'static str) -> Option<Source> {
 mod tests {
     use super::*;
     use crate::data::generative::fixture::Vectors;
-    use crate::data::synthetic::Settings;
+    use crate::data::synthetic::FixtureSettings;
 
     /// The layout and the fixture's settings name the same strengths, and every point can be drawn.
     #[test]
     fn every_point_is_a_population_of_the_fixture() {
-        let settings = Settings::<Vectors>::embedded().unwrap();
+        let settings = FixtureSettings::<Vectors>::embedded().unwrap();
         for row in BENCHMARK.layout.rows {
             for column in BENCHMARK.layout.columns {
                 let Some(Source::Model(ModelCell { population: Some((strength, rows)), .. })) =

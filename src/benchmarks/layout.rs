@@ -17,31 +17,31 @@ pub enum Chart {
 
 /// A head in plain text and, where that differs by more than escaping, in LaTeX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct Heading {
     /// Plain text.
     pub text: &'static str,
     /// LaTeX, when it is not the escaped text.
     pub latex: Option<&'static str>,
 }
 
-impl Head {
+impl Heading {
     /// A head that is plain text everywhere.
     pub const fn text(text: &'static str) -> Self {
-        Head { text, latex: None }
+        Heading { text, latex: None }
     }
 
     /// A head with mathematics.
     pub const fn math(text: &'static str, latex: &'static str) -> Self {
-        Head { text, latex: Some(latex) }
+        Heading { text, latex: Some(latex) }
     }
 }
 
 /// A column of check marks: which dependencies a row models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckHead {
+pub struct CheckHeading {
     /// Neighbours with the same group stand under it.
     pub group: &'static str,
-    /// Head under the group; may be empty.
+    /// Heading under the group; may be empty.
     pub head: &'static str,
 }
 
@@ -53,7 +53,7 @@ pub struct Column {
     /// Neighbours with the same group stand under it; empty for none.
     pub group: &'static str,
     /// Its head.
-    pub head: Head,
+    pub head: Heading,
 }
 
 /// A row of numbers.
@@ -64,7 +64,7 @@ pub struct Row {
     /// Neighbours with the same group stand under it; empty for none.
     pub group: &'static str,
     /// Its head; empty where the check marks say it.
-    pub head: Head,
+    pub head: Heading,
     /// One mark per check head.
     pub checks: &'static [bool],
 }
@@ -73,7 +73,7 @@ pub struct Row {
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     /// Columns of check marks, before the numbers.
-    pub checks: &'static [CheckHead],
+    pub checks: &'static [CheckHeading],
     /// Columns of numbers.
     pub columns: &'static [Column],
     /// Rows.
@@ -93,7 +93,7 @@ impl Layout {
 impl Column {
     /// A column without a group.
     pub const fn new(id: &'static str, head: &'static str) -> Self {
-        Column { id, group: "", head: Head::text(head) }
+        Column { id, group: "", head: Heading::text(head) }
     }
 
     /// Group and head: `ICD-9 140 – 239`.
@@ -113,12 +113,12 @@ impl Column {
 impl Row {
     /// A row without a group and without check marks.
     pub const fn new(id: &'static str, head: &'static str) -> Self {
-        Row { id, group: "", head: Head::text(head), checks: &[] }
+        Row { id, group: "", head: Heading::text(head), checks: &[] }
     }
 
     /// A row whose check marks say what it is.
     pub const fn checked(id: &'static str, checks: &'static [bool]) -> Self {
-        Row { id, group: "", head: Head::text(""), checks }
+        Row { id, group: "", head: Heading::text(""), checks }
     }
 
     /// The row under a group of rows.

@@ -25,7 +25,7 @@ use crate::engine::plan::CellId;
 use crate::metric::Unit;
 use crate::study::{Protocol, dataset_of};
 
-pub use layout::{Chart, CheckHead, Column, Head, Layout, Row};
+pub use layout::{Chart, CheckHeading, Column, Heading, Layout, Row};
 pub use published::{Published, PublishedError, published};
 pub use registry::{UnknownBenchmark, all, find};
 pub use source::{EnsembleCell, ModelCell, Setting, SettingCell, Source};

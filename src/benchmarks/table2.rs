@@ -2,7 +2,7 @@
 //!
 //! Invariant: each row is one model, each column one task with runs of its own.
 
-use super::{Benchmark, CheckHead, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, CheckHeading, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
 use crate::metric::{ACCURACY, Metric};
 
 /// Table 2.
@@ -17,9 +17,9 @@ pub static BENCHMARK: Benchmark = Benchmark {
     kind: Kind::Table,
     layout: Layout {
         checks: &[
-            CheckHead { group: "Intra", head: "S" },
-            CheckHead { group: "Intra", head: "T" },
-            CheckHead { group: "Inter", head: "" },
+            CheckHeading { group: "Intra", head: "S" },
+            CheckHeading { group: "Intra", head: "T" },
+            CheckHeading { group: "Inter", head: "" },
         ],
         columns: &[
             Column::new("mortality", "Mortality"),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: listed with the paper's numbers; it plans no runs until its models are built.
 
-use super::{Benchmark, CheckHead, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, CheckHeading, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
 use crate::metric::{ACCURACY, Metric, SCORE};
 
 const WHY: &str = "the FIBER models and the NLVR2 and VQA-VS readers are not built yet";
@@ -19,9 +19,9 @@ pub static BENCHMARK: Benchmark = Benchmark {
     kind: Kind::Table,
     layout: Layout {
         checks: &[
-            CheckHead { group: "Intra", head: "I" },
-            CheckHead { group: "Intra", head: "T" },
-            CheckHead { group: "Inter", head: "" },
+            CheckHeading { group: "Intra", head: "I" },
+            CheckHeading { group: "Intra", head: "T" },
+            CheckHeading { group: "Inter", head: "" },
         ],
         columns: &[
             Column::new("nlvr2", "NLVR2"),

@@ -3,7 +3,7 @@
 //! Invariant: the second row is the I2M2 of Figure 2; the first differs from it in where its experts start alone.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, CheckHead, Kind, Layout, Needs, PaperFile, Row, Status};
+use super::{Benchmark, CheckHeading, Kind, Layout, Needs, PaperFile, Row, Status};
 
 /// Table 5.
 pub static BENCHMARK: Benchmark = Benchmark {
@@ -14,7 +14,7 @@ pub static BENCHMARK: Benchmark = Benchmark {
     needs: &[Needs::Study("fastmri")],
     kind: Kind::Table,
     layout: Layout {
-        checks: &[CheckHead { group: "Pre-training", head: "" }],
+        checks: &[CheckHeading { group: "Pre-training", head: "" }],
         columns: &FINDINGS,
         rows: &[Row::checked("scratch", &[false]), Row::checked("pretrained", &[true])],
     },

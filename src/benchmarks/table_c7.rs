@@ -2,7 +2,7 @@
 //!
 //! Invariant: it trains nothing of its own; the AV-MNIST column reads metrics of Table 1's I2M2-LF runs.
 
-use super::{Benchmark, Column, Head, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, Column, Heading, Kind, Layout, Needs, PaperFile, Row, Source, Status};
 use crate::metric::{ENTROPY, LABEL_ENTROPY, Metric};
 
 /// Table C.7.
@@ -22,10 +22,12 @@ pub static BENCHMARK: Benchmark = Benchmark {
             Column::new("nlvr2", "NLVR2"),
         ],
         rows: &[
-            Row { head: Head::math("H(y)", r"$H(y)$"), ..Row::new("label", "") },
-            Row { head: Head::math("H(ŷ | x)", r"$H(\hat{y} \mid x)$"), ..Row::new("first", "") },
-            Row { head: Head::math("H(ŷ | x′)", r"$H(\hat{y} \mid x')$"), ..Row::new("second", "") },
-            Row { head: Head::math("H(ŷ | x,x′)", r"$H(\hat{y} \mid x, x')$"), ..Row::new("inter", "") },
+            Row { head: Heading::math("H(y)", r"$H(y)$"), ..Row::new("label", "") },
+            Row { head: Heading::math("H(ŷ | x)", r"$H(\hat{y} \mid x)$"), ..Row::new("first", "") },
+            Row { head: Heading::math("H(ŷ | x′)", r"$H(\hat{y} \mid x')$"), ..Row::new("second", "") },
+            Row {
+                head: Heading::math("H(ŷ | x,x′)", r"$H(\hat{y} \mid x, x')$"), ..Row::new("inter", "")
+            },
         ],
     },
     chart: None,

@@ -8,13 +8,13 @@ use super::generative::fixture::Vectors;
 use super::mimic::fixture::Admissions;
 use super::synthetic::files::manifest;
 use super::synthetic::{
-    Joint, Layout, References, Sample, Settings, Table, generate, references, standard_error, verify,
+    FixtureSettings, Joint, Layout, References, Sample, Table, generate, references, standard_error, verify,
 };
 use crate::digest::Digest;
 use crate::random::Seeds;
 
-fn embedded<L: Layout>() -> Settings<L> {
-    Settings::embedded().unwrap()
+fn embedded<L: Layout>() -> FixtureSettings<L> {
+    FixtureSettings::embedded().unwrap()
 }
 
 /// References of every task, at a strength, or at that of the settings.

@@ -15,7 +15,7 @@ pub use memory::keep_freed_memory;
 
 /// Where runs are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum Device {
     /// The CPU.
     Cpu,
     /// A GPU; only in a build with the feature `cuda`.

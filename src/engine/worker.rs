@@ -13,10 +13,10 @@ use super::manifest::{Circumstances, DatasetRecord, Manifest, Spent};
 use super::options::Options;
 use super::plan::{Plan, Run};
 use super::progress::{Event, Progress};
-use super::store::{Depth, State, Store, StoreError};
+use super::store::{Depth, PartialRun, Store, StoreError};
 use crate::data::{Dataset, Identity};
 use crate::digest::Digest;
-use crate::experiment::{EpochReport, Job, Observer, Outcome, Upstream};
+use crate::experiment::{EpochReport, Job, Observer, RunOutput, Upstream};
 use crate::study::Recipe;
 
 /// The prepared datasets that a plan was made for.
@@ -53,7 +53,7 @@ pub trait Trainer: Sync {
         job: &Job<'_>,
         resume: Option<&[u8]>,
         observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainFailure>;
+    ) -> Result<RunOutput, TrainFailure>;
 }
 
 /// How a run got into the store.
@@ -167,7 +167,7 @@ impl Worker<'_> {
     }
 
     /// The state to continue from, if there is a usable one.
-    fn state(&self, run: &Run) -> Result<Option<State>, RunError> {
+    fn state(&self, run: &Run) -> Result<Option<PartialRun>, RunError> {
         match self.store.state(run.key) {
             Err(error @ StoreError::State { .. }) => {
                 let to = self.store.quarantine_state(run.key)?;
@@ -182,23 +182,23 @@ impl Worker<'_> {
         &self,
         run: &Run,
         job: &Job<'_>,
-        state: Option<&State>,
+        state: Option<&PartialRun>,
         pool: &rayon::ThreadPool,
-    ) -> Result<(Outcome, Spent), RunError> {
-        let mut watch = Watch::new(self, run, state.map(|state| state.spent).unwrap_or_default());
+    ) -> Result<(RunOutput, Spent), RunError> {
+        let mut observer = RunObserver::new(self, run, state.map(|state| state.spent).unwrap_or_default());
         let resume = state.map(|state| state.payload.as_slice());
         let trained = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            pool.install(|| self.trainer.train(job, resume, &mut watch))
+            pool.install(|| self.trainer.train(job, resume, &mut observer))
         }));
-        let saved = watch.saved();
+        let saved = observer.saved();
         let trained = trained.map_err(|panic| RunError::Panic(message(&*panic)))?;
         // What stopped the observer says more than what the trainer made of it.
-        if let Some(error) = watch.error.take() {
+        if let Some(error) = observer.error.take() {
             return Err(error);
         }
         let outcome = trained.map_err(RunError::Train)?;
         saved?;
-        Ok((outcome, watch.spent()))
+        Ok((outcome, observer.spent()))
     }
 }
 
@@ -209,7 +209,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// Observes a run: counts, measures, saves states, passes on. A state is hashed and written while the next epoch trains; a
 /// save that failed ends the run one epoch later.
-struct Watch<'a> {
+struct RunObserver<'a> {
     worker: &'a Worker<'a>,
     run: &'a Run,
     /// Before this process went on with the run.
@@ -231,10 +231,10 @@ struct Watch<'a> {
 /// A first guess of what saving a state takes.
 const A_SAVE: Duration = Duration::from_millis(5);
 
-impl<'a> Watch<'a> {
+impl<'a> RunObserver<'a> {
     fn new(worker: &'a Worker<'a>, run: &'a Run, before: Spent) -> Self {
         let now = Instant::now();
-        Watch {
+        RunObserver {
             worker,
             run,
             before,
@@ -287,14 +287,14 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for RunObserver<'_> {
     fn drop(&mut self) {
         // Only an error or a panic leaves one under way, and either says more than the save would.
         let _ = self.saved();
     }
 }
 
-impl Observer for Watch<'_> {
+impl Observer for RunObserver<'_> {
     fn start(&mut self, steps_per_epoch: usize, epochs: usize, next_epoch: usize) {
         self.epoch_begun = Instant::now();
         self.worker.progress.event(Event::Started { run: self.run, steps_per_epoch, epochs, next_epoch });

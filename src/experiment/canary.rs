@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::noise::Noise;
 use super::{EpochReport, Job, Observer, Tensors, TrainError, train};
 use crate::data::{Target, Task};
-use crate::device::Place;
+use crate::device::Device;
 use crate::digest::{Digest, Hasher};
 use crate::models::{self, Tiny};
 use crate::study::{
@@ -77,11 +77,11 @@ impl Canary {
     ///
     /// # Errors
     /// When it cannot be trained: a bug, or a device that is not there.
-    pub fn measure(&self, place: Place) -> Result<Digest, TrainError> {
+    pub fn measure(&self, device: Device) -> Result<Digest, TrainError> {
         let mut states = States(Hasher::new("i2m2 canary v2"));
         states.0.field(&VERSION.to_le_bytes());
         #[cfg(feature = "cuda")]
-        if place != Place::Cpu && matches!(self.tiny.network, crate::study::Network::Backbone { .. }) {
+        if device != Device::Cpu && matches!(self.tiny.network, crate::study::Network::Backbone { .. }) {
             for source in crate::ops::cuda::UNSEEN_BY_CANARIES {
                 states.0.field(source.as_bytes());
             }
@@ -91,7 +91,7 @@ impl Canary {
         for (norm, combine) in [(EvalNorm::Running, Combine::Product), (EvalNorm::Batch, Combine::Mean)] {
             recipe.evaluation = Evaluation { norm, combine, ..recipe.evaluation };
             let job = Job { recipe: &recipe, data: &data, seed: 0, upstream: Vec::new() };
-            let outcome = train(place, &job, None, &mut states)?;
+            let outcome = train(device, &job, None, &mut states)?;
             states.0.field(outcome.weights.digest().bytes());
             for expert in &outcome.logits {
                 let bytes: Vec<u8> = expert.logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
@@ -146,15 +146,15 @@ impl Canary {
 
 /// The canaries of one device: digests by name, each measured when it is first asked for.
 pub struct Canaries {
-    place: Place,
+    device: Device,
     known: BTreeMap<String, Digest>,
     trained: usize,
 }
 
 impl Canaries {
     /// Those of a device; `known` holds digests that this very build has measured on this very device before.
-    pub fn new(place: Place, known: BTreeMap<String, Digest>) -> Self {
-        Canaries { place, known, trained: 0 }
+    pub fn new(device: Device, known: BTreeMap<String, Digest>) -> Self {
+        Canaries { device, known, trained: 0 }
     }
 
     /// What is known by now.
@@ -175,11 +175,11 @@ impl Canaries {
         let named = canaries.iter().map(|canary| (canary.name(), canary));
         let unknown: BTreeMap<String, &Canary> =
             named.filter(|(name, _)| !self.known.contains_key(name)).collect();
-        let place = self.place;
-        let measured: Vec<Digest> = if place == Place::Cpu {
+        let device = self.device;
+        let measured: Vec<Digest> = if device == Device::Cpu {
             side_by_side(&unknown)?
         } else {
-            unknown.values().map(|canary| canary.measure(place)).collect::<Result<_, _>>()?
+            unknown.values().map(|canary| canary.measure(device)).collect::<Result<_, _>>()?
         };
         self.trained += measured.len();
         self.known.extend(unknown.into_keys().zip(measured));
@@ -196,7 +196,7 @@ impl Canaries {
             canaries.iter().map(|canary| (canary.name(), canary)).collect();
         for (name, canary) in unique {
             self.trained += 1;
-            if self.known.get(&name) != Some(&canary.measure(self.place)?) {
+            if self.known.get(&name) != Some(&canary.measure(self.device)?) {
                 return Ok(false);
             }
         }
@@ -207,16 +207,16 @@ impl Canaries {
 /// Measures canaries on the CPU, each on one thread: they are too small to share, and their bits do not hang on threads.
 fn side_by_side(canaries: &BTreeMap<String, &Canary>) -> Result<Vec<Digest>, TrainError> {
     let alone = |canary: &Canary| match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-        Ok(pool) => pool.install(|| canary.measure(Place::Cpu)),
+        Ok(pool) => pool.install(|| canary.measure(Device::Cpu)),
         // Without a thread of its own it has those of whoever asks.
-        Err(_) => canary.measure(Place::Cpu),
+        Err(_) => canary.measure(Device::Cpu),
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> =
             canaries.values().map(|&canary| (canary, scope.spawn(move || alone(canary)))).collect();
         // A thread that panicked says nothing; asking again shows why.
         let join = |(canary, thread): (&Canary, std::thread::ScopedJoinHandle<'_, _>)| {
-            thread.join().unwrap_or_else(|_| canary.measure(Place::Cpu))
+            thread.join().unwrap_or_else(|_| canary.measure(Device::Cpu))
         };
         threads.into_iter().map(join).collect()
     })
@@ -276,15 +276,15 @@ mod tests {
     #[test]
     fn measuring_again_gives_the_same_bits_whatever_else_is_measured() {
         let all = all();
-        let mut canaries = Canaries::new(Place::Cpu, BTreeMap::new());
+        let mut canaries = Canaries::new(Device::Cpu, BTreeMap::new());
         assert!(canaries.repeat(&all).unwrap());
         let known = canaries.known();
         assert_eq!((known.len(), canaries.trained()), (all.len(), 2 * all.len()));
         let digests: std::collections::BTreeSet<&Digest> = known.values().collect();
         assert_eq!(digests.len(), known.len(), "each is another problem");
-        assert_eq!(all[0].measure(Place::Cpu).unwrap(), known[&all[0].name()]);
+        assert_eq!(all[0].measure(Device::Cpu).unwrap(), known[&all[0].name()]);
         // What is known is not measured again.
-        let mut again = Canaries::new(Place::Cpu, known.clone());
+        let mut again = Canaries::new(Device::Cpu, known.clone());
         again.learn(&all).unwrap();
         assert_eq!(again.trained(), 0);
     }
@@ -294,7 +294,7 @@ mod tests {
     fn canaries_are_quick() {
         let start = std::time::Instant::now();
         for canary in all() {
-            canary.measure(Place::Cpu).unwrap();
+            canary.measure(Device::Cpu).unwrap();
         }
         let limit = if cfg!(debug_assertions) { 60.0 } else { 3.0 };
         assert!(start.elapsed().as_secs_f64() < limit, "{:?}", start.elapsed());

@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 
 /// Everything needed to continue after an epoch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct TrainingState {
     /// Which epoch is the best, and how long ago that was.
     pub selection: Selection,
     /// One report per finished epoch.
@@ -80,7 +80,7 @@ struct Description {
     reports: Vec<EpochReport>,
 }
 
-impl State {
+impl TrainingState {
     /// Serialises the state of the job with this [`identity`].
     pub fn to_bytes(&self, job: Digest) -> Result<Vec<u8>, CheckpointError> {
         let mut all = BTreeMap::new();
@@ -109,7 +109,7 @@ impl State {
         if description.job != job {
             return Err(CheckpointError::Job { expected: job, found: description.job });
         }
-        let mut state = State {
+        let mut state = TrainingState {
             selection: description.selection,
             reports: description.reports,
             model: Tensors::default(),
@@ -175,10 +175,10 @@ mod tests {
         Tensors(BTreeMap::from([("image.head.output.bias".to_owned(), tensor)]))
     }
 
-    fn sample() -> State {
+    fn sample() -> TrainingState {
         let valid = [(Metric::new(&ACCURACY), 100.0 / 3.0), (Metric::new(&LOSS), 0.1 + 0.2)];
         let valid = valid.into_iter().collect();
-        State {
+        TrainingState {
             selection: Selection { best: 100.0 / 3.0, epoch: 1, stale: 0 },
             reports: vec![EpochReport { epoch: 1, train_loss: 1e-310, valid, improved: true }],
             model: tensors(&[1.0, -0.0]),
@@ -191,8 +191,8 @@ mod tests {
     fn round_trips_and_refuses_another_job() {
         let job = Digest::of(b"this job");
         let bytes = sample().to_bytes(job).unwrap();
-        assert_eq!(State::from_bytes(&bytes, job).unwrap(), sample());
-        let other = State::from_bytes(&bytes, Digest::of(b"another"));
+        assert_eq!(TrainingState::from_bytes(&bytes, job).unwrap(), sample());
+        let other = TrainingState::from_bytes(&bytes, Digest::of(b"another"));
         assert!(matches!(other, Err(CheckpointError::Job { .. })));
     }
 
@@ -204,12 +204,12 @@ mod tests {
             let mut altered = bytes.clone();
             altered[index] ^= 1;
             // Some bytes are padding or spelling (`1e-310` may be written in several ways): then nothing changed.
-            if let Ok(state) = State::from_bytes(&altered, job) {
+            if let Ok(state) = TrainingState::from_bytes(&altered, job) {
                 assert_eq!(state, sample(), "byte {index}");
             }
         }
         for end in 0..bytes.len() {
-            assert!(State::from_bytes(&bytes[..end], job).is_err(), "{end}");
+            assert!(TrainingState::from_bytes(&bytes[..end], job).is_err(), "{end}");
         }
     }
 }

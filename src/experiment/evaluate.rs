@@ -5,7 +5,7 @@
 
 use dfdx::prelude::{HasShape, NoneTape};
 
-use super::feed::Feed;
+use super::data_loader::TrainingDevice;
 use super::metrics;
 use crate::data::{Dataset, Modality, Split, Targets};
 use crate::metric::{ACCURACY, AUPRC, LOSS, Metric, SCORE};
@@ -18,14 +18,14 @@ use crate::study::{Combine, EvalNorm};
 const NUMBERS: usize = 1 << 21;
 
 /// Examples that are evaluated at a time; fewer where they are large.
-pub fn batch_size<D: Feed>(
+pub fn batch_size<D: TrainingDevice>(
     norm: EvalNorm,
     training_batch: usize,
     data: &dyn Dataset,
-    looked_at: &[usize],
+    used: &[usize],
 ) -> usize {
     let modalities = data.modalities();
-    let largest = looked_at.iter().filter_map(|&place| modalities.get(place)).map(Modality::features).max();
+    let largest = used.iter().filter_map(|&modality| modalities.get(modality)).map(Modality::features).max();
     match norm {
         EvalNorm::Running => D::EVALUATION_BATCH.min(NUMBERS / largest.unwrap_or(1).max(1)).max(1),
         EvalNorm::Batch => training_batch,
@@ -33,9 +33,9 @@ pub fn batch_size<D: Feed>(
 }
 
 /// Logits of each expert over a split, in the order of the rows; row-major, examples x logits of an example.
-pub fn logits<D: Feed>(
+pub fn logits<D: TrainingDevice>(
     experts: &mut Experts<f32, D>,
-    held: &mut D::Held<'_>,
+    loader: &mut D::DataLoader<'_>,
     split: Split,
     norm: EvalNorm,
     batch_size: usize,
@@ -45,7 +45,7 @@ pub fn logits<D: Feed>(
         EvalNorm::Batch => Statistics::Batch,
     };
     let mut all = vec![Vec::new(); experts.names().count()];
-    D::evaluate(held, split, batch_size, &mut |inputs| {
+    D::evaluate(loader, split, batch_size, &mut |inputs| {
         let found = experts.logits::<NoneTape>(inputs, statistics)?;
         for (all, logits) in all.iter_mut().zip(found) {
             let (classes, examples) = *logits.shape();

@@ -1,8 +1,8 @@
 //! Faults of an evaluation that break nothing: what the numbers would be if they had crept in. For the gate's self-test.
 //!
-//! Invariant: a fault of no examples changes no bit of any metric; which examples are hit follows from the seeds.
+//! Invariant: a fault of no examples changes no bit of any metric; which examples it affects follows from the seeds.
 
-mod draw;
+mod injection;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::metric::Metrics;
 use crate::random::Seeds;
 use crate::study::Evaluation;
 
-pub use draw::Struck;
+pub use injection::FaultInjection;
 
 /// What has gone wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,30 +40,30 @@ pub fn metrics_with(
     (fault, share): (Fault, f64),
     seeds: &Seeds,
 ) -> Metrics {
-    let hit = hit(targets.len(), share, seeds);
+    let affected = affected(targets.len(), share, seeds);
     let mut logits = logits.to_vec();
-    strike(&mut logits, targets, task, fault, &hit);
-    let relabelled = relabelled(targets, fault, &hit);
+    inject(&mut logits, targets, task, fault, &affected);
+    let relabelled = relabelled(targets, fault, &affected);
     let targets = relabelled.as_ref().map_or(targets, TargetsBuf::as_targets);
     let found = measure::summarise(task, (evaluation.combine, evaluation.ranking), targets, &logits);
     found.into_iter().map(|(metric, value)| (metric.on(split), value)).collect()
 }
 
-/// The examples that a fault of this size hits.
-fn hit(examples: usize, share: f64, seeds: &Seeds) -> Vec<u32> {
+/// The examples that a fault of this size affects.
+fn affected(examples: usize, share: f64, seeds: &Seeds) -> Vec<u32> {
     let count = (share.clamp(0.0, 1.0) * examples as f64).round() as usize;
     seeds.stream().sample(examples, count)
 }
 
-/// The targets with a fault in those of the examples that are hit, which pass them around; `None` where the fault leaves
+/// The targets with a fault in those of the affected examples, which pass them around; `None` where the fault leaves
 /// targets alone.
-fn relabelled(targets: Targets<'_>, fault: Fault, hit: &[u32]) -> Option<TargetsBuf> {
+fn relabelled(targets: Targets<'_>, fault: Fault, affected: &[u32]) -> Option<TargetsBuf> {
     if fault != Fault::Labels {
         return None;
     }
     let mut rows: Vec<u32> = (0..targets.len() as u32).collect();
-    for (place, &n) in hit.iter().enumerate() {
-        rows[n as usize] = hit[(place + 1) % hit.len()];
+    for (index, &n) in affected.iter().enumerate() {
+        rows[n as usize] = affected[(index + 1) % affected.len()];
     }
     Some(targets.pick(&rows))
 }
@@ -83,13 +83,13 @@ fn most_frequent(targets: Targets<'_>) -> u32 {
     }
 }
 
-/// Puts a fault into the logits of the examples that are hit.
-fn strike(logits: &mut [Vec<f32>], targets: Targets<'_>, task: &Task, fault: Fault, hit: &[u32]) {
+/// Puts a fault into the logits of the affected examples.
+fn inject(logits: &mut [Vec<f32>], targets: Targets<'_>, task: &Task, fault: Fault, affected: &[u32]) {
     let width = task.logits();
     // The logits of every expert and head, with the number of the head.
     let each_head = |logits: &mut [Vec<f32>], change: &dyn Fn(usize, &mut [f32])| {
         for logits in logits {
-            for &n in hit {
+            for &n in affected {
                 let heads = logits[n as usize * width..][..width].chunks_exact_mut(task.classes());
                 heads.enumerate().for_each(|(number, head)| change(number, head));
             }
@@ -97,7 +97,7 @@ fn strike(logits: &mut [Vec<f32>], targets: Targets<'_>, task: &Task, fault: Fau
     };
     match fault {
         Fault::Dropped { expert } => {
-            for &n in hit {
+            for &n in affected {
                 logits[expert][n as usize * width..][..width].fill(0.0);
             }
         }

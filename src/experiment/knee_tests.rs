@@ -3,7 +3,7 @@
 use super::noise::Noise;
 use super::*;
 use crate::data::{Dataset, Modality, Split, Target, Targets, Task};
-use crate::device::Place;
+use crate::device::Device;
 use crate::random::Seeds;
 use crate::study::testing;
 use crate::study::*;
@@ -66,8 +66,8 @@ fn run(
     data: &dyn Dataset,
     seed: u64,
     upstream: Vec<Upstream>,
-) -> Result<Outcome, TrainError> {
-    train(Place::Cpu, &Job { recipe, data, seed, upstream }, None, &mut Silent(Vec::new()))
+) -> Result<RunOutput, TrainError> {
+    train(Device::Cpu, &Job { recipe, data, seed, upstream }, None, &mut Silent(Vec::new()))
 }
 
 const MAGNITUDE: &[&str] = &["magnitude"];
@@ -96,15 +96,15 @@ fn an_interrupted_run_with_adamw_ends_with_the_same_bits() {
     let (data, recipe) = (slices(), recipe(vec![spec("inter", &["magnitude", "phase"], Init::Scratch)]));
     let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: Vec::new() };
     let mut whole = Silent(Vec::new());
-    let expected = train(Place::Cpu, &job, None, &mut whole).unwrap();
+    let expected = train(Device::Cpu, &job, None, &mut whole).unwrap();
     for state in &whole.0 {
-        let resumed = train(Place::Cpu, &job, Some(state), &mut Silent(Vec::new())).unwrap();
+        let resumed = train(Device::Cpu, &job, Some(state), &mut Silent(Vec::new())).unwrap();
         assert_eq!(resumed.weights.digest(), expected.weights.digest());
         assert_eq!(resumed.metrics, expected.metrics);
     }
 }
 
-fn stored(outcome: &Outcome) -> Upstream {
+fn stored(outcome: &RunOutput) -> Upstream {
     let logits = outcome.logits.iter();
     let copy = |e: &ExpertLogits| ExpertLogits {
         split: e.split.clone(),
@@ -118,7 +118,7 @@ fn stored(outcome: &Outcome) -> Upstream {
 #[test]
 fn an_ensemble_is_the_mean_of_its_members_probabilities() {
     let data = slices();
-    let members: Vec<Outcome> =
+    let members: Vec<RunOutput> =
         (0..3).map(|seed| run(&magnitude(), &data, seed, Vec::new()).unwrap()).collect();
     let mut ensemble = recipe(
         (0..3).map(|run| spec(&format!("magnitude-{run}"), MAGNITUDE, Init::Member { run })).collect(),
@@ -187,7 +187,7 @@ fn noise_is_met_by_the_weights_that_were_trained_without_it() {
         recipe.evaluation.noise = Some(percent);
         run(&recipe, &data, 0, vec![stored(&trained)]).unwrap()
     };
-    let auroc = |outcome: &Outcome| outcome.metrics["test_auroc.acl"];
+    let auroc = |outcome: &RunOutput| outcome.metrics["test_auroc.acl"];
     // Hardly any noise changes nothing; a lot leaves nothing to see.
     assert!((auroc(&under(1e-6)) - auroc(&trained)).abs() < 0.5);
     assert!(auroc(&under(2000.0)) < auroc(&trained) - 10.0);

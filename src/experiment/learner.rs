@@ -8,11 +8,11 @@ use std::marker::PhantomData;
 use dfdx::prelude::{Backward, NoneTape, OwnedTape};
 
 use super::Tensors;
-use super::loss::{Loss, Wanted};
+use super::loss::{Loss, TargetTensors};
 use super::tensors::TensorData;
 use crate::models::{Experts, Inputs, ModelError};
 use crate::ops::norm_relu_pool::Statistics;
-use crate::ops::optimizer::{self, Optimizer, Rule, Settings, StepError, StepStats};
+use crate::ops::optimizer::{self, Hyperparameters, Optimizer, Rule, StepError, StepStats};
 use crate::ops::product_of_experts::Labels;
 use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError};
@@ -41,7 +41,7 @@ pub enum LearnError {
 impl<E: Real, D: Backend<E>> Learner<E, D> {
     /// A learner at its first step, of classes unless [`Learner::minimise`] says something else.
     pub fn new(device: &D, mut experts: Experts<E, D>, training: &Training) -> Result<Self, OpError> {
-        let settings = Settings {
+        let settings = Hyperparameters {
             rule: match training.optimizer {
                 study::Optimizer::Sgd => Rule::Sgd,
                 study::Optimizer::Rmsprop => Rule::Rmsprop,
@@ -51,7 +51,7 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
             weight_decay: training.weight_decay,
             clip_norm: training.clip_norm,
         };
-        let parameters = experts.slots().parameters;
+        let parameters = experts.named_tensors().parameters;
         let optimizer =
             Optimizer::new(device, settings, parameters.iter().map(|(_, parameter)| &**parameter))?;
         Ok(Learner { experts, optimizer, device: device.clone(), loss: Loss::Classes(PhantomData) })
@@ -68,7 +68,7 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
     /// When the loss or a gradient is not finite (then nothing has changed), or an expert cannot be run.
     pub fn step(&mut self, inputs: &Inputs<E, D>, labels: &[u32]) -> Result<f64, LearnError> {
         let labels = Labels::new(&self.device, labels).map_err(ModelError::from)?;
-        self.send(inputs, &Wanted::Labels(labels))?;
+        self.send(inputs, &TargetTensors::Labels(labels))?;
         let stats = self.step_stats()?.pop().ok_or(StepError::Loss(f64::NAN))?;
         Ok(stats.check()?.loss)
     }
@@ -77,14 +77,15 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
     ///
     /// # Errors
     /// When an expert cannot be run.
-    pub fn send(&mut self, inputs: &Inputs<E, D>, wanted: &Wanted<E, D>) -> Result<(), LearnError> {
+    pub fn send(&mut self, inputs: &Inputs<E, D>, targets: &TargetTensors<E, D>) -> Result<(), LearnError> {
         let logits = self.experts.logits::<OwnedTape<E, D>>(inputs, Statistics::Batch)?;
-        let loss = self.loss.of(logits, wanted).map_err(ModelError::from)?;
+        let loss = self.loss.of(logits, targets).map_err(ModelError::from)?;
         let value = loss.retaped::<NoneTape>();
         let mut gradients =
             loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
-        let slots = self.experts.slots();
-        let mut parameters: Vec<_> = slots.parameters.into_iter().map(|(_, parameter)| parameter).collect();
+        let named_tensors = self.experts.named_tensors();
+        let mut parameters: Vec<_> =
+            named_tensors.parameters.into_iter().map(|(_, parameter)| parameter).collect();
         Ok(self.optimizer.step(&mut parameters, &mut gradients, &value).map_err(ModelError::from)?)
     }
 
@@ -114,8 +115,8 @@ const STEPS: &str = "steps";
 impl<D: Backend<f32>> Learner<f32, D> {
     /// The optimiser's state, by the names of the parameters.
     pub fn optimizer_state(&mut self) -> Tensors {
-        let parameters = self.experts.slots().parameters;
-        let optimizer::State { squares, means, steps } = self.optimizer.state();
+        let parameters = self.experts.named_tensors().parameters;
+        let optimizer::OptimizerState { squares, means, steps } = self.optimizer.state();
         // Plain SGD has no state: then there is nothing to zip with.
         let squares = parameters.iter().zip(squares).map(|((name, parameter), values)| {
             (name.clone(), TensorData { dims: parameter.dims.clone(), values })
@@ -130,9 +131,9 @@ impl<D: Backend<f32>> Learner<f32, D> {
 
     /// Continues from what [`Learner::optimizer_state`] gave.
     pub fn restore_optimizer(&mut self, state: &Tensors) -> Result<(), ModelError> {
-        let parameters = self.experts.slots().parameters;
+        let parameters = self.experts.named_tensors().parameters;
         let find = |name: &str| state.0.get(name).map(|tensor| tensor.values.clone());
-        let state = optimizer::State {
+        let state = optimizer::OptimizerState {
             squares: parameters.iter().filter_map(|(name, _)| find(name)).collect(),
             means: parameters.iter().filter_map(|(name, _)| find(&mean_of(name))).collect(),
             steps: find(STEPS).and_then(|values| values.first().copied()),

@@ -22,7 +22,7 @@ pub enum Loss<E: Real, D: Backend<E>> {
 }
 
 /// What a batch's logits are compared with, on a device.
-pub enum Wanted<E: Real, D: Backend<E>> {
+pub enum TargetTensors<E: Real, D: Backend<E>> {
     /// A label each.
     Labels(Labels<E, D>),
     /// Scores, classes x batch.
@@ -52,34 +52,36 @@ impl<E: Real, D: Backend<E>> Loss<E, D> {
     pub fn of<T: Tape<E, D>>(
         &self,
         logits: Vec<Features<E, D, T>>,
-        wanted: &Wanted<E, D>,
+        targets: &TargetTensors<E, D>,
     ) -> Result<Tensor<Rank0, E, D, T>, OpError> {
-        match (self, wanted) {
-            (Loss::Classes(_), Wanted::Labels(labels)) => Ok(product_of_labelled(logits, labels)?.loss),
-            (Loss::Binary(heads), Wanted::Labels(labels)) => {
+        match (self, targets) {
+            (Loss::Classes(_), TargetTensors::Labels(labels)) => {
+                Ok(product_of_labelled(logits, labels)?.loss)
+            }
+            (Loss::Binary(heads), TargetTensors::Labels(labels)) => {
                 Ok(product_of_heads(logits, labels, heads)?.loss)
             }
-            (Loss::Soft, Wanted::Soft(scores)) => Ok(product_of_soft(logits, scores)?.loss),
-            (Loss::Soft, Wanted::Labels(_)) => Err(OpError::shape("loss", "soft scores", "labels")),
-            (_, Wanted::Soft(_)) => Err(OpError::shape("loss", "labels", "soft scores")),
+            (Loss::Soft, TargetTensors::Soft(scores)) => Ok(product_of_soft(logits, scores)?.loss),
+            (Loss::Soft, TargetTensors::Labels(_)) => Err(OpError::shape("loss", "soft scores", "labels")),
+            (_, TargetTensors::Soft(_)) => Err(OpError::shape("loss", "labels", "soft scores")),
         }
     }
 }
 
-impl<E: Real, D: Backend<E>> Wanted<E, D> {
+impl<E: Real, D: Backend<E>> TargetTensors<E, D> {
     /// Takes the targets of a batch to a device.
     ///
     /// # Errors
     /// If the device has no room.
     pub fn new(device: &D, targets: Targets<'_>) -> Result<Self, OpError> {
         match targets {
-            Targets::Labels(labels) => Ok(Wanted::Labels(Labels::new(device, labels)?)),
+            Targets::Labels(labels) => Ok(TargetTensors::Labels(Labels::new(device, labels)?)),
             Targets::Soft { scores, classes } => {
                 let examples = targets.len();
                 let innermost = (0..classes * examples)
                     .map(|i| E::of(f64::from(scores[i % examples * classes + i / examples])));
                 let values = device.try_tensor_from_vec(innermost.collect(), (classes, examples));
-                Ok(Wanted::Soft(values.map_err(OpError::device("soft scores"))?))
+                Ok(TargetTensors::Soft(values.map_err(OpError::device("soft scores"))?))
             }
         }
     }

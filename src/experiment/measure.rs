@@ -50,15 +50,15 @@ pub(super) fn summarise(
 
 /// Metrics of every test split, from the logits of each.
 pub(super) fn tests(job: &Job<'_>, logits: &[Vec<Vec<f32>>], valid: Option<&[Vec<f32>]>) -> Metrics {
-    logits.iter().enumerate().flat_map(|(place, logits)| test(job, place, logits, valid)).collect()
+    logits.iter().enumerate().flat_map(|(index, logits)| test(job, index, logits, valid)).collect()
 }
 
 /// Metrics of a test split: outcomes on it, entropies, and where `valid` has the validation logits of the same weights,
 /// what depends on thresholds.
-fn test(job: &Job<'_>, place: usize, logits: &[Vec<f32>], valid: Option<&[Vec<f32>]>) -> Vec<(Metric, f64)> {
+fn test(job: &Job<'_>, index: usize, logits: &[Vec<f32>], valid: Option<&[Vec<f32>]>) -> Vec<(Metric, f64)> {
     let recipe = job.recipe;
     let (task, combine) = (&recipe.task, recipe.evaluation.combine);
-    let split = Split::Test(place);
+    let split = Split::Test(index);
     let (name, targets) = (job.data.name_of(split), job.data.targets(split));
     let ranking = recipe.evaluation.ranking;
     let found = summarise(task, (combine, ranking), targets, logits);

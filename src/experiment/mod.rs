@@ -10,10 +10,10 @@ use crate::study::Recipe;
 
 mod canary;
 mod checkpoint;
+pub mod data_loader;
 mod error;
 mod evaluate;
 pub mod faults;
-pub mod feed;
 mod heads;
 #[cfg(test)]
 mod knee_tests;
@@ -39,7 +39,7 @@ pub use canary::{Canaries, Canary, canaries};
 pub use checkpoint::CheckpointError;
 pub use error::TrainError;
 pub use learner::{LearnError, Learner};
-pub use loss::{Loss, Wanted};
+pub use loss::{Loss, TargetTensors};
 pub use measure::outcomes;
 pub use tensors::Tensors;
 pub use train::train;
@@ -104,7 +104,7 @@ pub struct ExpertLogits {
 }
 
 /// What a finished run leaves.
-pub struct Outcome {
+pub struct RunOutput {
     /// Weights and BatchNorm buffers of the best epoch, by `<expert>.<path>`.
     pub weights: Tensors,
     /// Logits of every expert on every test split, at the best epoch: split by split, expert by expert.

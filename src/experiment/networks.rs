@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::data_loader::TrainingDevice;
 use super::error::TrainError;
-use super::feed::Feed;
 use super::{ExpertLogits, Job, evaluate, weights};
 use crate::data::{Dataset, Split};
 use crate::models::{Experts, Scope};
@@ -26,14 +26,20 @@ pub(super) fn named(job: &Job<'_>, tests: Vec<Vec<Vec<f32>>>) -> Vec<ExpertLogit
 }
 
 /// The experts of a job, as its seed draws them.
-pub(super) fn experts_of<D: Feed>(device: &D, job: &Job<'_>) -> Result<Experts<f32, D>, TrainError> {
+pub(super) fn experts_of<D: TrainingDevice>(
+    device: &D,
+    job: &Job<'_>,
+) -> Result<Experts<f32, D>, TrainError> {
     let scope = Scope::new(device.clone(), Seeds::root(job.seed).child("init"));
     let specs = job.recipe.experts.iter().map(|spec| (spec.name.as_str(), &spec.network));
     Ok(Experts::new(&scope, specs, job.data.modalities(), job.recipe.task.logits())?)
 }
 
 /// Gives every expert that has an upstream the weights it starts from.
-pub(super) fn load_upstream<D: Feed>(experts: &mut Experts<f32, D>, job: &Job<'_>) -> Result<(), TrainError> {
+pub(super) fn load_upstream<D: TrainingDevice>(
+    experts: &mut Experts<f32, D>,
+    job: &Job<'_>,
+) -> Result<(), TrainError> {
     let mut found = BTreeMap::new();
     for spec in &job.recipe.experts {
         if let Init::Upstream { run } = spec.init {
@@ -45,17 +51,17 @@ pub(super) fn load_upstream<D: Feed>(experts: &mut Experts<f32, D>, job: &Job<'_
 }
 
 /// Logits of every expert over a split of `data`, which is the job's, or a noisy form of it.
-pub(super) fn logits_of<D: Feed>(
+pub(super) fn logits_of<D: TrainingDevice>(
     job: &Job<'_>,
     experts: &mut Experts<f32, D>,
-    held: &mut D::Held<'_>,
+    loader: &mut D::DataLoader<'_>,
     (data, split): (&dyn Dataset, Split),
 ) -> Result<Vec<Vec<f32>>, TrainError> {
     let norm = job.recipe.evaluation.norm;
     // What was trained elsewhere has no batch of its own.
     let training_batch = job.recipe.training.as_ref().map_or(1, |training| training.batch_size);
     let batch = evaluate::batch_size::<D>(norm, training_batch, data, experts.modalities());
-    let logits = evaluate::logits(experts, held, split, norm, batch);
+    let logits = evaluate::logits(experts, loader, split, norm, batch);
     readable(data)?;
     logits.map_err(|source| TrainError::evaluation(job, split, batch, source))
 }

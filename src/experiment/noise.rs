@@ -45,9 +45,9 @@ impl Noise {
         let seeds = Seeds::root(0).child("canary");
         let mut stream = seeds.child("labels").stream();
         let labels: Vec<u32> = (0..train + 2 * held_out).map(|_| stream.below(values) as u32).collect();
-        let samples = modalities.iter().enumerate().map(|(place, modality)| {
+        let samples = modalities.iter().enumerate().map(|(index, modality)| {
             let len = modality.features();
-            let mut stream = seeds.child("samples").child(place).stream();
+            let mut stream = seeds.child("samples").child(index).stream();
             let patterns: Vec<f64> = (0..values as usize * len).map(|_| stream.uniform()).collect();
             labels
                 .iter()

@@ -2,16 +2,16 @@
 //!
 //! Invariant: without noise no network is run: the logits that the upstream runs stored are what they would give.
 
+use super::data_loader::TrainingDevice;
 use super::error::TrainError;
-use super::feed::Feed;
 use super::networks::{experts_of, load_upstream, logits_of, named};
-use super::{ExpertLogits, Job, Outcome, Tensors, measure};
+use super::{ExpertLogits, Job, RunOutput, Tensors, measure};
 use crate::data::{Dataset, Split};
 use crate::random::Seeds;
 use crate::study::{ExpertSpec, Init};
 
 /// Evaluates a job that trains nothing on every test split.
-pub(super) fn reevaluate<D: Feed>(device: &D, job: &Job<'_>) -> Result<Outcome, TrainError> {
+pub(super) fn reevaluate<D: TrainingDevice>(device: &D, job: &Job<'_>) -> Result<RunOutput, TrainError> {
     let tests: Vec<Vec<Vec<f32>>> = match job.recipe.evaluation.noise {
         None => {
             let tests = 0..job.data.test_splits().len();
@@ -25,7 +25,7 @@ pub(super) fn reevaluate<D: Feed>(device: &D, job: &Job<'_>) -> Result<Outcome, 
     };
     let metrics = measure::tests(job, &tests, None);
     let logits = named(job, tests);
-    Ok(Outcome { weights: Tensors::default(), logits, metrics, epochs: Vec::new() })
+    Ok(RunOutput { weights: Tensors::default(), logits, metrics, epochs: Vec::new() })
 }
 
 /// Logits of every expert on a test split, from the runs that they come from.
@@ -66,10 +66,14 @@ fn only<'a>(mut logits: impl Iterator<Item = &'a ExpertLogits>) -> Option<&'a Ex
 }
 
 /// Logits of every expert, with its upstream weights, on other samples of every test split.
-fn under<D: Feed>(device: &D, job: &Job<'_>, data: &dyn Dataset) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
+fn under<D: TrainingDevice>(
+    device: &D,
+    job: &Job<'_>,
+    data: &dyn Dataset,
+) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
     let mut experts = experts_of(device, job)?;
     load_upstream(&mut experts, job)?;
-    let mut held = device.hold(data, experts.modalities())?;
+    let mut loader = device.data_loader(data, experts.modalities())?;
     let tests = 0..data.test_splits().len();
-    tests.map(|test| logits_of(job, &mut experts, &mut held, (data, Split::Test(test)))).collect()
+    tests.map(|test| logits_of(job, &mut experts, &mut loader, (data, Split::Test(test)))).collect()
 }

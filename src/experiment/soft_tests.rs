@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::{Split, Target, Targets, Task};
-use crate::device::Place;
+use crate::device::Device;
 use crate::metric::{ENTROPY, LABEL_ENTROPY, LOSS, Metric, SCORE};
 use crate::random::Seeds;
 use crate::study::{
@@ -90,8 +90,8 @@ impl Dataset for Answers {
 }
 
 fn recipe(modalities: &[&[&str]]) -> Recipe {
-    let spec = |(place, modalities): (usize, &&[&str])| ExpertSpec {
-        name: format!("expert-{place}"),
+    let spec = |(device, modalities): (usize, &&[&str])| ExpertSpec {
+        name: format!("expert-{device}"),
         network: crate::study::testing::mlps(modalities, 8, 8, Activation::Relu),
         init: Init::Scratch,
     };
@@ -124,10 +124,10 @@ fn recipe(modalities: &[&[&str]]) -> Recipe {
 const FIRST: &str = "question";
 const SECOND: &str = "answer";
 
-fn run(recipe: &Recipe, data: &dyn Dataset, resume: Option<&[u8]>) -> (Outcome, Vec<Vec<u8>>) {
+fn run(recipe: &Recipe, data: &dyn Dataset, resume: Option<&[u8]>) -> (RunOutput, Vec<Vec<u8>>) {
     let mut recorder = Recorder::default();
     let job = Job { recipe, data, seed: 3, upstream: Vec::new() };
-    (train(Place::Cpu, &job, resume, &mut recorder).unwrap(), recorder.0)
+    (train(Device::Cpu, &job, resume, &mut recorder).unwrap(), recorder.0)
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn stored_logits_of_every_split_are_combined() {
     ensemble.experts[0].init = Init::Member { run: 0 };
     let upstream = vec![Upstream { weights: Tensors::default(), logits: first.logits }];
     let job = Job { recipe: &ensemble, data: &data, seed: 0, upstream };
-    let outcome = train(Place::Cpu, &job, None, &mut Recorder::default()).unwrap();
+    let outcome = train(Device::Cpu, &job, None, &mut Recorder::default()).unwrap();
     for split in ["test", "shifted"] {
         for measure in [&SCORE, &LOSS] {
             let metric = Metric::new(measure).on(split);
@@ -245,7 +245,7 @@ fn what_does_not_fit_soft_scores_is_refused() {
         let mut recipe = recipe(&[&[FIRST]]);
         change(&mut recipe);
         let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: Vec::new() };
-        train(Place::Cpu, &job, None, &mut Recorder::default()).err().unwrap()
+        train(Device::Cpu, &job, None, &mut Recorder::default()).err().unwrap()
     };
     assert!(matches!(
         fails(&|r| r.training.as_mut().unwrap().select_by = SelectBy::Accuracy),
@@ -280,9 +280,9 @@ mod cuda {
     fn a_run_with_soft_scores_is_that_of_the_cpu_but_for_rounding() {
         let (data, recipe) = (Answers::new(), recipe(&[&[FIRST], &[FIRST, SECOND]]));
         let (expected, _) = run(&recipe, &data, None);
-        let place = Place::Cuda { index: 0, precision: Precision::F32 };
+        let device = Device::Cuda { index: 0, precision: Precision::F32 };
         let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: Vec::new() };
-        let found = train(place, &job, None, &mut Recorder::default()).unwrap();
+        let found = train(device, &job, None, &mut Recorder::default()).unwrap();
         for (expected, found) in expected.epochs.iter().zip(&found.epochs) {
             let (expected, found) = (expected.train_loss, found.train_loss);
             assert!((expected - found).abs() < 1e-3 * expected, "{expected} {found}");

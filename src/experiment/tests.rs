@@ -3,7 +3,7 @@
 use super::noise::Noise;
 use super::*;
 use crate::data::{Modality, Split, Target, Task};
-use crate::device::Place;
+use crate::device::Device;
 use crate::digest::{Digest, Hasher};
 use crate::metric::{ACCURACY, Metric};
 use crate::study::testing;
@@ -108,9 +108,9 @@ fn patients(classes: usize) -> Noise {
     Noise::new(modalities([&[5], &[6, 4]]), &Target::Classes { classes })
 }
 
-fn run(recipe: &Recipe, data: &Noise) -> (Outcome, Recorder) {
+fn run(recipe: &Recipe, data: &Noise) -> (RunOutput, Recorder) {
     let mut recorder = Recorder::default();
-    (train(Place::Cpu, &job(recipe, data), None, &mut recorder).unwrap(), recorder)
+    (train(Device::Cpu, &job(recipe, data), None, &mut recorder).unwrap(), recorder)
 }
 
 fn job<'a>(recipe: &'a Recipe, data: &'a Noise) -> Job<'a> {
@@ -118,7 +118,7 @@ fn job<'a>(recipe: &'a Recipe, data: &'a Noise) -> Job<'a> {
 }
 
 /// Every bit of an outcome.
-fn digest(outcome: &Outcome) -> Digest {
+fn digest(outcome: &RunOutput) -> Digest {
     let mut hasher = Hasher::new("outcome");
     hasher.field(outcome.weights.digest().bytes());
     for expert in &outcome.logits {
@@ -218,7 +218,7 @@ fn resuming_after_any_epoch_gives_the_same_bits() {
         let (outcome, recorder) = run(&recipe, &data);
         for (done, state) in recorder.states.iter().enumerate() {
             let mut rest = Recorder::default();
-            let resumed = train(Place::Cpu, &job(&recipe, &data), Some(state), &mut rest).unwrap();
+            let resumed = train(Device::Cpu, &job(&recipe, &data), Some(state), &mut rest).unwrap();
             assert_eq!(digest(&resumed), digest(&outcome), "after epoch {}", done + 1);
             assert_eq!(rest.states, recorder.states[done + 1..]);
             assert_eq!(rest.started.unwrap().2, done + 2);
@@ -251,7 +251,7 @@ fn seed_and_name_alone_fix_the_first_weights() {
         recipe.training.as_mut().unwrap().learning_rate = 0.0;
         recipe.training.as_mut().unwrap().epochs = 1;
         let job = Job { seed, ..job(&recipe, &data) };
-        let outcome = train(Place::Cpu, &job, None, &mut Recorder::default()).unwrap();
+        let outcome = train(Device::Cpu, &job, None, &mut Recorder::default()).unwrap();
         outcome.weights.0["image.encoder.conv0.weight"].clone()
     };
     assert_eq!(first_weights(&recipe_alone, 7), first_weights(&both, 7));
@@ -269,7 +269,7 @@ fn upstream_weights_are_where_an_expert_starts() {
     let with = |upstream: Vec<Tensors>| {
         let weights = |weights| Upstream { weights, ..Upstream::default() };
         let job = Job { upstream: upstream.into_iter().map(weights).collect(), ..job(&recipe, &data) };
-        train(Place::Cpu, &job, None, &mut Recorder::default())
+        train(Device::Cpu, &job, None, &mut Recorder::default())
     };
     let started = with(vec![Tensors::default(), upstream.weights.clone()]).unwrap();
     for (name, tensor) in &upstream.weights.0 {
@@ -294,13 +294,14 @@ fn what_is_not_finite_is_an_error_with_run_epoch_and_step() {
     let mut data = digits();
     let recipe = recipe(ten(), &[("image", image())]);
     data.samples[0][0] = f32::NAN;
-    let error = train(Place::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
+    let error = train(Device::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Step { epoch: 1, .. }), "{error}");
     assert!(error.to_string().contains("image (seed 7): epoch 1, step"), "{error}");
 
     let mut diverging = recipe;
     diverging.training.as_mut().unwrap().learning_rate = 1e30;
-    let error = train(Place::Cpu, &job(&diverging, &digits()), None, &mut Recorder::default()).err().unwrap();
+    let error =
+        train(Device::Cpu, &job(&diverging, &digits()), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Step { .. }), "{error}");
 }
 
@@ -309,7 +310,7 @@ fn rows_that_can_no_longer_be_read_void_the_run() {
     let mut data = digits();
     data.lost = Some(18);
     let recipe = recipe(ten(), &[("image", image())]);
-    let error = train(Place::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
+    let error = train(Device::Cpu, &job(&recipe, &data), None, &mut Recorder::default()).err().unwrap();
     assert!(matches!(error, TrainError::Unreadable(_)), "{error}");
     assert!(error.to_string().contains("row 18 is gone"), "{error}");
 }
@@ -328,12 +329,12 @@ fn patience_and_failed_saves_end_a_run() {
     // A run that was interrupted after its last epoch trains no further.
     let mut rest = Recorder::default();
     let resumed =
-        train(Place::Cpu, &job(&recipe, &data), recorder.states.last().map(Vec::as_slice), &mut rest)
+        train(Device::Cpu, &job(&recipe, &data), recorder.states.last().map(Vec::as_slice), &mut rest)
             .unwrap();
     assert_eq!((digest(&resumed), rest.steps), (digest(&outcome), 0));
 
     let mut full = Recorder { full_disk_at: Some(2), ..Recorder::default() };
-    let error = train(Place::Cpu, &job(&recipe, &data), None, &mut full).err().unwrap();
+    let error = train(Device::Cpu, &job(&recipe, &data), None, &mut full).err().unwrap();
     assert!(matches!(error, TrainError::Save { epoch: 2, .. }), "{error}");
 }
 
@@ -343,7 +344,7 @@ fn a_state_of_another_job_is_refused() {
     let recipe = recipe(ten(), &[("image", image())]);
     let (_, recorder) = run(&recipe, &data);
     let other = Job { seed: 8, ..job(&recipe, &data) };
-    let resumed = train(Place::Cpu, &other, Some(&recorder.states[0]), &mut Recorder::default());
+    let resumed = train(Device::Cpu, &other, Some(&recorder.states[0]), &mut Recorder::default());
     assert!(matches!(resumed, Err(TrainError::Checkpoint(CheckpointError::Job { .. }))));
 }
 
@@ -395,7 +396,7 @@ fn what_does_not_fit_is_refused_before_training() {
         let mut recipe = recipe(ten(), &[("image", image())]);
         change(&mut recipe);
         let mut recorder = Recorder::default();
-        let error = train(Place::Cpu, &job(&recipe, data), None, &mut recorder).err().unwrap();
+        let error = train(Device::Cpu, &job(&recipe, data), None, &mut recorder).err().unwrap();
         assert_eq!(recorder.steps, 0, "{error}");
         error
     };
@@ -431,7 +432,7 @@ mod cuda {
     use super::*;
     use crate::device::Precision;
 
-    const GPU: Place = Place::Cuda { index: 0, precision: Precision::F32 };
+    const GPU: Device = Device::Cuda { index: 0, precision: Precision::F32 };
 
     fn cases() -> [(Recipe, Noise); 2] {
         [
@@ -462,7 +463,7 @@ mod cuda {
                 recipe.evaluation.norm = norm;
                 let (expected, _) = run(&recipe, &data);
                 let found = train(GPU, &job(&recipe, &data), None, &mut Recorder::default()).unwrap();
-                let losses = |outcome: &Outcome| -> Vec<f64> {
+                let losses = |outcome: &RunOutput| -> Vec<f64> {
                     outcome.epochs.iter().map(|report| report.train_loss).collect()
                 };
                 for (expected, found) in losses(&expected).iter().zip(losses(&found)) {

@@ -5,18 +5,18 @@
 
 use dfdx::prelude::Cpu;
 
-use super::checkpoint::{State, identity};
+use super::checkpoint::{TrainingState, identity};
+use super::data_loader::{StepFailed, TrainingDevice, shuffled};
 use super::error::TrainError;
-use super::feed::{Feed, StepFailed, shuffled};
 use super::heads::class_weights;
 use super::learner::Learner;
 use super::loss::Loss;
 use super::networks::{experts_of, load_upstream, logits_of, named, readable};
 use super::reevaluate::reevaluate;
 use super::selection::Selection;
-use super::{EpochReport, Job, Observer, Outcome, Tensors, measure, weights};
+use super::{EpochReport, Job, Observer, RunOutput, Tensors, measure, weights};
 use crate::data::{Split, Task};
-use crate::device::Place;
+use crate::device::Device;
 use crate::digest::Digest;
 use crate::metric::{ACCURACY, AUPRC, AUROC, BEST_EPOCH, Direction, LOSS, Metric, SCORE};
 use crate::ops::optimizer::{StepError, StepStats};
@@ -29,30 +29,30 @@ use crate::study::{Init, SelectBy, Training};
 /// # Errors
 /// [`TrainError`]: no outcome exists then.
 pub fn train(
-    place: Place,
+    device: Device,
     job: &Job<'_>,
     resume: Option<&[u8]>,
     observer: &mut dyn Observer,
-) -> Result<Outcome, TrainError> {
-    match place {
-        Place::Cpu => train_on(&Cpu::default(), job, resume, observer),
+) -> Result<RunOutput, TrainError> {
+    match device {
+        Device::Cpu => train_on(&Cpu::default(), job, resume, observer),
         #[cfg(feature = "cuda")]
-        Place::Cuda { index, precision } => {
+        Device::Cuda { index, precision } => {
             let device = crate::ops::cuda::open(index, precision)
                 .map_err(|error| TrainError::Device(error.to_string()))?;
             train_on(&device, job, resume, observer)
         }
         #[cfg(not(feature = "cuda"))]
-        Place::Cuda { .. } => Err(TrainError::Device("this build computes on the CPU only".to_owned())),
+        Device::Cuda { .. } => Err(TrainError::Device("this build computes on the CPU only".to_owned())),
     }
 }
 
-fn train_on<D: Feed>(
+fn train_on<D: TrainingDevice>(
     device: &D,
     job: &Job<'_>,
     resume: Option<&[u8]>,
     observer: &mut dyn Observer,
-) -> Result<Outcome, TrainError> {
+) -> Result<RunOutput, TrainError> {
     check(job)?;
     let Some(training) = &job.recipe.training else { return reevaluate(device, job) };
     let mut run = Run::new(device, job, training, resume)?;
@@ -67,7 +67,7 @@ fn train_on<D: Feed>(
 }
 
 /// A run under way.
-struct Run<'a, D: Feed> {
+struct Run<'a, D: TrainingDevice> {
     job: &'a Job<'a>,
     training: &'a Training,
     identity: Digest,
@@ -77,10 +77,10 @@ struct Run<'a, D: Feed> {
     reports: Vec<EpochReport>,
     /// Weights of the best epoch; empty before there is one.
     best: Tensors,
-    held: D::Held<'a>,
+    loader: D::DataLoader<'a>,
 }
 
-impl<'a, D: Feed> Run<'a, D> {
+impl<'a, D: TrainingDevice> Run<'a, D> {
     fn new(
         device: &D,
         job: &'a Job<'a>,
@@ -90,12 +90,12 @@ impl<'a, D: Feed> Run<'a, D> {
         let identity = identity(job)?;
         let seeds = Seeds::root(job.seed);
         let mut experts = experts_of(device, job)?;
-        let saved = resume.map(|bytes| State::from_bytes(bytes, identity)).transpose()?;
+        let saved = resume.map(|bytes| TrainingState::from_bytes(bytes, identity)).transpose()?;
         match &saved {
             Some(state) => weights::import(&mut experts, |_| Some(&state.model))?,
             None => load_upstream(&mut experts, job)?,
         }
-        let held = device.hold(job.data, experts.modalities())?;
+        let loader = device.data_loader(job.data, experts.modalities())?;
         let mut learner = Learner::new(device, experts, training)?;
         let task = &job.recipe.task;
         let weights = training.class_weights.map(|scheme| {
@@ -107,7 +107,7 @@ impl<'a, D: Feed> Run<'a, D> {
         }
         let (selection, reports, best) =
             saved.map_or_else(Default::default, |state| (state.selection, state.reports, state.best));
-        Ok(Run { job, training, identity, seeds, learner, selection, reports, best, held })
+        Ok(Run { job, training, identity, seeds, learner, selection, reports, best, loader })
     }
 
     /// Trains one epoch and validates.
@@ -123,7 +123,7 @@ impl<'a, D: Feed> Run<'a, D> {
             observer.step();
         };
         let batch_size = self.training.batch_size;
-        let trained = D::train(&mut self.held, &mut self.learner, &order, batch_size, &mut on_step)
+        let trained = D::train(&mut self.loader, &mut self.learner, &order, batch_size, &mut on_step)
             .map_err(|StepFailed { step, source }| TrainError::step(self.job, epoch, step, source));
         readable(*data)?;
         trained?;
@@ -153,7 +153,7 @@ impl<'a, D: Feed> Run<'a, D> {
 
     /// The state after the last epoch, as bytes.
     fn save(&mut self) -> Result<Vec<u8>, TrainError> {
-        let state = State {
+        let state = TrainingState {
             selection: self.selection,
             reports: self.reports.clone(),
             model: weights::export(&mut self.learner.experts),
@@ -165,11 +165,11 @@ impl<'a, D: Feed> Run<'a, D> {
 
     /// Logits of every expert over a split.
     fn evaluate(&mut self, split: Split) -> Result<Vec<Vec<f32>>, TrainError> {
-        logits_of(self.job, &mut self.learner.experts, &mut self.held, (self.job.data, split))
+        logits_of(self.job, &mut self.learner.experts, &mut self.loader, (self.job.data, split))
     }
 
     /// Evaluates the best epoch's weights on every test split.
-    fn finish(mut self) -> Result<Outcome, TrainError> {
+    fn finish(mut self) -> Result<RunOutput, TrainError> {
         if self.selection.epoch == 0 {
             return Err(TrainError::NeverImproved { epochs: self.reports.len() });
         }
@@ -188,7 +188,7 @@ impl<'a, D: Feed> Run<'a, D> {
             metrics.insert(&Metric::new(&ACCURACY).on("valid"), accuracy);
         }
         let logits = named(self.job, tests);
-        Ok(Outcome { weights: self.best, logits, metrics, epochs: self.reports })
+        Ok(RunOutput { weights: self.best, logits, metrics, epochs: self.reports })
     }
 }
 

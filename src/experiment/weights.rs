@@ -14,9 +14,9 @@ type Named<'a, D> = (String, Vec<usize>, &'a mut Buffer<f32, D>);
 
 /// Parameters, then buffers.
 fn all<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> impl Iterator<Item = Named<'_, D>> {
-    let slots = experts.slots();
-    let parameters = slots.parameters.into_iter();
-    let buffers = slots.buffers.into_iter();
+    let named_tensors = experts.named_tensors();
+    let parameters = named_tensors.parameters.into_iter();
+    let buffers = named_tensors.buffers.into_iter();
     parameters
         .map(|(name, parameter)| (name, parameter.dims.clone(), &mut parameter.value))
         .chain(buffers.map(|(name, buffer)| (name, vec![buffer.shape().0], buffer)))

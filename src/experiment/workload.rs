@@ -1,9 +1,9 @@
 //! The models of the studies at full size, learning from noise: for the doctor's comparisons, the benches and the examples.
 //!
-//! Invariant: steps go the way that runs go ([`super::feed`]), so what is measured here is what a run does; the noise and the
+//! Invariant: steps go the way that runs go ([`super::data_loader`]), so what is measured here is what a run does; the noise and the
 //! initial weights are fixed, so two devices can be compared.
 
-use super::feed::{Feed, StepFailed};
+use super::data_loader::{StepFailed, TrainingDevice};
 use super::learner::{LearnError, Learner};
 use super::loss::Loss;
 use super::noise::Noise;
@@ -146,15 +146,15 @@ fn shrink(expert: &mut ExpertSpec) {
 }
 
 /// A workload under way on a device.
-pub struct Running<'a, D: Feed> {
+pub struct Running<'a, D: TrainingDevice> {
     learner: Learner<f32, D>,
-    held: D::Held<'a>,
+    loader: D::DataLoader<'a>,
     batch: usize,
     done: usize,
 }
 
-impl<'a, D: Feed> Running<'a, D> {
-    /// A model before its first step, fed from `noise`.
+impl<'a, D: TrainingDevice> Running<'a, D> {
+    /// A model before its first step, trained on `noise`.
     ///
     /// # Errors
     /// If the device fails.
@@ -164,8 +164,8 @@ impl<'a, D: Feed> Running<'a, D> {
         noise: &'a dyn crate::data::Dataset,
     ) -> Result<Self, WorkloadError> {
         let learner = workload.learner(device)?;
-        let held = device.hold(noise, learner.experts.modalities())?;
-        Ok(Running { learner, held, batch: workload.training.batch_size, done: 0 })
+        let loader = device.data_loader(noise, learner.experts.modalities())?;
+        Ok(Running { learner, loader, batch: workload.training.batch_size, done: 0 })
     }
 
     /// The same, with every step sent as it is, not recorded; where nothing is recorded, there is no difference.
@@ -178,7 +178,7 @@ impl<'a, D: Feed> Running<'a, D> {
         noise: &'a dyn crate::data::Dataset,
     ) -> Result<Self, WorkloadError> {
         let mut running = Running::new(device, workload, noise)?;
-        D::without_recording(&mut running.held);
+        D::without_recording(&mut running.loader);
         Ok(running)
     }
 
@@ -193,7 +193,7 @@ impl<'a, D: Feed> Running<'a, D> {
         self.done += count;
         let mut losses = Vec::with_capacity(count);
         let mut on_step = |stats: crate::ops::optimizer::StepStats, _| losses.push(stats.loss);
-        D::train(&mut self.held, &mut self.learner, &order, self.batch, &mut on_step)
+        D::train(&mut self.loader, &mut self.learner, &order, self.batch, &mut on_step)
             .map_err(|StepFailed { source, .. }| source)?;
         Ok(losses)
     }
@@ -204,8 +204,8 @@ impl<'a, D: Feed> Running<'a, D> {
     }
 
     /// What the device keeps between batches.
-    pub fn held(&self) -> &D::Held<'a> {
-        &self.held
+    pub fn loader(&self) -> &D::DataLoader<'a> {
+        &self.loader
     }
 }
 

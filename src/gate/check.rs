@@ -1,6 +1,6 @@
 //! The gate itself: every cell against its expected range, its verdict beside it.
 //!
-//! Invariant: a cell without a value or without a range is not measured, never passed; the worst finding decides.
+//! Invariant: a cell without a value or without a range is not measured, never passed; the worst check decides.
 
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub enum Outcome {
 
 /// What the gate found about one cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Finding {
+pub struct CellCheck {
     /// The cell's id.
     pub cell: String,
     /// What was found.
@@ -56,21 +56,21 @@ pub struct Finding {
 }
 
 /// Holds measured cells against expected ranges.
-pub fn check(cells: &[Measured<'_>], expected: Option<&Expected>) -> Vec<Finding> {
+pub fn check(cells: &[Measured<'_>], expected: Option<&Expected>) -> Vec<CellCheck> {
     cells
         .iter()
-        .map(|cell| find(cell, expected.and_then(|expected| expected.cells.get(&cell.cell))))
+        .map(|cell| hold(cell, expected.and_then(|expected| expected.cells.get(&cell.cell))))
         .collect()
 }
 
-/// The worst of all findings; nothing found is not a pass.
-pub fn worst(findings: &[Finding]) -> Outcome {
-    findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::NotMeasured)
+/// The worst of all checks; nothing found is not a pass.
+pub fn worst(checks: &[CellCheck]) -> Outcome {
+    checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::NotMeasured)
 }
 
-fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
+fn hold(cell: &Measured<'_>, range: Option<&Range>) -> CellCheck {
     let verdict = cell.judgement.verdict;
-    let finding = |outcome, message: String| Finding {
+    let found = |outcome, message: String| CellCheck {
         cell: cell.cell.clone(),
         outcome,
         mean: cell.mean,
@@ -79,14 +79,14 @@ fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
         message,
     };
     let Some(mean) = cell.mean else {
-        return finding(Outcome::NotMeasured, cell.missing.unwrap_or("not in the store").to_owned());
+        return found(Outcome::NotMeasured, cell.missing.unwrap_or("not in the store").to_owned());
     };
     if cell.setting {
         let outcome = if verdict == Verdict::Agrees { Outcome::Pass } else { Outcome::Failed };
-        return finding(outcome, format!("{mean:e} is set in the protocol"));
+        return found(outcome, format!("{mean:e} is set in the protocol"));
     }
     let Some(range) = range else {
-        return finding(
+        return found(
             Outcome::NotMeasured,
             format!("{mean:.2} has no expected range yet; `i2m2 accept` writes one"),
         );
@@ -97,11 +97,11 @@ fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
             "{mean:.2} is the mean of {} seeds; the range is one for {} or more",
             cell.seeds, range.new_seeds
         );
-        return finding(Outcome::NotMeasured, message);
+        return found(Outcome::NotMeasured, message);
     }
     if !range.holds(mean) {
         let message = format!("{mean:.2} is out of its expected range [{:.2}, {:.2}]", range.low, range.high);
-        return finding(Outcome::Failed, message);
+        return found(Outcome::Failed, message);
     }
     let within = format!("{mean:.2} is within [{:.2}, {:.2}]", range.low, range.high);
     // A verdict that stood when the ranges were accepted is known; only a new one matters.
@@ -109,16 +109,16 @@ fn find(cell: &Measured<'_>, range: Option<&Range>) -> Finding {
         match verdict {
             Verdict::Different => {
                 let message = format!("{within}, but the verdict went from {} to {verdict}", range.verdict);
-                return finding(Outcome::Failed, message);
+                return found(Outcome::Failed, message);
             }
             Verdict::Inconclusive => {
                 let message = format!("{within}, but the verdict went from {} to {verdict}", range.verdict);
-                return finding(Outcome::NotMeasured, message);
+                return found(Outcome::NotMeasured, message);
             }
             _ => {}
         }
     }
-    finding(Outcome::Pass, within)
+    found(Outcome::Pass, within)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::input::{Input, Inputs};
 use super::lenet::{self, Lenet};
 use super::low_rank::LowRank;
 use super::mlp::Mlp;
-use super::module::{Module, Scope, Slots};
+use super::module::{Module, NamedTensors, Scope};
 use super::preact_resnet::{PreactResnet, Sizes};
 use super::series::Series;
 use crate::data::Modality;
@@ -26,7 +26,7 @@ enum Encoder<E: Real, D: Backend<E>> {
     Series(Series<E, D>),
 }
 
-/// A network from inputs to logits. Modalities are places in the dataset's list of them.
+/// A network from inputs to logits. Modalities are indices into the dataset's list of them.
 pub enum Expert<E: Real, D: Backend<E>> {
     /// An encoder per modality, a fusion where there are several, and an MLP head.
     Encoders(Box<Encoders<E, D>>),
@@ -73,19 +73,19 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
             }
             Network::Backbone { backbone } => {
                 let sizes = sizes(backbone);
-                let mut places = Vec::new();
+                let mut indices = Vec::new();
                 for name in backbone.modalities() {
-                    let place = position(name, modalities)?;
-                    let modality = &modalities[place];
+                    let index = position(name, modalities)?;
+                    let modality = &modalities[index];
                     if !matches!(*modality.dims, [1, height, width] if sizes.fit(height, width)) {
                         let halvings = sizes.widths.len().saturating_sub(1);
                         let expected =
                             format!("maps of one channel, at least {} pixels wide", sizes.pool << halvings);
                         return Err(ModelError::dims(modality, expected));
                     }
-                    places.push(place);
+                    indices.push(index);
                 }
-                Ok(Expert::Resnet(places, Box::new(PreactResnet::new(scope, &sizes, logits)?)))
+                Ok(Expert::Resnet(indices, Box::new(PreactResnet::new(scope, &sizes, logits)?)))
             }
         }
     }
@@ -93,8 +93,8 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
     /// The modalities that it looks at.
     pub fn modalities(&self) -> Vec<usize> {
         match self {
-            Expert::Encoders(parts) => parts.encoders.iter().map(|(place, _)| *place).collect(),
-            Expert::Resnet(places, _) => places.clone(),
+            Expert::Encoders(parts) => parts.encoders.iter().map(|(index, _)| *index).collect(),
+            Expert::Resnet(indices, _) => indices.clone(),
         }
     }
 
@@ -110,9 +110,9 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
         match self {
             Expert::Encoders(encoders) => encoders.logits(inputs, statistics),
             Expert::Resnet(modalities, network) => {
-                let maps = modalities.iter().map(|&place| match inputs.get(place)? {
+                let maps = modalities.iter().map(|&index| match inputs.get(index)? {
                     Input::Maps(maps) => Ok(maps),
-                    input => Err(unfit(place, input)),
+                    input => Err(unfit(index, input)),
                 });
                 Ok(network.forward(&maps.collect::<Result<Vec<_>, ModelError>>()?)?)
             }
@@ -136,9 +136,9 @@ impl<E: Real, D: Backend<E>> Encoders<E, D> {
         let (mut encoders, mut features) = (Vec::new(), Vec::new());
         for (index, ModalityEncoder { modality, encoder }) in parts.encoders.iter().enumerate() {
             let scope = scope.within(&encoder_name(index, parts.encoders.len()));
-            let place = position(modality, modalities)?;
-            let (encoder, width) = Encoder::new(&scope, encoder, &modalities[place])?;
-            encoders.push((place, encoder));
+            let index = position(modality, modalities)?;
+            let (encoder, width) = Encoder::new(&scope, encoder, &modalities[index])?;
+            encoders.push((index, encoder));
             features.push(width);
         }
         if encoders.is_empty() {
@@ -163,8 +163,8 @@ impl<E: Real, D: Backend<E>> Encoders<E, D> {
         statistics: Statistics,
     ) -> Result<Features<E, D, T>, ModelError> {
         let mut fused = None;
-        for (place, encoder) in &mut self.encoders {
-            let features = encoder.forward(inputs.get(*place)?, *place, statistics)?;
+        for (index, encoder) in &mut self.encoders {
+            let features = encoder.forward(inputs.get(*index)?, *index, statistics)?;
             fused = Some(match (fused, &self.fusion) {
                 (None, _) => features,
                 (Some(before), Some(fusion)) => fusion.forward(before, features)?,
@@ -206,23 +206,23 @@ impl<E: Real, D: Backend<E>> Encoder<E, D> {
     fn forward<T: Tape<E, D>>(
         &mut self,
         input: &Input<E, D>,
-        place: usize,
+        index: usize,
         statistics: Statistics,
     ) -> Result<Features<E, D, T>, ModelError> {
         Ok(match (self, input) {
             (Encoder::Lenet(lenet), Input::Maps(maps)) => lenet.forward(maps.retaped(), statistics)?,
             (Encoder::Mlp(mlp), Input::Vectors(vectors)) => mlp.forward(vectors.retaped())?,
             (Encoder::Series(gru), Input::Series(series)) => gru.forward(series.retaped())?,
-            (_, input) => return Err(unfit(place, input)),
+            (_, input) => return Err(unfit(index, input)),
         })
     }
 }
 
 /// An input of another kind than the expert was built for.
-fn unfit<E: Real, D: Backend<E>>(place: usize, input: &Input<E, D>) -> ModelError {
+fn unfit<E: Real, D: Backend<E>>(index: usize, input: &Input<E, D>) -> ModelError {
     ModelError::Dims {
         expected: "what the expert was built for".to_owned(),
-        modality: format!("number {place}"),
+        modality: format!("number {index}"),
         found: input.dims(),
     }
 }
@@ -233,28 +233,28 @@ fn encoder_name(index: usize, encoders: usize) -> String {
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for Expert<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
         match self {
-            Expert::Encoders(encoders) => encoders.slots(prefix, slots),
-            Expert::Resnet(_, network) => network.slots(prefix, slots),
+            Expert::Encoders(encoders) => encoders.named_tensors(prefix, named_tensors),
+            Expert::Resnet(_, network) => network.named_tensors(prefix, named_tensors),
         }
     }
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for Encoders<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
         let encoders = self.encoders.len();
         for (index, (_, encoder)) in self.encoders.iter_mut().enumerate() {
             let prefix = format!("{prefix}.{}", encoder_name(index, encoders));
             match encoder {
-                Encoder::Lenet(lenet) => lenet.slots(&prefix, slots),
-                Encoder::Mlp(mlp) => mlp.slots(&prefix, slots),
-                Encoder::Series(series) => series.slots(&prefix, slots),
+                Encoder::Lenet(lenet) => lenet.named_tensors(&prefix, named_tensors),
+                Encoder::Mlp(mlp) => mlp.named_tensors(&prefix, named_tensors),
+                Encoder::Series(series) => series.named_tensors(&prefix, named_tensors),
             }
         }
         if let Some(fusion) = &mut self.fusion {
-            fusion.slots(&format!("{prefix}.fusion"), slots);
+            fusion.named_tensors(&format!("{prefix}.fusion"), named_tensors);
         }
-        self.head.slots(&format!("{prefix}.head"), slots);
+        self.head.named_tensors(&format!("{prefix}.head"), named_tensors);
     }
 }

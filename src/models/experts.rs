@@ -5,7 +5,7 @@
 use dfdx::prelude::Tape;
 
 use super::input::Inputs;
-use super::module::{Module, Scope, Slots};
+use super::module::{Module, NamedTensors, Scope};
 use super::{Expert, ModelError};
 use crate::data::Modality;
 use crate::data::names::is_plain;
@@ -68,17 +68,17 @@ impl<E: Real, D: Backend<E>> Experts<E, D> {
     }
 
     /// Everything the experts learn or keep, by `<expert>.<path>`.
-    pub fn slots(&mut self) -> Slots<'_, E, D> {
-        let mut slots = Slots::default();
+    pub fn named_tensors(&mut self) -> NamedTensors<'_, E, D> {
+        let mut named_tensors = NamedTensors::default();
         for (name, expert) in &mut self.experts {
-            expert.slots(name, &mut slots);
+            expert.named_tensors(name, &mut named_tensors);
         }
-        slots
+        named_tensors
     }
 
     /// The number of trained values; BatchNorm buffers and frozen parameters are not counted.
     pub fn parameter_count(&mut self) -> usize {
-        let parameters = self.slots().parameters;
+        let parameters = self.named_tensors().parameters;
         let trained = parameters.iter().filter(|(_, parameter)| parameter.needs_grad);
         trained.map(|(_, parameter)| parameter.dims.iter().product::<usize>()).sum()
     }

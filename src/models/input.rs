@@ -76,17 +76,17 @@ impl<E: Real, D: Backend<E>> Inputs<E, D> {
         needed: &[usize],
         batch: usize,
     ) -> Result<Self, ModelError> {
-        let input = |(place, modality)| {
-            needed.contains(&place).then(|| Input::zeros(device, modality, batch)).transpose()
+        let input = |(index, modality)| {
+            needed.contains(&index).then(|| Input::zeros(device, modality, batch)).transpose()
         };
         Ok(Inputs(modalities.iter().enumerate().map(input).collect::<Result<_, _>>()?))
     }
 
-    /// The modality at a place.
+    /// The modality with this index.
     ///
     /// # Errors
     /// When the batch is without it.
-    pub fn get(&self, place: usize) -> Result<&Input<E, D>, ModelError> {
-        self.0.get(place).and_then(Option::as_ref).ok_or(ModelError::Missing(place))
+    pub fn get(&self, index: usize) -> Result<&Input<E, D>, ModelError> {
+        self.0.get(index).and_then(Option::as_ref).ok_or(ModelError::Missing(index))
     }
 }

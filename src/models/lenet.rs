@@ -5,7 +5,7 @@
 
 use dfdx::prelude::Tape;
 
-use super::module::{Draw, Module, Scope, Slots};
+use super::module::{Initializer, Module, NamedTensors, Scope};
 use crate::ops::conv2d::{InputGradient, conv2d};
 use crate::ops::flatten::flatten_maps;
 use crate::ops::norm_relu_pool::{Running, Statistics, norm_relu_pool};
@@ -41,16 +41,16 @@ impl<E: Real, D: Backend<E>> Lenet<E, D> {
             let (inputs, kernel) = if index == 0 { (1, 5) } else { (channels << (index - 1), 3) };
             let outputs = channels << index;
             let fan_in = inputs * kernel * kernel;
-            let draw = Draw::Uniform((6.0 / fan_in as f64).sqrt());
+            let initializer = Initializer::Uniform((6.0 / fan_in as f64).sqrt());
             let norm = scope.within(&format!("norm{index}"));
             Ok(Stage {
                 convolution: scope.within(&format!("conv{index}")).parameter(
                     "weight",
                     &[outputs, inputs, kernel, kernel],
-                    draw,
+                    initializer,
                 )?,
-                norm_weight: norm.parameter("weight", &[outputs], Draw::Constant(1.0))?,
-                norm_bias: norm.parameter("bias", &[outputs], Draw::Constant(0.0))?,
+                norm_weight: norm.parameter("weight", &[outputs], Initializer::Constant(1.0))?,
+                norm_bias: norm.parameter("bias", &[outputs], Initializer::Constant(0.0))?,
                 running: Running::new(scope.device(), outputs)?,
             })
         };
@@ -73,13 +73,17 @@ impl<E: Real, D: Backend<E>> Lenet<E, D> {
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for Lenet<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
         for (index, stage) in self.stages.iter_mut().enumerate() {
-            slots.parameters.push((format!("{prefix}.conv{index}.weight"), &mut stage.convolution));
-            slots.parameters.push((format!("{prefix}.norm{index}.weight"), &mut stage.norm_weight));
-            slots.parameters.push((format!("{prefix}.norm{index}.bias"), &mut stage.norm_bias));
-            slots.buffers.push((format!("{prefix}.norm{index}.running_mean"), &mut stage.running.mean));
-            slots.buffers.push((format!("{prefix}.norm{index}.running_var"), &mut stage.running.variance));
+            named_tensors.parameters.push((format!("{prefix}.conv{index}.weight"), &mut stage.convolution));
+            named_tensors.parameters.push((format!("{prefix}.norm{index}.weight"), &mut stage.norm_weight));
+            named_tensors.parameters.push((format!("{prefix}.norm{index}.bias"), &mut stage.norm_bias));
+            named_tensors
+                .buffers
+                .push((format!("{prefix}.norm{index}.running_mean"), &mut stage.running.mean));
+            named_tensors
+                .buffers
+                .push((format!("{prefix}.norm{index}.running_var"), &mut stage.running.variance));
         }
     }
 }

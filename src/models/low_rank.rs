@@ -5,7 +5,7 @@
 
 use dfdx::prelude::Tape;
 
-use super::module::{Draw, Module, Scope, Slots};
+use super::module::{Initializer, Module, NamedTensors, Scope};
 use crate::ops::lrtf::{Fusion, low_rank_fusion};
 use crate::ops::simd::Real;
 use crate::ops::{Backend, Features, OpError, Parameter};
@@ -33,12 +33,12 @@ impl<E: Real, D: Backend<E>> LowRank<E, D> {
             let name = format!("factor{index}");
             Ok(frozen_unless(
                 trainable,
-                scope.parameter(&name, &[rank, rows, output], Draw::Normal(deviation))?,
+                scope.parameter(&name, &[rank, rows, output], Initializer::Normal(deviation))?,
             ))
         };
         let weights =
-            scope.parameter("weight", &[1, rank], Draw::Normal((2.0 / (1 + rank) as f64).sqrt()))?;
-        let bias = scope.parameter("bias", &[1, output], Draw::Constant(0.0))?;
+            scope.parameter("weight", &[1, rank], Initializer::Normal((2.0 / (1 + rank) as f64).sqrt()))?;
+        let bias = scope.parameter("bias", &[1, output], Initializer::Constant(0.0))?;
         Ok(LowRank {
             factors: [factor(0)?, factor(1)?],
             weights: frozen_unless(trainable, weights),
@@ -63,11 +63,11 @@ fn frozen_unless<E: Real, D: Backend<E>>(trainable: bool, parameter: Parameter<E
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for LowRank<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
         let [first, second] = &mut self.factors;
-        slots.parameters.push((format!("{prefix}.factor0"), first));
-        slots.parameters.push((format!("{prefix}.factor1"), second));
-        slots.parameters.push((format!("{prefix}.weight"), &mut self.weights));
-        slots.parameters.push((format!("{prefix}.bias"), &mut self.bias));
+        named_tensors.parameters.push((format!("{prefix}.factor0"), first));
+        named_tensors.parameters.push((format!("{prefix}.factor1"), second));
+        named_tensors.parameters.push((format!("{prefix}.weight"), &mut self.weights));
+        named_tensors.parameters.push((format!("{prefix}.bias"), &mut self.bias));
     }
 }

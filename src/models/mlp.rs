@@ -4,7 +4,7 @@
 
 use dfdx::prelude::Tape;
 
-use super::module::{Draw, Module, Scope, Slots};
+use super::module::{Initializer, Module, NamedTensors, Scope};
 use crate::ops::linear::{self, linear};
 use crate::ops::simd::Real;
 use crate::ops::{Backend, Features, OpError, Parameter};
@@ -21,18 +21,18 @@ pub struct Linear<E: Real, D: Backend<E>> {
 impl<E: Real, D: Backend<E>> Linear<E, D> {
     /// A fresh layer.
     pub fn new(scope: &Scope<D>, inputs: usize, outputs: usize) -> Result<Self, OpError> {
-        let draw = Draw::Uniform(1.0 / (inputs as f64).sqrt());
+        let initializer = Initializer::Uniform(1.0 / (inputs as f64).sqrt());
         Ok(Linear {
-            weight: scope.parameter("weight", &[outputs, inputs], draw)?,
-            bias: scope.parameter("bias", &[outputs], draw)?,
+            weight: scope.parameter("weight", &[outputs, inputs], initializer)?,
+            bias: scope.parameter("bias", &[outputs], initializer)?,
         })
     }
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for Linear<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
-        slots.parameters.push((format!("{prefix}.weight"), &mut self.weight));
-        slots.parameters.push((format!("{prefix}.bias"), &mut self.bias));
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
+        named_tensors.parameters.push((format!("{prefix}.weight"), &mut self.weight));
+        named_tensors.parameters.push((format!("{prefix}.bias"), &mut self.bias));
     }
 }
 
@@ -71,8 +71,8 @@ impl<E: Real, D: Backend<E>> Mlp<E, D> {
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for Mlp<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
-        self.hidden.slots(&format!("{prefix}.hidden"), slots);
-        self.output.slots(&format!("{prefix}.output"), slots);
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
+        self.hidden.named_tensors(&format!("{prefix}.hidden"), named_tensors);
+        self.output.named_tensors(&format!("{prefix}.output"), named_tensors);
     }
 }

@@ -23,7 +23,7 @@ pub use input::{Input, Inputs};
 pub use lenet::Lenet;
 pub use low_rank::LowRank;
 pub use mlp::{Linear, Mlp};
-pub use module::{Buffer, Draw, Module, Scope, Slots};
+pub use module::{Buffer, Initializer, Module, NamedTensors, Scope};
 pub use preact_resnet::PreactResnet;
 pub use series::Series;
 pub use size::{is_large, step_bytes};

@@ -13,28 +13,28 @@ use crate::random::Seeds;
 pub type Buffer<E, D> = Tensor<(usize,), E, D>;
 
 /// Everything a network learns or keeps, by name, in a fixed order.
-pub struct Slots<'a, E: Real, D: Backend<E>> {
+pub struct NamedTensors<'a, E: Real, D: Backend<E>> {
     /// What is trained, or frozen.
     pub parameters: Vec<(String, &'a mut Parameter<E, D>)>,
     /// BatchNorm's running statistics: kept in checkpoints, not trained, not counted.
     pub buffers: Vec<(String, &'a mut Buffer<E, D>)>,
 }
 
-impl<E: Real, D: Backend<E>> Default for Slots<'_, E, D> {
+impl<E: Real, D: Backend<E>> Default for NamedTensors<'_, E, D> {
     fn default() -> Self {
-        Slots { parameters: Vec::new(), buffers: Vec::new() }
+        NamedTensors { parameters: Vec::new(), buffers: Vec::new() }
     }
 }
 
 /// A network or a part of one.
 pub trait Module<E: Real, D: Backend<E>> {
-    /// Adds everything it holds to `slots`; names start with `prefix` and a dot.
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>);
+    /// Adds everything it holds to `named_tensors`; names start with `prefix` and a dot.
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>);
 }
 
 /// Initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Draw {
+pub enum Initializer {
     /// Uniform between minus and plus this.
     Uniform(f64),
     /// Normal around zero with this standard deviation.
@@ -72,16 +72,16 @@ impl<D: Clone> Scope<D> {
         &self,
         name: &str,
         dims: &[usize],
-        draw: Draw,
+        initializer: Initializer,
     ) -> Result<Parameter<E, D>, OpError>
     where
         D: Backend<E>,
     {
         let mut stream = self.seeds.child(name).stream();
-        let values = (0..dims.iter().product::<usize>()).map(|_| match draw {
-            Draw::Uniform(bound) => E::of(stream.uniform_in(-bound, bound)),
-            Draw::Normal(deviation) => E::of(deviation * stream.normal()),
-            Draw::Constant(value) => E::of(value),
+        let values = (0..dims.iter().product::<usize>()).map(|_| match initializer {
+            Initializer::Uniform(bound) => E::of(stream.uniform_in(-bound, bound)),
+            Initializer::Normal(deviation) => E::of(deviation * stream.normal()),
+            Initializer::Constant(value) => E::of(value),
         });
         Parameter::new(&self.device, dims, values.collect())
     }

@@ -7,7 +7,7 @@
 use dfdx::prelude::{HasShape, PutTape, ReshapeTo, SplitTape, Tape};
 
 use super::mlp::Linear;
-use super::module::{Draw, Module, Scope, Slots};
+use super::module::{Initializer, Module, NamedTensors, Scope};
 use crate::ops::add::add;
 use crate::ops::average_pool::average_pool;
 use crate::ops::concat::concat;
@@ -107,8 +107,8 @@ pub struct PreactResnet<E: Real, D: Backend<E>> {
 impl<E: Real, D: Backend<E>> Norm<E, D> {
     fn new(scope: &Scope<D>, channels: usize) -> Result<Self, OpError> {
         Ok(Norm {
-            weight: scope.parameter("weight", &[channels], Draw::Constant(1.0))?,
-            bias: scope.parameter("bias", &[channels], Draw::Constant(0.0))?,
+            weight: scope.parameter("weight", &[channels], Initializer::Constant(1.0))?,
+            bias: scope.parameter("bias", &[channels], Initializer::Constant(0.0))?,
         })
     }
 
@@ -123,7 +123,7 @@ fn convolution<E: Real, D: Backend<E>>(
     [outputs, inputs, kernel]: [usize; 3],
 ) -> Result<Parameter<E, D>, OpError> {
     let deviation = (2.0 / (kernel * kernel * outputs) as f64).sqrt();
-    scope.parameter("weight", &[outputs, inputs, kernel, kernel], Draw::Normal(deviation))
+    scope.parameter("weight", &[outputs, inputs, kernel, kernel], Initializer::Normal(deviation))
 }
 
 impl<E: Real, D: Backend<E>> Block<E, D> {
@@ -223,8 +223,8 @@ fn block_name(index: usize) -> String {
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for PreactResnet<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
-        slots.parameters.push((format!("{prefix}.stem.weight"), &mut self.stem));
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
+        named_tensors.parameters.push((format!("{prefix}.stem.weight"), &mut self.stem));
         for (index, block) in self.blocks.iter_mut().enumerate() {
             let prefix = format!("{prefix}.{}", block_name(index));
             let [norm0, norm1] = &mut block.norms;
@@ -237,12 +237,12 @@ impl<E: Real, D: Backend<E>> Module<E, D> for PreactResnet<E, D> {
                 ("norm1.bias", &mut norm1.bias),
                 ("conv1.weight", conv1),
             ] {
-                slots.parameters.push((format!("{prefix}.{name}"), parameter));
+                named_tensors.parameters.push((format!("{prefix}.{name}"), parameter));
             }
             if let Some(shortcut) = &mut block.shortcut {
-                slots.parameters.push((format!("{prefix}.shortcut.weight"), shortcut));
+                named_tensors.parameters.push((format!("{prefix}.shortcut.weight"), shortcut));
             }
         }
-        self.heads.slots(&format!("{prefix}.heads"), slots);
+        self.heads.named_tensors(&format!("{prefix}.heads"), named_tensors);
     }
 }

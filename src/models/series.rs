@@ -6,7 +6,7 @@
 use dfdx::prelude::Tape;
 
 use super::mlp::Linear;
-use super::module::{Draw, Module, Scope, Slots};
+use super::module::{Initializer, Module, NamedTensors, Scope};
 use crate::ops::flatten::flatten_series;
 use crate::ops::gru::{Weights, gru};
 use crate::ops::linear::{Activation, linear_per_step};
@@ -30,13 +30,13 @@ impl<E: Real, D: Backend<E>> Series<E, D> {
         hidden: usize,
         projection: Option<usize>,
     ) -> Result<Self, OpError> {
-        let draw = Draw::Uniform(1.0 / (hidden as f64).sqrt());
+        let initializer = Initializer::Uniform(1.0 / (hidden as f64).sqrt());
         let gru = scope.within("gru");
         Ok(Series {
-            weight_ih: gru.parameter("weight_ih", &[3 * hidden, inputs], draw)?,
-            weight_hh: gru.parameter("weight_hh", &[3 * hidden, hidden], draw)?,
-            bias_ih: gru.parameter("bias_ih", &[3 * hidden], draw)?,
-            bias_hh: gru.parameter("bias_hh", &[3 * hidden], draw)?,
+            weight_ih: gru.parameter("weight_ih", &[3 * hidden, inputs], initializer)?,
+            weight_hh: gru.parameter("weight_hh", &[3 * hidden, hidden], initializer)?,
+            bias_ih: gru.parameter("bias_ih", &[3 * hidden], initializer)?,
+            bias_hh: gru.parameter("bias_hh", &[3 * hidden], initializer)?,
             projection: projection
                 .map(|outputs| Linear::new(&scope.within("projection"), hidden, outputs))
                 .transpose()?,
@@ -63,13 +63,13 @@ impl<E: Real, D: Backend<E>> Series<E, D> {
 }
 
 impl<E: Real, D: Backend<E>> Module<E, D> for Series<E, D> {
-    fn slots<'a>(&'a mut self, prefix: &str, slots: &mut Slots<'a, E, D>) {
-        slots.parameters.push((format!("{prefix}.gru.weight_ih"), &mut self.weight_ih));
-        slots.parameters.push((format!("{prefix}.gru.weight_hh"), &mut self.weight_hh));
-        slots.parameters.push((format!("{prefix}.gru.bias_ih"), &mut self.bias_ih));
-        slots.parameters.push((format!("{prefix}.gru.bias_hh"), &mut self.bias_hh));
+    fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
+        named_tensors.parameters.push((format!("{prefix}.gru.weight_ih"), &mut self.weight_ih));
+        named_tensors.parameters.push((format!("{prefix}.gru.weight_hh"), &mut self.weight_hh));
+        named_tensors.parameters.push((format!("{prefix}.gru.bias_ih"), &mut self.bias_ih));
+        named_tensors.parameters.push((format!("{prefix}.gru.bias_hh"), &mut self.bias_hh));
         if let Some(projection) = &mut self.projection {
-            projection.slots(&format!("{prefix}.projection"), slots);
+            projection.named_tensors(&format!("{prefix}.projection"), named_tensors);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::study::{Activation, Fusion, Network, ProtocolName, Tier, resolve};
 
 /// Modalities of these dimensions.
 fn of(dims: &[&[usize]]) -> Vec<Modality> {
-    dims.iter().enumerate().map(|(place, dims)| Modality::new(format!("m{place}"), *dims)).collect()
+    dims.iter().enumerate().map(|(index, dims)| Modality::new(format!("m{index}"), *dims)).collect()
 }
 
 fn knees() -> Vec<Modality> {
@@ -38,9 +38,9 @@ fn with_fusion(names: &[&str], classes: usize, trainable_fusion: bool) -> Expert
     Experts::new(&scope, names.iter().copied().zip(&networks), &modalities, classes).unwrap()
 }
 
-/// Values of the slots whose names start so.
+/// Values of the named_tensors whose names start so.
 fn count(experts: &mut Experts<f32, Cpu>, prefix: &str) -> usize {
-    let parameters = experts.slots().parameters;
+    let parameters = experts.named_tensors().parameters;
     let chosen = parameters.iter().filter(|(name, _)| name.starts_with(prefix));
     chosen.map(|(_, parameter)| parameter.dims.iter().product::<usize>()).sum()
 }
@@ -115,7 +115,7 @@ fn parameter_counts_of_mimic_are_the_specs() {
 
 /// Largest absolute value, mean and standard deviation of a parameter.
 fn moments(experts: &mut Experts<f32, Cpu>, name: &str) -> (f64, f64, f64) {
-    let parameters = experts.slots().parameters;
+    let parameters = experts.named_tensors().parameters;
     let (_, parameter) = parameters.iter().find(|(found, _)| found == name).unwrap();
     let values: Vec<f64> = parameter.value.as_vec().into_iter().map(f64::from).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -161,9 +161,10 @@ fn first_values_are_pytorchs_distributions() {
 #[test]
 fn names_are_unique_and_stable() {
     let mut experts = experts(&["image", "lrtf"], 10);
-    let slots = experts.slots();
-    let parameters = slots.parameters.into_iter().map(|(name, _)| name);
-    let names: Vec<String> = parameters.chain(slots.buffers.into_iter().map(|(name, _)| name)).collect();
+    let named_tensors = experts.named_tensors();
+    let parameters = named_tensors.parameters.into_iter().map(|(name, _)| name);
+    let names: Vec<String> =
+        parameters.chain(named_tensors.buffers.into_iter().map(|(name, _)| name)).collect();
     let mut unique = names.clone();
     unique.sort();
     unique.dedup();

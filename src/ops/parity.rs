@@ -14,7 +14,7 @@ use super::gru::{self, gru};
 use super::linear::{Activation, linear_per_step};
 use super::lrtf::{self, low_rank_fusion};
 use super::norm_relu_pool::{Running, Statistics, norm_relu_pool};
-use super::optimizer::{Optimizer, Rule, Settings};
+use super::optimizer::{Hyperparameters, Optimizer, Rule};
 use super::product_of_experts::{Heads, Labels, product_of_experts, product_of_heads, product_of_soft};
 use super::{Backend, OpError, Parameter};
 use crate::device::{Fill, Precision};
@@ -419,14 +419,14 @@ fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpE
         Case::Update(rule) => {
             // The paper's: AdamW is fastMRI's, whose gradients are not clipped.
             let (weight_decay, clip_norm) = if rule == Rule::AdamW { (0.1, None) } else { (1e-4, Some(8.0)) };
-            let settings = Settings { rule, learning_rate: 0.01, weight_decay, clip_norm };
+            let hyperparameters = Hyperparameters { rule, learning_rate: 0.01, weight_decay, clip_norm };
             let lengths = [1usize, 6, 2048, 5000, 1150];
             let mut parameters = Vec::new();
             for (index, &length) in lengths.iter().enumerate() {
                 let made = parameter(device, &format!("parameter {index}"), &[length], 1.0)?;
                 parameters.push(if index == 1 { made.frozen() } else { made });
             }
-            let mut optimizer = Optimizer::new(device, settings, &parameters)?;
+            let mut optimizer = Optimizer::new(device, hyperparameters, &parameters)?;
             let loss = device.try_zeros_like(&Rank0::default()).map_err(shaped)?;
             for step in 0..3 {
                 let mut gradients = Gradients::leaky();

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{Exporter, FrameError, words};
-use crate::benchmarks::Head;
+use crate::benchmarks::Heading;
 use crate::gate::Verdict;
 use crate::results::{CellResult, Report};
 
@@ -201,7 +201,7 @@ fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
-fn head(head: &Head) -> String {
+fn head(head: &Heading) -> String {
     head.latex.map_or_else(|| escape(head.text), str::to_owned)
 }
 

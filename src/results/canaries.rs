@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataError;
-use crate::device::Place;
+use crate::device::Device;
 use crate::digest::{Digest, Hasher};
 use crate::files;
 use crate::ops::simd;
@@ -37,8 +37,8 @@ struct Kept {
 
 impl Kept {
     /// What this very build knows on this very processor; `None` on a GPU, and where it is not known which build this is.
-    fn here(place: Place, digests: BTreeMap<String, Digest>) -> Option<Self> {
-        if place != Place::Cpu {
+    fn here(device: Device, digests: BTreeMap<String, Digest>) -> Option<Self> {
+        if device != Device::Cpu {
             return None;
         }
         let machine = Provenance::here().machine;
@@ -65,12 +65,12 @@ fn path(out: &Path) -> PathBuf {
 }
 
 /// What is kept in a results folder and can be used here; nothing where in doubt.
-pub(super) fn known(out: &Path, place: Place) -> BTreeMap<String, Digest> {
+pub(super) fn known(out: &Path, device: Device) -> BTreeMap<String, Digest> {
     let usable = || {
         let kept: Kept = serde_json::from_slice(&fs::read(path(out)).ok()?).ok()?;
         let digests = kept.digests.clone();
         // Equal in all fields, the seal among them.
-        (Kept::here(place, digests)? == kept).then_some(kept.digests)
+        (Kept::here(device, digests)? == kept).then_some(kept.digests)
     };
     usable().unwrap_or_default()
 }
@@ -79,8 +79,8 @@ pub(super) fn known(out: &Path, place: Place) -> BTreeMap<String, Digest> {
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub(super) fn keep(out: &Path, place: Place, digests: &BTreeMap<String, Digest>) -> Result<(), DataError> {
-    match Kept::here(place, digests.clone()) {
+pub(super) fn keep(out: &Path, device: Device, digests: &BTreeMap<String, Digest>) -> Result<(), DataError> {
+    match Kept::here(device, digests.clone()) {
         Some(kept) => {
             Ok(files::write_with(&path(out), |file| Ok(serde_json::to_writer_pretty(file, &kept)?))?)
         }
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn what_was_kept_here_is_known_here() {
         let out = tempfile::tempdir().unwrap();
-        assert_eq!(known(out.path(), Place::Cpu), BTreeMap::new());
-        keep(out.path(), Place::Cpu, &digests()).unwrap();
-        assert_eq!(known(out.path(), Place::Cpu), digests());
+        assert_eq!(known(out.path(), Device::Cpu), BTreeMap::new());
+        keep(out.path(), Device::Cpu, &digests()).unwrap();
+        assert_eq!(known(out.path(), Device::Cpu), digests());
     }
 
     #[test]
@@ -122,12 +122,12 @@ mod tests {
             |kept| kept.processor = kept.processor.replace("kernels for ", "kernels not for "),
         ];
         for change in changes {
-            keep(out.path(), Place::Cpu, &digests()).unwrap();
+            keep(out.path(), Device::Cpu, &digests()).unwrap();
             forge(out.path(), change);
-            assert_eq!(known(out.path(), Place::Cpu), BTreeMap::new());
+            assert_eq!(known(out.path(), Device::Cpu), BTreeMap::new());
         }
-        keep(out.path(), Place::Cpu, &digests()).unwrap();
-        let gpu = Place::Cuda { index: 0, precision: crate::device::Precision::F32 };
+        keep(out.path(), Device::Cpu, &digests()).unwrap();
+        let gpu = Device::Cuda { index: 0, precision: crate::device::Precision::F32 };
         assert_eq!(known(out.path(), gpu), BTreeMap::new());
         let nowhere = tempfile::tempdir().unwrap();
         keep(nowhere.path(), gpu, &digests()).unwrap();
@@ -137,13 +137,13 @@ mod tests {
     #[test]
     fn a_damaged_file_is_as_if_it_were_not_there() {
         let out = tempfile::tempdir().unwrap();
-        keep(out.path(), Place::Cpu, &digests()).unwrap();
+        keep(out.path(), Device::Cpu, &digests()).unwrap();
         let sound = fs::read(path(out.path())).unwrap();
         for place in 0..sound.len() {
             let mut damaged = sound.clone();
             damaged[place] ^= 1;
             fs::write(path(out.path()), &damaged).unwrap();
-            let found = known(out.path(), Place::Cpu);
+            let found = known(out.path(), Device::Cpu);
             // White space between the values may change.
             assert!(
                 found.is_empty() || (sound[place].is_ascii_whitespace() && found == digests()),
@@ -152,7 +152,7 @@ mod tests {
         }
         for damaged in [&sound[..sound.len() / 2], b"", b"[]"] {
             fs::write(path(out.path()), damaged).unwrap();
-            assert_eq!(known(out.path(), Place::Cpu), BTreeMap::new());
+            assert_eq!(known(out.path(), Device::Cpu), BTreeMap::new());
         }
     }
 }

@@ -49,6 +49,6 @@ pub use ranges::{Accepted, Gate};
 pub use read::{read, values};
 pub use reference::{Known, Reference};
 pub use report::Report;
-pub use resolved::{Device, Purpose, Resolved};
+pub use resolved::{ChosenDevice, Purpose, Resolved};
 pub use selection::{Facts, Request, Selection};
 pub use sources::{Sources, source};

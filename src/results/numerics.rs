@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ResultsError, Selection};
-use crate::device::Place;
+use crate::device::Device;
 use crate::digest::Digest;
 use crate::engine::manifest::Determinism;
 use crate::engine::planner::canaries_of;
@@ -24,7 +24,7 @@ impl Numerics {
     /// A canary that cannot be trained.
     pub fn measure(
         selection: &Selection,
-        place: Place,
+        device: Device,
         canaries: &mut Canaries,
     ) -> Result<Self, ResultsError> {
         let mut all = Vec::new();
@@ -33,12 +33,12 @@ impl Numerics {
         }
         canaries.learn(&all).map_err(ResultsError::Canary)?;
         // On the CPU, `tests/bits.rs` and `tests/crash.rs` hold it; on a GPU the canaries are trained twice and compared.
-        let determinism = match place {
-            Place::Cpu => Determinism::Bitwise,
-            Place::Cuda { .. } if canaries.repeat(&all).map_err(ResultsError::Canary)? => {
+        let determinism = match device {
+            Device::Cpu => Determinism::Bitwise,
+            Device::Cuda { .. } if canaries.repeat(&all).map_err(ResultsError::Canary)? => {
                 Determinism::SameDevice
             }
-            Place::Cuda { .. } => Determinism::Statistical,
+            Device::Cuda { .. } => Determinism::Statistical,
         };
         Ok(Numerics { digests: canaries.known().clone(), determinism })
     }

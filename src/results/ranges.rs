@@ -6,13 +6,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{CellResult, Report, Resolved, ResultsError, values};
-use crate::gate::check::{Finding, Measured, Outcome, check, worst};
+use crate::gate::check::{CellCheck, Measured, Outcome, check, worst};
 use crate::gate::expected::{Expected, ExpectedError, Range};
 
 /// What the gate says of a selection.
 #[derive(Debug, Serialize)]
 pub struct Gate {
-    /// The worst of the findings.
+    /// The worst of the checks.
     pub outcome: Outcome,
     /// Smoke, reduced or paper.
     pub tier: String,
@@ -21,7 +21,7 @@ pub struct Gate {
     /// `cpu`, or the GPU model.
     pub device_class: String,
     /// Of every cell.
-    pub findings: Vec<Finding>,
+    pub checks: Vec<CellCheck>,
 }
 
 impl Gate {
@@ -45,21 +45,21 @@ impl Gate {
             let expected = expected(folder, report)?;
             Ok(check(&report.cells.iter().map(measured).collect::<Vec<_>>(), expected.as_ref()))
         };
-        let findings: Vec<Vec<Finding>> =
+        let checks: Vec<Vec<CellCheck>> =
             reports.par_iter().map(held).collect::<Result<_, ExpectedError>>()?;
-        let findings = findings.concat();
+        let checks = checks.concat();
         Ok(Gate {
-            outcome: worst(&findings),
+            outcome: worst(&checks),
             tier: resolved.selection.tier.to_string(),
             protocol: protocol.name.to_string(),
             device_class: resolved.device.class.clone(),
-            findings,
+            checks,
         })
     }
 
-    /// How many findings have this outcome.
+    /// How many checks have this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
-        self.findings.iter().filter(|finding| finding.outcome == outcome).count()
+        self.checks.iter().filter(|check| check.outcome == outcome).count()
     }
 }
 

@@ -8,15 +8,15 @@ use super::numerics::Numerics;
 use super::{Facts, ResultsError, Selection, Sources, canaries};
 use crate::benchmarks::Benchmark;
 use crate::data::StatCache;
-use crate::device::Place;
+use crate::device::Device;
 use crate::engine::plan::Plan;
 use crate::experiment::Canaries;
 
 /// A device that was chosen.
 #[derive(Clone, Debug)]
-pub struct Device {
+pub struct ChosenDevice {
     /// Where it is.
-    pub place: Place,
+    pub device: Device,
     /// `cpu`, or the GPU model.
     pub class: String,
     /// Why it is this one, where that is worth telling.
@@ -37,7 +37,7 @@ pub struct Resolved {
     /// What was asked for.
     pub selection: Selection,
     /// Where runs are computed.
-    pub device: Device,
+    pub device: ChosenDevice,
     /// Where its data is.
     pub sources: Sources,
     /// What its networks compute here, as digests.
@@ -54,18 +54,17 @@ impl Resolved {
     /// Fixtures that cannot be made, a device that cannot train.
     pub fn new(
         selection: Selection,
-        device: Device,
+        device: ChosenDevice,
         data: Option<&Path>,
         out: PathBuf,
         purpose: Purpose,
     ) -> Result<Self, ResultsError> {
-        let place = device.place;
-        let mut canaries = Canaries::new(place, canaries::known(&out, place));
-        let numerics = Numerics::measure(&selection, place, &mut canaries)?;
+        let mut canaries = Canaries::new(device.device, canaries::known(&out, device.device));
+        let numerics = Numerics::measure(&selection, device.device, &mut canaries)?;
         let files = StatCache::open(&out);
         let sources = Sources::find(&selection, data, &out, &files)?;
         if purpose == Purpose::Train && canaries.trained() > 0 {
-            canaries::keep(&out, place, canaries.known())?;
+            canaries::keep(&out, device.device, canaries.known())?;
         }
         // Digests of real data may have taken hours, whatever they were taken for.
         if !sources.identities.is_empty() && (purpose == Purpose::Train || sources.are_real()) {

@@ -9,7 +9,7 @@ use crate::data::{Dataset, Split};
 use crate::digest::Digest;
 use crate::engine::store::{Depth, Store};
 use crate::engine::{Datasets, Manifest};
-use crate::experiment::faults::{Fault, Struck, metrics_with};
+use crate::experiment::faults::{Fault, FaultInjection, metrics_with};
 use crate::experiment::outcomes;
 use crate::metric::{Metric, Metrics};
 use crate::random::Seeds;
@@ -50,7 +50,7 @@ impl StoredRun {
     }
 
     /// Draws of a fault in its test split; `None` for a metric that says more than logits, targets and stored thresholds do.
-    pub(super) fn struck(&self, fault: Fault, metric: &Metric) -> Option<Struck> {
+    pub(super) fn inject(&self, fault: Fault, metric: &Metric) -> Option<FaultInjection> {
         let Manifest { recipe, metrics, .. } = &self.manifest;
         let split = self.data.name_of(Split::TEST);
         if !outcomes(&recipe.task, [split]).contains(metric) {
@@ -58,6 +58,6 @@ impl StoredRun {
         }
         let (test, targets) = ((split, &self.logits[..]), self.data.targets(Split::TEST));
         let how = (&recipe.task, &recipe.evaluation);
-        Struck::new(test, targets, how, fault, (metric, metrics))
+        FaultInjection::new(test, targets, how, fault, (metric, metrics))
     }
 }

@@ -38,8 +38,8 @@ pub enum StudyError {
 
 /// Files are compiled in; a flag is not.
 fn rebuild(fault: &Fault) -> &'static str {
-    match &fault.place {
-        Some(place) if place.line > 0 => " and build again",
+    match &fault.location {
+        Some(location) if location.line > 0 => " and build again",
         _ => "",
     }
 }

@@ -34,7 +34,7 @@ pub struct StudyFile<'a> {
 /// The content of a study file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Settings {
+pub(super) struct StudySettings {
     pub dataset: String,
     pub modalities: Vec<String>,
     pub tasks: BTreeMap<String, TaskSettings>,
@@ -194,9 +194,9 @@ fn for_each_model(layer: &mut Node, models: &[String]) -> Result<(), Fault> {
     for part in FOR_ALL_MODELS {
         let Some(common) = layer.take(part) else { continue };
         common.table(part)?;
-        let place = common.place.clone();
+        let location = common.location.clone();
         let Value::Table(root) = &mut layer.value else { return Ok(()) };
-        let empty = || Node { place: place.clone(), value: Value::Table(Table::new()) };
+        let empty = || Node { location: location.clone(), value: Value::Table(Table::new()) };
         let all = root.entry("models".to_owned()).or_insert_with(empty);
         all.table("models")?;
         let Value::Table(all) = &mut all.value else { return Ok(()) };

@@ -16,14 +16,14 @@ use crate::data::nearest;
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The file, or the flag of the command line.
     pub file: String,
     /// Counted from 1; 0 for a flag, which has no lines.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(&self.file),
@@ -34,10 +34,10 @@ impl fmt::Display for Place {
 
 /// What is wrong with a document, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}{problem}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default(), at(path))]
+#[error("{}{}{problem}", location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default(), at(path))]
 pub struct Fault {
     /// Where; absent until the value is known.
-    pub place: Option<Place>,
+    pub location: Option<Location>,
     /// Dotted path of the value; empty for the whole document.
     pub path: String,
     /// What is wrong, what was expected.
@@ -51,17 +51,17 @@ fn at(path: &str) -> String {
 impl Fault {
     /// A fault of a value.
     pub fn new(node: &Node, path: &str, problem: impl Into<String>) -> Self {
-        Fault { place: Some(node.place.clone()), path: path.to_owned(), problem: problem.into() }
+        Fault { location: Some(node.location.clone()), path: path.to_owned(), problem: problem.into() }
     }
 
     fn bare(problem: String) -> Self {
-        Fault { place: None, path: String::new(), problem }
+        Fault { location: None, path: String::new(), problem }
     }
 
-    /// The fault with a place, unless a place further inside is known already.
-    fn within(mut self, place: &Place, path: &str) -> Self {
-        if self.place.is_none() {
-            self.place = Some(place.clone());
+    /// The fault with a location, unless a location further inside is known already.
+    fn within(mut self, location: &Location, path: &str) -> Self {
+        if self.location.is_none() {
+            self.location = Some(location.clone());
             self.path = path.to_owned();
         }
         self
@@ -100,7 +100,7 @@ pub fn unknown<'a>(what: &str, found: &str, known: impl Iterator<Item = &'a str>
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Where it was written; a table that several documents wrote: where it was written last.
-    pub place: Place,
+    pub location: Location,
     /// The value.
     pub value: Value,
 }
@@ -148,17 +148,17 @@ impl Node {
             |at: usize| if numbered { 1 + text[..at.min(text.len())].matches('\n').count() } else { 0 };
         let document = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            let place = Place { file: file.to_owned(), line: line(at) };
+            let location = Location { file: file.to_owned(), line: line(at) };
             let what = error.message();
             let problem = match what.contains("duplicate") {
                 true => format!("{what}: a second definition of the same key; leave one of them out"),
                 false => format!("no valid TOML: {what}"),
             };
-            Fault { place: Some(place), path: String::new(), problem }
+            Fault { location: Some(location), path: String::new(), problem }
         })?;
-        let place = |at: usize| Place { file: file.to_owned(), line: line(at) };
+        let location = |at: usize| Location { file: file.to_owned(), line: line(at) };
         let start = document.span().start;
-        Ok(Node { place: place(start), value: Value::Table(table(document.into_inner(), &place)?) })
+        Ok(Node { location: location(start), value: Value::Table(table(document.into_inner(), &location)?) })
     }
 
     /// The table that this is.
@@ -201,29 +201,33 @@ impl Node {
             }
             (value, above) => *value = above,
         }
-        self.place = over.place;
+        self.location = over.location;
     }
 
     /// Reads the value as a type.
     ///
     /// # Errors
-    /// The first value that does not fit, with its place.
+    /// The first value that does not fit, with its location.
     pub fn read<'de, T: serde::Deserialize<'de>>(&self, path: &str) -> Result<T, Fault> {
         T::deserialize(Reader { node: self.clone(), path: path.to_owned() })
     }
 }
 
-fn table(table: DeTable<'_>, place: &impl Fn(usize) -> Place) -> Result<Table, Fault> {
+fn table(table: DeTable<'_>, location: &impl Fn(usize) -> Location) -> Result<Table, Fault> {
     let read = |(name, value): (Spanned<std::borrow::Cow<'_, str>>, Spanned<DeValue<'_>>)| {
         // A table written as a header starts where its name does.
-        let at = place(name.span().start);
-        Ok((name.into_inner().into_owned(), node(value, at, place)?))
+        let at = location(name.span().start);
+        Ok((name.into_inner().into_owned(), node(value, at, location)?))
     };
     table.into_iter().map(read).collect()
 }
 
-fn node(value: Spanned<DeValue<'_>>, at: Place, place: &impl Fn(usize) -> Place) -> Result<Node, Fault> {
-    let wrong = |problem: String| Fault { place: Some(at.clone()), path: String::new(), problem };
+fn node(
+    value: Spanned<DeValue<'_>>,
+    at: Location,
+    location: &impl Fn(usize) -> Location,
+) -> Result<Node, Fault> {
+    let wrong = |problem: String| Fault { location: Some(at.clone()), path: String::new(), problem };
     let value = match value.into_inner() {
         DeValue::String(text) => Value::Text(text.into_owned()),
         DeValue::Integer(number) => {
@@ -239,14 +243,14 @@ fn node(value: Spanned<DeValue<'_>>, at: Place, place: &impl Fn(usize) -> Place)
         DeValue::Datetime(value) => return Err(wrong(format!("expected no date, found {value}"))),
         DeValue::Array(values) => {
             let read = values.into_iter().map(|value| {
-                let at = place(value.span().start);
-                node(value, at, place)
+                let at = location(value.span().start);
+                node(value, at, location)
             });
             Value::Array(read.collect::<Result<_, _>>()?)
         }
-        DeValue::Table(inner) => Value::Table(table(inner, place)?),
+        DeValue::Table(inner) => Value::Table(table(inner, location)?),
     };
-    Ok(Node { place: at, value })
+    Ok(Node { location: at, value })
 }
 
 /// Gives a value to serde.
@@ -259,7 +263,7 @@ impl<'de> Deserializer<'de> for Reader {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let (place, path) = (self.node.place.clone(), self.path.clone());
+        let (location, path) = (self.node.location.clone(), self.path.clone());
         let read = match self.node.value {
             Value::Text(text) => visitor.visit_string(text),
             Value::Integer(number) => visitor.visit_i64(number),
@@ -272,7 +276,7 @@ impl<'de> Deserializer<'de> for Reader {
                 visitor.visit_map(Entries { entries: table.into_iter(), path: self.path, value: None })
             }
         };
-        read.map_err(|fault| fault.within(&place, &path))
+        read.map_err(|fault| fault.within(&location, &path))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -293,7 +297,7 @@ impl<'de> Deserializer<'de> for Reader {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let (place, path) = (self.node.place.clone(), self.path.clone());
+        let (location, path) = (self.node.location.clone(), self.path.clone());
         let read = match self.node.value {
             Value::Text(word) => visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(word)),
             Value::Table(table) if table.len() == 1 => {
@@ -304,7 +308,7 @@ impl<'de> Deserializer<'de> for Reader {
                 Err(Fault::bare(format!("expected one of {}, found {}", variants.join(", "), other.kind())))
             }
         };
-        read.map_err(|fault| fault.within(&place, &path))
+        read.map_err(|fault| fault.within(&location, &path))
     }
 
     forward_to_deserialize_any! {
@@ -326,9 +330,9 @@ impl<'de> SeqAccess<'de> for Items {
         let Some(node) = self.values.next() else { return Ok(None) };
         let path = format!("{}[{}]", self.path, self.index);
         self.index += 1;
-        let place = node.place.clone();
+        let location = node.location.clone();
         let read = seed.deserialize(Reader { node, path: path.clone() });
-        read.map(Some).map_err(|fault| fault.within(&place, &path))
+        read.map(Some).map_err(|fault| fault.within(&location, &path))
     }
 }
 
@@ -344,8 +348,8 @@ impl<'de> MapAccess<'de> for Entries {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         let Some((name, node)) = self.entries.next() else { return Ok(None) };
         let key: StringDeserializer<Fault> = name.clone().into_deserializer();
-        let (place, path) = (node.place.clone(), self.path.clone());
-        let key = seed.deserialize(key).map_err(|fault| fault.within(&place, &path))?;
+        let (location, path) = (node.location.clone(), self.path.clone());
+        let key = seed.deserialize(key).map_err(|fault| fault.within(&location, &path))?;
         self.value = Some((name, node));
         Ok(Some(key))
     }
@@ -355,7 +359,7 @@ impl<'de> MapAccess<'de> for Entries {
             return Err(Fault::bare("a value was asked for before its name".to_owned()));
         };
         let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
-        let place = node.place.clone();
-        seed.deserialize(Reader { node, path: path.clone() }).map_err(|fault| fault.within(&place, &path))
+        let location = node.location.clone();
+        seed.deserialize(Reader { node, path: path.clone() }).map_err(|fault| fault.within(&location, &path))
     }
 }

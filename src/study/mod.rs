@@ -24,7 +24,7 @@ pub use change::{Change, listed, words};
 pub use deviations::{Deviation, deviations, deviations_of};
 pub use error::StudyError;
 pub use file::StudyFile;
-pub use layered::{Fault, Place};
+pub use layered::{Fault, Location};
 pub use network::{Activation, Backbone, Encoder, Encoders, Fusion, Head, LowRank, ModalityEncoder, Network};
 pub use protocol::{Protocol, dataset_of, resolve, resolve_with};
 pub use recipe::{

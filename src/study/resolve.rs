@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::file::{
-    EvaluationSettings, ExpertSettings, ModelSettings, Settings, Start, StudyFile, TrainingSettings, lay,
+    EvaluationSettings, ExpertSettings, ModelSettings, Start, StudyFile, StudySettings, TrainingSettings, lay,
 };
 use super::layered::{Fault, Node, unknown};
 use super::network::{Encoders, Head, ModalityEncoder, Network};
@@ -28,13 +28,13 @@ pub fn read(
     changes: &[Change],
 ) -> Result<Study, Fault> {
     let document = lay(file, protocol, tier, changes)?;
-    let settings: Settings = document.read("")?;
+    let settings: StudySettings = document.read("")?;
     Resolver { document: &document, settings: &settings }.study(file.id, datasets)
 }
 
 struct Resolver<'a> {
     document: &'a Node,
-    settings: &'a Settings,
+    settings: &'a StudySettings,
 }
 
 impl Resolver<'_> {
@@ -55,7 +55,7 @@ impl Resolver<'_> {
     }
 
     fn study(&self, id: &str, datasets: &[&'static DatasetSpec]) -> Result<Study, Fault> {
-        let Settings { dataset, seeds, .. } = self.settings;
+        let StudySettings { dataset, seeds, .. } = self.settings;
         let ids = datasets.iter().map(|spec| spec.id);
         let spec = datasets.iter().find(|spec| spec.id == dataset);
         let spec = spec.ok_or_else(|| self.wrong("dataset", unknown("dataset", dataset, ids)))?;

@@ -67,10 +67,10 @@ fn headline(gate: &Gate) -> String {
 
 fn text(gate: &Gate) -> String {
     let mut text = String::new();
-    for finding in &gate.findings {
+    for check in &gate.checks {
         text += &format!(
             "{:<13} {:<34} {} [paper: {}]\n",
-            finding.outcome, finding.cell, finding.message, finding.verdict
+            check.outcome, check.cell, check.message, check.verdict
         );
     }
     text + &headline(gate) + "\n"
@@ -78,15 +78,15 @@ fn text(gate: &Gate) -> String {
 
 fn github(gate: &Gate) -> String {
     let mut text = String::new();
-    for finding in &gate.findings {
-        let level = match finding.outcome {
+    for check in &gate.checks {
+        let level = match check.outcome {
             Outcome::Pass => "notice",
             Outcome::NotMeasured => "warning",
             Outcome::Failed => "error",
         };
-        let message = finding.message.replace('%', "%25").replace('\n', "%0A");
+        let message = check.message.replace('%', "%25").replace('\n', "%0A");
         text +=
-            &format!("::{level} title={}::{message}\n", finding.cell.replace(':', "%3A").replace(',', "%2C"));
+            &format!("::{level} title={}::{message}\n", check.cell.replace(':', "%3A").replace(',', "%2C"));
     }
     text + &headline(gate) + "\n"
 }
@@ -94,13 +94,13 @@ fn github(gate: &Gate) -> String {
 fn markdown(gate: &Gate) -> String {
     let mut text =
         format!("**{}**\n\n| cell | outcome | found | paper |\n|---|---|---|---|\n", headline(gate));
-    for finding in &gate.findings {
+    for check in &gate.checks {
         text += &format!(
             "| `{}` | {} | {} | {} |\n",
-            finding.cell,
-            finding.outcome,
-            finding.message.replace('|', "\\|"),
-            finding.verdict
+            check.cell,
+            check.outcome,
+            check.message.replace('|', "\\|"),
+            check.verdict
         );
     }
     text

@@ -83,7 +83,7 @@ pub fn train(resolved: &Resolved, plan: &Plan, execution: &Execution) -> Result<
     if plan.runs.iter().any(|run| !store.entry_path(run.key).exists()) {
         super::store::note_outdated(&store.list(Depth::Manifest)?);
     }
-    let trainer = Local(resolved.device.place);
+    let trainer = Local(resolved.device.device);
     let executor = Threads { datasets: &opened, trainer: &trainer, options: &options };
     let summary = engine::execute(plan, &store, &executor, &Bars::new(execution.quiet))?;
     if summary.trained + summary.resumed > 0 {

@@ -35,7 +35,7 @@ pub fn run(asked: &TrainRun, quiet: bool, out: &Path) -> Result<Exit, Failure> {
     let threads = asked.threads.unwrap_or(defaults.threads).max(1);
     let options = Options { jobs: 1, threads, determinism: resolved.numerics.determinism, ..defaults };
     let (store, opened) = (Store::open(out), Opened::new(&resolved));
-    let trainer = Local(resolved.device.place);
+    let trainer = Local(resolved.device.device);
     let executor = Threads { datasets: &opened, trainer: &trainer, options: &options };
     let summary = engine::execute_run(&plan, asked.key, &store, &executor, &Bars::new(quiet))?;
     if summary.trained + summary.resumed > 0 {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::clips::{self, CLASSES, Clips, Pool};
-use super::compact::{self, Draft, Facts, Manifest, Part, Settings};
+use super::compact::{self, BuildSettings, Draft, Facts, Manifest, Part};
 use super::components::{self, Projected};
 use super::pairing::{self, Sound};
 use super::spectrogram::{SIDE, Spectrograph};
@@ -179,7 +179,7 @@ pub fn build(options: &BuildOptions, progress: &dyn Fn(Stage)) -> Result<BuildRe
     let noise_power = noise.as_ref().map_or(0.0, |noise| noise.power);
     sources.extend(noise.map(|noise| ("esc-10".to_owned(), noise.clips.digest)));
     let facts = Facts {
-        settings: Settings {
+        settings: BuildSettings {
             aligned_share: options.aligned_share,
             components: options.components,
             noise_power,

@@ -60,7 +60,7 @@ pub struct Manifest {
     /// Over every data file's name and content; goes into the keys of the runs that read it.
     pub digest: Digest,
     /// The choices.
-    pub settings: Settings,
+    pub settings: BuildSettings,
     /// The sources.
     pub sources: BTreeMap<String, Digest>,
     /// Distinct spectrograms.
@@ -79,7 +79,7 @@ pub struct Manifest {
 
 /// The choices of a build (deviation A7).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct BuildSettings {
     /// Share of the rows that keep their own label's recording.
     pub aligned_share: f64,
     /// Principal components kept.
@@ -105,7 +105,7 @@ pub struct Part {
 
 /// What the data files do not say.
 pub(super) struct Facts {
-    pub settings: Settings,
+    pub settings: BuildSettings,
     pub sources: BTreeMap<String, Digest>,
     pub spectrograms: usize,
     pub train: Part,

@@ -19,7 +19,7 @@ mod spec;
 mod spectrogram;
 
 pub use build::{BuildOptions, BuildReport, NoiseOptions, Stage, build};
-pub use compact::{Manifest, Part, Settings};
+pub use compact::{BuildSettings, Manifest, Part};
 pub use dataset::{AvmnistDataset, identity, is_rebuilt, load};
 pub use spec::SPEC;
 

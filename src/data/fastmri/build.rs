@@ -50,9 +50,9 @@ pub trait Progress: Sync {
 }
 
 /// Nobody is told.
-pub struct Unheard;
+pub struct NoProgress;
 
-impl Progress for Unheard {
+impl Progress for NoProgress {
     fn volume(&self, _: usize, _: usize, _: bool) {}
 }
 

@@ -25,7 +25,7 @@ const PHASE: usize = 1;
 
 /// A slice's place.
 #[derive(Clone, Copy)]
-struct Place {
+struct SliceIndex {
     volume: u32,
     slice: u32,
 }
@@ -34,7 +34,7 @@ struct Place {
 struct Slices {
     volumes: Vec<Volume>,
     /// By split: train, valid, test.
-    rows: [Vec<Place>; 3],
+    rows: [Vec<SliceIndex>; 3],
     labels: [Vec<u32>; 3],
     modalities: [Modality; 3],
     magnitude_norm: MagnitudeNorm,
@@ -94,7 +94,7 @@ pub fn identity(cache: &Path, choices: Choices, stat_cache: &StatCache) -> Resul
 pub fn load(cache: &Path, choices: Choices) -> Result<KneeDataset, DataError> {
     let index = Index::read(cache)?;
     let side = index.geometry.side;
-    let (mut rows, mut labels): ([Vec<Place>; 3], [Vec<u32>; 3]) = Default::default();
+    let (mut rows, mut labels): ([Vec<SliceIndex>; 3], [Vec<u32>; 3]) = Default::default();
     let mut volumes = Vec::with_capacity(index.volumes.len());
     for listed in index.volumes {
         let split = listed.split as usize;
@@ -109,7 +109,7 @@ pub fn load(cache: &Path, choices: Choices) -> Result<KneeDataset, DataError> {
             });
         }
         let volume = volumes.len() as u32;
-        rows[split].extend((0..slices as u32).map(|slice| Place { volume, slice }));
+        rows[split].extend((0..slices as u32).map(|slice| SliceIndex { volume, slice }));
         labels[split].extend(match choices.study_level {
             StudyLevel::Slice0 => listed.labels,
             StudyLevel::Ignore => listed.labels_of_slices,
@@ -190,7 +190,7 @@ fn standardise(values: &mut [f32]) {
 
 impl KneeDataset {
     /// One slice of one modality.
-    fn slice(&self, place: Place, modality: usize) -> Vec<f32> {
+    fn slice(&self, place: SliceIndex, modality: usize) -> Vec<f32> {
         let volume = &self.slices.volumes[place.volume as usize];
         let parts = volume.parts(place.slice as usize);
         let noisy = self.noise.as_ref().map(|noise| noise.add(volume, place.slice as usize, parts));
@@ -297,7 +297,7 @@ impl Dataset for KneeDataset {
 impl KneeDataset {
     /// The peak of a row's slice.
     pub(super) fn peak_of(&self, split: Split, row: usize) -> f32 {
-        let Place { volume, slice } = self.slices.rows[place_of(split)][row];
+        let SliceIndex { volume, slice } = self.slices.rows[place_of(split)][row];
         self.slices.volumes[volume as usize].peaks[slice as usize]
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 mod transform;
 mod volume;
 
-pub use build::{BuildOptions, Built, Progress, Unheard, build};
+pub use build::{BuildOptions, Built, NoProgress, Progress, build};
 pub use cache::{Index, Record};
 pub use choices::{Choices, MagnitudeNorm, Space, StudyLevel};
 pub use dataset::{KneeDataset, identity, load};

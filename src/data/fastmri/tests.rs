@@ -76,7 +76,7 @@ impl Sources {
     }
 
     fn build(&self) -> Result<Built, DataError> {
-        build(&self.options(), &Unheard, &StatCache::in_memory())
+        build(&self.options(), &NoProgress, &StatCache::in_memory())
     }
 
     fn cache(&self) -> PathBuf {
@@ -277,7 +277,7 @@ fn a_build_goes_on_where_it_stopped() {
     assert_eq!(broken.build().unwrap().reused, 10);
     // Another choice, or another raw file, is built anew.
     let options = BuildOptions { space: Space::Kspace, ..broken.options() };
-    assert_eq!(build(&options, &Unheard, &StatCache::in_memory()).unwrap().reused, 0);
+    assert_eq!(build(&options, &NoProgress, &StatCache::in_memory()).unwrap().reused, 0);
     let (kspace, rss) = values(77, 2, 7);
     whole.put(0, &volume(&kspace, &rss, 7));
     assert_eq!(whole.build().unwrap().reused, 9);
@@ -493,15 +493,19 @@ fn annotations_and_lists_must_agree_with_the_volumes() {
     let list = sources.0.path().join("list.csv");
     let options = BuildOptions { file_list: Some(list.clone()), ..sources.options() };
     fs::write(&list, "v1\nv2\nv3\nv4\nKnee data\n").unwrap();
-    let built = build(&options, &Unheard, &StatCache::in_memory()).unwrap();
+    let built = build(&options, &NoProgress, &StatCache::in_memory()).unwrap();
     assert_eq!((built.volumes, built.dropped, built.unlisted), (3, 1, 7));
     fs::write(&list, "v1\nv77\n").unwrap();
-    let error = build(&options, &Unheard, &StatCache::in_memory()).unwrap_err().to_string();
+    let error = build(&options, &NoProgress, &StatCache::in_memory()).unwrap_err().to_string();
     assert!(error.contains("v77"), "{error}");
     fs::write(&list, "../v1\n").unwrap();
-    assert!(build(&options, &Unheard, &StatCache::in_memory()).unwrap_err().to_string().contains("../v1"));
+    assert!(build(&options, &NoProgress, &StatCache::in_memory()).unwrap_err().to_string().contains("../v1"));
     let nowhere = BuildOptions { volumes: sources.0.path().join("nowhere"), ..sources.options() };
-    assert!(build(&nowhere, &Unheard, &StatCache::in_memory()).unwrap_err().to_string().contains("nowhere"));
+    assert!(
+        build(&nowhere, &NoProgress, &StatCache::in_memory()).unwrap_err().to_string().contains("nowhere")
+    );
     let empty = BuildOptions { volumes: sources.0.path().join("cache"), ..sources.options() };
-    assert!(build(&empty, &Unheard, &StatCache::in_memory()).unwrap_err().to_string().contains("--volumes"));
+    assert!(
+        build(&empty, &NoProgress, &StatCache::in_memory()).unwrap_err().to_string().contains("--volumes")
+    );
 }

@@ -11,7 +11,7 @@ use super::CLASSES;
 use super::fixture::{self, SPLITS, Vectors};
 use crate::data::formats::npy::Dim;
 use crate::data::formats::npz::Npz;
-use crate::data::synthetic::Settings;
+use crate::data::synthetic::FixtureSettings;
 use crate::data::{
     DataError, Dataset, Identity, Modality, Population, Split, StatCache, Targets, gather_rows,
     identity as files,
@@ -48,7 +48,7 @@ pub struct GenerativeDataset {
 /// # Errors
 /// A file that is missing, unreadable, or outside of `root`.
 pub fn identity(root: &Path, cache: &StatCache) -> Result<Identity, DataError> {
-    let strengths = Settings::<Vectors>::embedded()?.rendering.strengths;
+    let strengths = FixtureSettings::<Vectors>::embedded()?.rendering.strengths;
     let names: Vec<String> = strengths.into_iter().map(fixture::file).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Identity::of(root, &names, LOADER, "", cache)
@@ -59,7 +59,7 @@ pub fn identity(root: &Path, cache: &StatCache) -> Result<Identity, DataError> {
 /// # Errors
 /// A file that is missing or broken, or has other arrays, shapes or types than the generator writes.
 pub fn load(root: &Path) -> Result<Arc<Sweep>, DataError> {
-    let strengths = Settings::<Vectors>::embedded()?.rendering.strengths;
+    let strengths = FixtureSettings::<Vectors>::embedded()?.rendering.strengths;
     let one = |&strength: &f64| {
         let mut npz = Npz::open(&files::inside(root, &fixture::file(strength))?)?;
         let [train, valid, test] = SPLITS.map(|split| part(&mut npz, split));
@@ -153,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         synthetic::generate::<Vectors>(folder.path(), &StatCache::in_memory()).unwrap();
         let sweep = load(folder.path()).unwrap();
-        let most = Settings::<Vectors>::embedded().unwrap().rendering.rows[0];
+        let most = FixtureSettings::<Vectors>::embedded().unwrap().rendering.rows[0];
         let draw = |strength, rows| sweep.draw(Population { strength, rows, draw: 7 });
         let (few, many) = (draw(2.0, 250).unwrap(), draw(2.0, 4000).unwrap());
         assert_eq!((few.len(Split::Train), many.len(Split::Train)), (250, 4000));

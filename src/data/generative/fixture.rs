@@ -11,7 +11,7 @@ use super::{ID, tasks};
 use crate::data::Task;
 use crate::data::formats::npz::{NpzBuilder, Packing};
 use crate::data::synthetic::joint::{draw, seeds};
-use crate::data::synthetic::{Embedded, Layout, Sample, Settings, SettingsError, require};
+use crate::data::synthetic::{Embedded, FixtureSettings, Layout, Sample, SettingsError, require};
 
 /// The splits of a file, as its arrays name them.
 pub(super) const SPLITS: [&str; 3] = ["train", "valid", "test"];
@@ -64,7 +64,7 @@ impl Layout for Vectors {
         &self.strengths
     }
 
-    fn render(settings: &Settings<Self>) -> io::Result<Vec<(String, Vec<u8>)>> {
+    fn render(settings: &FixtureSettings<Self>) -> io::Result<Vec<(String, Vec<u8>)>> {
         let one = |&strength: &f64| {
             Ok((file(strength), archive(&settings.clone().with_strength(strength), strength)?))
         };
@@ -73,7 +73,7 @@ impl Layout for Vectors {
 }
 
 /// The arrays `x_<split>`, `x'_<split>` (rows x features, f32) and `y_<split>` (u8) of every split.
-fn archive(settings: &Settings<Vectors>, strength: f64) -> io::Result<Vec<u8>> {
+fn archive(settings: &FixtureSettings<Vectors>, strength: f64) -> io::Result<Vec<u8>> {
     let Vectors { rows, first, second, .. } = &settings.rendering;
     let mut archive = NpzBuilder::new(Packing::Stored);
     for (split, rows) in SPLITS.into_iter().zip(*rows) {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn written_vectors_show_the_drawn_states() {
-        let mut settings = Settings::<Vectors>::embedded().unwrap();
+        let mut settings = FixtureSettings::<Vectors>::embedded().unwrap();
         settings.rendering.rows = [300; 3];
         let folder = tempfile::tempdir().unwrap();
         generate_from(&settings, folder.path()).unwrap();
@@ -136,7 +136,7 @@ mod tests {
     /// What Figure 1 sweeps: neither modality alone ever gains, the additive bound falls behind, and the optimum rises.
     #[test]
     fn selection_speaks_for_both_modalities_together_alone() {
-        let settings = Settings::<Vectors>::embedded().unwrap();
+        let settings = FixtureSettings::<Vectors>::embedded().unwrap();
         let found: Vec<References> = (settings.rendering.strengths.iter())
             .map(|&strength| {
                 references(&settings.clone().with_strength(strength), super::super::GENERATED).unwrap()
@@ -159,7 +159,7 @@ mod tests {
         let refused = |from: &str, to: &str| {
             assert!(Vectors::SETTINGS.contains(from), "{from}");
             let text = Vectors::SETTINGS.replacen(from, to, 1);
-            Settings::<Vectors>::parse(&text).unwrap_err().to_string()
+            FixtureSettings::<Vectors>::parse(&text).unwrap_err().to_string()
         };
         assert!(refused("noise = 0.38", "noise = 0.4").contains("noise below"));
         assert!(refused("[1, -1], [2, 1]", "[1, 1], [2, 1]").contains("patterns that differ"));

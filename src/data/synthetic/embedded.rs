@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::files::{generate, verify};
 use super::references::{References, references};
-use super::settings::{Layout, Settings};
+use super::settings::{FixtureSettings, Layout};
 use crate::data::fixture::{Fixture, Optima, Predictor};
 use crate::data::{DataError, Preparation, StatCache};
 use crate::metric::ACCURACY;
@@ -39,7 +39,7 @@ impl<L: Layout> Fixture for Embedded<L> {
     }
 
     fn optima(&self, _: &Preparation) -> Result<Vec<Optima>, DataError> {
-        let settings = Settings::<L>::embedded()?;
+        let settings = FixtureSettings::<L>::embedded()?;
         let strengths: Vec<Option<f64>> = match settings.rendering.strengths() {
             [] => vec![None],
             several => several.iter().copied().map(Some).collect(),

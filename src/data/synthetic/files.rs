@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::settings::{Layout, Settings};
+use super::settings::{FixtureSettings, Layout};
 use crate::data::error::{SettingsError, require};
 use crate::data::{DataError, StatCache, identity};
 use crate::digest::Digest;
@@ -30,7 +30,7 @@ pub fn generate<L: Layout>(out: &Path, stats: &StatCache) -> Result<(), DataErro
     if manifest.iter().all(|line| right(line) == Some(true)) {
         return Ok(());
     }
-    let files = L::render(&Settings::embedded()?).map_err(DataError::io(out, "generate it"))?;
+    let files = L::render(&FixtureSettings::embedded()?).map_err(DataError::io(out, "generate it"))?;
     for (file, bytes) in &files {
         let (expected, found) = (manifest.iter().find(|(name, _)| name == file), Digest::of(bytes));
         if expected.is_none_or(|(_, digest)| *digest != found) {
@@ -66,7 +66,7 @@ pub fn verify<L: Layout>(out: &Path) -> Result<(), DataError> {
 ///
 /// # Errors
 /// When the system refuses to write.
-pub fn generate_from<L: Layout>(settings: &Settings<L>, out: &Path) -> Result<(), DataError> {
+pub fn generate_from<L: Layout>(settings: &FixtureSettings<L>, out: &Path) -> Result<(), DataError> {
     write(&L::render(settings).map_err(DataError::io(out, "generate it"))?, out)
 }
 

@@ -7,7 +7,7 @@
 //! to the tasks' prior weights times the normalisers of p(a | y) and p(b | y). So given (a, b) the tasks are
 //! independent, and each task's own table stays log-additive when its selection strength is 0.
 
-use super::settings::{Layout, Settings, TaskSettings};
+use super::settings::{FixtureSettings, Layout, TaskSettings};
 use crate::data::error::SettingsError;
 use crate::random::{Seeds, Stream};
 
@@ -92,7 +92,7 @@ impl Factor {
 
 impl Joint {
     /// The joint distribution that checked settings describe.
-    pub fn new<L: Layout>(settings: &Settings<L>) -> Self {
+    pub fn new<L: Layout>(settings: &FixtureSettings<L>) -> Self {
         let [first, second] = settings.states();
         Joint { first, second, factors: settings.tasks.iter().map(Factor::new).collect() }
     }
@@ -174,12 +174,12 @@ impl Sampler<'_> {
 }
 
 /// The streams of one set of rows (`train`, `test`, `all`).
-pub(in crate::data) fn seeds<L>(settings: &Settings<L>, set: &str) -> Seeds {
+pub(in crate::data) fn seeds<L>(settings: &FixtureSettings<L>, set: &str) -> Seeds {
     Seeds::root(settings.seed).child("fixture").child(set)
 }
 
 /// The samples of one set of rows, in the order of the files.
-pub(in crate::data) fn draw<L: Layout>(settings: &Settings<L>, set: &str, rows: usize) -> Vec<Sample> {
+pub(in crate::data) fn draw<L: Layout>(settings: &FixtureSettings<L>, set: &str, rows: usize) -> Vec<Sample> {
     let joint = Joint::new(settings);
     let sampler = joint.sampler();
     let mut stream = seeds(settings, set).child("latent").stream();

@@ -23,4 +23,4 @@ pub use embedded::Embedded;
 pub use files::{generate, generate_from, verify};
 pub use joint::{Joint, Sample, Sampler, Table};
 pub use references::{References, references, standard_error};
-pub use settings::{Evidence, Layout, Selection, Settings, TaskSettings};
+pub use settings::{Evidence, FixtureSettings, Layout, Selection, TaskSettings};

@@ -7,7 +7,7 @@
 
 use super::additive;
 use super::joint::{Joint, Table};
-use super::settings::{Layout, Settings};
+use super::settings::{FixtureSettings, Layout};
 use crate::data::error::SettingsError;
 
 /// Accuracies in percent.
@@ -52,7 +52,7 @@ impl References {
 ///
 /// # Errors
 /// A task that the fixture does not have.
-pub fn references<L: Layout>(settings: &Settings<L>, task: &str) -> Result<References, SettingsError> {
+pub fn references<L: Layout>(settings: &FixtureSettings<L>, task: &str) -> Result<References, SettingsError> {
     Ok(References::of(&Joint::new(settings).table(task)?))
 }
 

@@ -1,6 +1,6 @@
-//! Settings of a generator, as they stand in `fixtures/*.toml`.
+//! FixtureSettings of a generator, as they stand in `fixtures/*.toml`.
 //!
-//! Invariant: settings that pass [`Settings::check`] describe a proper joint distribution whose latent states can be
+//! Invariant: settings that pass [`FixtureSettings::check`] describe a proper joint distribution whose latent states can be
 //! read back exactly from the rendered samples.
 
 use std::io;
@@ -14,7 +14,7 @@ use crate::data::error::{SettingsError, require};
 /// Everything that determines a fixture's bytes and its references.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, bound = "L: Layout")]
-pub struct Settings<L> {
+pub struct FixtureSettings<L> {
     /// Root of the generator's seed tree.
     pub seed: u64,
     /// How the latent states become files.
@@ -51,7 +51,7 @@ pub trait Layout: Clone + DeserializeOwned + Send + Sync + 'static {
     ///
     /// # Errors
     /// When a format's writer refuses.
-    fn render(settings: &Settings<Self>) -> io::Result<Vec<(String, Vec<u8>)>>;
+    fn render(settings: &FixtureSettings<Self>) -> io::Result<Vec<(String, Vec<u8>)>>;
 }
 
 /// The tables of one task: p(y), p(a | y), p(b | y) and p(v = 1 | a, b, y), all as log weights.
@@ -92,13 +92,13 @@ pub struct Selection {
     pub selects: Vec<Vec<usize>>,
 }
 
-impl<L: Layout> Settings<L> {
+impl<L: Layout> FixtureSettings<L> {
     /// The embedded settings.
     ///
     /// # Errors
     /// Only if they were damaged before they were compiled in.
     pub fn embedded() -> Result<Self, SettingsError> {
-        Settings::parse(L::SETTINGS)
+        FixtureSettings::parse(L::SETTINGS)
     }
 
     /// Reads and checks settings.
@@ -106,7 +106,7 @@ impl<L: Layout> Settings<L> {
     /// # Errors
     /// Text that is not TOML or not these fields, and numbers that describe nothing.
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
-        let settings: Settings<L> = toml::from_str(text)
+        let settings: FixtureSettings<L> = toml::from_str(text)
             .map_err(|source| SettingsError::Syntax { fixture: L::FOLDER, source: Box::new(source) })?;
         settings.check()?;
         Ok(settings)

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Store, StoreError, entries, logits, sealed};
 use crate::digest::Digest;
 use crate::engine::manifest::{FileRecord, Manifest};
-use crate::experiment::{EpochReport, ExpertLogits, Outcome, Tensors};
+use crate::experiment::{EpochReport, ExpertLogits, RunOutput, Tensors};
 use crate::metric::Metrics;
 use crate::study::{ProtocolName, Tier};
 
@@ -159,10 +159,10 @@ impl Store {
     /// the run's lock. An incomplete entry of the same key is replaced.
     ///
     /// # Errors
-    /// [`StoreError::Outcome`] when a number is not finite or shapes do not fit; otherwise when the disk refuses.
-    pub fn put(&self, mut manifest: Manifest, outcome: &Outcome) -> Result<Manifest, StoreError> {
+    /// [`StoreError::Output`] when a number is not finite or shapes do not fit; otherwise when the disk refuses.
+    pub fn put(&self, mut manifest: Manifest, outcome: &RunOutput) -> Result<Manifest, StoreError> {
         let classes = manifest.recipe.task.logits();
-        check(outcome, classes).map_err(StoreError::Outcome)?;
+        check(outcome, classes).map_err(StoreError::Output)?;
         let key = manifest.key;
         let encode = |file: &str, problem: String| StoreError::Encode { path: PathBuf::from(file), problem };
         let metadata = HashMap::from([("key".to_owned(), key.to_string())]);
@@ -319,7 +319,7 @@ fn same(path: &Path, expected: Digest, found: Digest) -> Result<(), StoreError> 
 }
 
 /// That every number is finite and every shape fits. A NaN never gets into the store.
-fn check(outcome: &Outcome, columns: usize) -> Result<(), String> {
+fn check(outcome: &RunOutput, columns: usize) -> Result<(), String> {
     if let Some((name, value)) = outcome.metrics.iter().find(|(_, value)| !value.is_finite()) {
         return Err(format!("metric `{name}` is {value}"));
     }

@@ -72,7 +72,7 @@ pub enum StoreError {
     },
     /// An outcome cannot be stored.
     #[error("the outcome of the run is not valid: {0}; this is a bug of the trainer, please report it")]
-    Outcome(String),
+    Output(String),
     /// A value could not be put into its file format.
     #[error("cannot encode `{}`: {problem}; this is a bug, please report it", path.display())]
     Encode {

@@ -36,7 +36,7 @@ pub use entry::{Depth, Entry, Listed, Proved};
 pub use error::StoreError;
 pub use gc::{Garbage, GcOptions};
 pub use lock::Lock;
-pub use partial::State;
+pub use partial::PartialRun;
 pub use transfer::{Imported, Payload};
 
 use crate::digest::Digest;

@@ -20,7 +20,7 @@ const LONGEST_HEADER: u64 = 1 << 16;
 
 /// A half-trained run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct PartialRun {
     /// Epochs that are done.
     pub epochs: usize,
     /// What they cost.
@@ -46,7 +46,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::State`] when it is damaged or belongs to another run.
-    pub fn state(&self, key: Digest) -> Result<Option<State>, StoreError> {
+    pub fn state(&self, key: Digest) -> Result<Option<PartialRun>, StoreError> {
         let path = self.state_path(key);
         let Some(bytes) = files::if_there(fs::read(&path)).map_err(StoreError::io("read", &path))? else {
             return Ok(None);
@@ -105,7 +105,7 @@ impl Store {
     }
 }
 
-fn decode(key: Digest, bytes: &[u8]) -> Result<State, String> {
+fn decode(key: Digest, bytes: &[u8]) -> Result<PartialRun, String> {
     let rest =
         bytes.strip_prefix(MAGIC).ok_or("it does not begin as a state does, or is of another version")?;
     let (length, rest) = rest.split_first_chunk::<8>().ok_or("it is truncated")?;
@@ -127,7 +127,7 @@ fn decode(key: Digest, bytes: &[u8]) -> Result<State, String> {
             found.short()
         ));
     }
-    Ok(State { epochs: header.epochs, spent: header.spent, payload: payload.to_vec() })
+    Ok(PartialRun { epochs: header.epochs, spent: header.spent, payload: payload.to_vec() })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::engine::plan::{Plan, RunIndex};
 use crate::engine::planner::{Context, Planner};
 use crate::engine::{Datasets, TrainFailure, Trainer};
 use crate::experiment::tensors::TensorData;
-use crate::experiment::{EpochReport, ExpertLogits, Job, Observer, Outcome, Tensors, canaries};
+use crate::experiment::{EpochReport, ExpertLogits, Job, Observer, RunOutput, Tensors, canaries};
 use crate::metric::{ACCURACY, LOSS, Metric, Metrics};
 use crate::random::Seeds;
 use crate::study::{ProtocolName, Recipe, Tier};
@@ -82,14 +82,14 @@ pub(crate) fn manifest(seed: u64) -> Manifest {
     manifest
 }
 
-pub(crate) fn outcome(seed: u64) -> Outcome {
+pub(crate) fn outcome(seed: u64) -> RunOutput {
     let mut stream = Seeds::root(seed).stream();
     let mut draw = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<_>>();
     let weights =
         BTreeMap::from([("static.weight".to_owned(), TensorData { dims: vec![4, 8], values: draw(32) })]);
     let logits = vec![ExpertLogits { split: "test".to_owned(), name: "static".to_owned(), logits: draw(12) }];
     let metrics = Metrics::from_iter([(Metric::test(&ACCURACY), f64::from(draw(1)[0]))]);
-    Outcome { weights: Tensors(weights), logits, metrics, epochs: vec![report(1, 0.5)] }
+    RunOutput { weights: Tensors(weights), logits, metrics, epochs: vec![report(1, 0.5)] }
 }
 
 pub(crate) fn report(epoch: usize, loss: f64) -> EpochReport {
@@ -237,7 +237,7 @@ impl Trainer for MockTrainer {
         job: &Job<'_>,
         resume: Option<&[u8]>,
         observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainFailure> {
+    ) -> Result<RunOutput, TrainFailure> {
         let (done, mut value) = match resume {
             None => {
                 let mut hasher = crate::digest::Hasher::new("mock");

@@ -40,7 +40,7 @@ pub struct Imported {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct ArchiveHeader {
     format: String,
     version: u32,
 }
@@ -69,7 +69,7 @@ impl Store {
             |path: &Path, bytes: &[u8]| disk.write(path, &[bytes]).map_err(StoreError::io("write", path));
         let sync = |path: &Path| disk.sync_folder(path).map_err(StoreError::io("flush", path));
         create(&to.join("runs"))?;
-        let head = Head { format: FORMAT.to_owned(), version: VERSION };
+        let head = ArchiveHeader { format: FORMAT.to_owned(), version: VERSION };
         let head = serde_json::to_vec_pretty(&head)
             .map_err(|e| StoreError::Encode { path: to.join(BUNDLE), problem: e.to_string() })?;
         write(&to.join(BUNDLE), &head)?;
@@ -111,7 +111,7 @@ impl Store {
         let head_path = from.join(BUNDLE);
         plain_file(&head_path)?;
         let head = fs::read(&head_path).map_err(StoreError::io("read", &head_path))?;
-        let head: Head = serde_json::from_slice(&head).map_err(|e| {
+        let head: ArchiveHeader = serde_json::from_slice(&head).map_err(|e| {
             refused(
                 &head_path,
                 "the head of a bundle",

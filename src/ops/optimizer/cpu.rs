@@ -3,7 +3,7 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::{BETAS, Settings, Slot, StepStats, Update, bias_corrections};
+use super::{BETAS, Hyperparameters, Slot, StepStats, Update, bias_corrections};
 use crate::device;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
@@ -35,9 +35,9 @@ struct AdamScales<E> {
 
 impl<E: Real> AdamScales<E> {
     /// Of the step with number `t`.
-    fn of(settings: &Settings, clip: E, t: f64) -> Self {
-        let [rate, root] = bias_corrections(settings.learning_rate, t);
-        let keep = E::of(1.0 - settings.learning_rate * settings.weight_decay);
+    fn of(hyperparameters: &Hyperparameters, clip: E, t: f64) -> Self {
+        let [rate, root] = bias_corrections(hyperparameters.learning_rate, t);
+        let keep = E::of(1.0 - hyperparameters.learning_rate * hyperparameters.weight_decay);
         AdamScales { clip, keep, rate: E::of(rate), root: E::of(root) }
     }
 }
@@ -51,7 +51,7 @@ impl<E: Real> Update<E> for Cpu {
 
     fn update(
         &self,
-        settings: &Settings,
+        hyperparameters: &Hyperparameters,
         slots: &mut [Slot<'_, E, Cpu>],
         steps: Option<&mut Tensor<(usize,), E, Cpu>>,
         loss: &Tensor<Rank0, E, Cpu>,
@@ -63,17 +63,17 @@ impl<E: Real> Update<E> for Cpu {
         if !loss.is_finite() || !norm.is_finite() {
             return Ok(());
         }
-        let clip = settings.clip_norm.map_or(1.0, |clip| (clip / (norm + 1e-6)).min(1.0));
+        let clip = hyperparameters.clip_norm.map_or(1.0, |clip| (clip / (norm + 1e-6)).min(1.0));
         let scales = Scales {
             clip: E::of(clip),
-            learning_rate: E::of(settings.learning_rate),
-            weight_decay: E::of(settings.weight_decay),
+            learning_rate: E::of(hyperparameters.learning_rate),
+            weight_decay: E::of(hyperparameters.weight_decay),
         };
         let adam = match steps.map(device::write) {
             Some([steps]) => {
                 let t = steps.to_f64() + 1.0;
                 *steps = E::of(t);
-                Some(AdamScales::of(settings, scales.clip, t))
+                Some(AdamScales::of(hyperparameters, scales.clip, t))
             }
             _ => None,
         };

@@ -6,7 +6,7 @@
 use cudarc::driver::DevicePtr;
 use dfdx::prelude::*;
 
-use super::{Rule, Settings, StepStats, Update};
+use super::{Hyperparameters, Rule, StepStats, Update};
 use crate::device::cuda::{Address, Buffer, GpuError, Grid, address, arguments, launch, to_dfdx};
 use crate::ops::cuda::launched;
 
@@ -27,7 +27,7 @@ arguments! {
     }
 
     /// See `optimizer.cu`.
-    struct State {
+    struct OptimizerState {
         step: u32,
         failed: u32,
         clip: f32,
@@ -56,7 +56,7 @@ arguments! {
 
 /// Statistics of steps, on the device.
 pub struct Log {
-    /// A [`State`]: step, whether one failed, the clipping factor, the capacity, AdamW's corrections.
+    /// A [`OptimizerState`]: step, whether one failed, the clipping factor, the capacity, AdamW's corrections.
     state: Buffer<u32>,
     /// Loss and norm, in a ring.
     entries: Buffer<[f32; 2]>,
@@ -108,7 +108,7 @@ impl Update<f32> for Cuda {
 
     fn update(
         &self,
-        settings: &Settings,
+        hyperparameters: &Hyperparameters,
         slots: &mut [super::Slot<'_, f32, Cuda>],
         steps: Option<&mut Tensor<(usize,), f32, Cuda>>,
         loss: &Tensor<Rank0, f32, Cuda>,
@@ -141,11 +141,11 @@ impl Update<f32> for Cuda {
             partial: partial.address(),
             ticket: ticket.address(),
             steps: steps.map_or(0, |steps| address(&*steps)),
-            clip_norm: settings.clip_norm.unwrap_or(f64::INFINITY),
-            learning_rate: settings.learning_rate,
-            weight_decay: settings.weight_decay as f32,
+            clip_norm: hyperparameters.clip_norm.unwrap_or(f64::INFINITY),
+            learning_rate: hyperparameters.learning_rate,
+            weight_decay: hyperparameters.weight_decay as f32,
             count: slots.len() as u32,
-            rule: match settings.rule {
+            rule: match hyperparameters.rule {
                 Rule::Sgd => 0,
                 Rule::Rmsprop => 1,
                 Rule::AdamW => 2,
@@ -171,6 +171,6 @@ mod tests {
     fn the_table_has_the_layout_of_a_slot() {
         let offsets: Vec<_> = Slot::LAYOUT.iter().map(|&(_, offset, _)| offset).collect();
         assert_eq!((offsets, size_of::<Slot>()), (vec![0, 8, 16, 24, 32, 36], 40));
-        assert_eq!(size_of::<State>(), 24);
+        assert_eq!(size_of::<OptimizerState>(), 24);
     }
 }

@@ -42,7 +42,7 @@ fn bias_corrections(learning_rate: f64, t: f64) -> [f64; 2] {
 
 /// Hyper-parameters of an optimiser.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct Hyperparameters {
     /// The update.
     pub rule: Rule,
     /// Learning rate.
@@ -93,7 +93,7 @@ pub trait Update<E: Real>: Storage<E> {
     /// If the device fails.
     fn update(
         &self,
-        settings: &Settings,
+        hyperparameters: &Hyperparameters,
         slots: &mut [Slot<'_, E, Self>],
         steps: Option<&mut Tensor<(usize,), E, Self>>,
         loss: &Tensor<Rank0, E, Self>,
@@ -142,7 +142,7 @@ impl StepStats {
 
 /// An optimiser and its state.
 pub struct Optimizer<E: Real, D: Device<E> + Update<E>> {
-    settings: Settings,
+    hyperparameters: Hyperparameters,
     device: D,
     log: D::Log,
     /// The running mean of squared gradients, per parameter; empty for SGD.
@@ -155,7 +155,7 @@ pub struct Optimizer<E: Real, D: Device<E> + Update<E>> {
 
 /// What an optimiser must know to go on, in the order of its parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct State<E> {
+pub struct OptimizerState<E> {
     /// RMSprop's and AdamW's running means of squared gradients; none for SGD.
     pub squares: Vec<Vec<E>>,
     /// AdamW's running means of gradients; none for the others.
@@ -171,7 +171,7 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
     /// When the device has no memory for the state.
     pub fn new<'a>(
         device: &D,
-        settings: Settings,
+        hyperparameters: Hyperparameters,
         parameters: impl IntoIterator<Item = &'a Parameter<E, D>>,
     ) -> Result<Self, OpError>
     where
@@ -181,17 +181,17 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
         let (mut squares, mut means, mut steps) = (Vec::new(), Vec::new(), None);
         for parameter in parameters {
             let zeros = || zeros_like(&parameter.value).map_err(OpError::device(OP));
-            if settings.rule != Rule::Sgd {
+            if hyperparameters.rule != Rule::Sgd {
                 squares.push(zeros()?);
             }
-            if settings.rule == Rule::AdamW {
+            if hyperparameters.rule == Rule::AdamW {
                 means.push(zeros()?);
             }
         }
-        if settings.rule == Rule::AdamW {
+        if hyperparameters.rule == Rule::AdamW {
             steps = Some(device.try_zeros_like(&(1,)).map_err(OpError::device(OP))?);
         }
-        Ok(Optimizer { settings, device: device.clone(), log, squares, means, steps })
+        Ok(Optimizer { hyperparameters, device: device.clone(), log, squares, means, steps })
     }
 
     /// Takes one step, unless the loss or a gradient is not finite: [`Optimizer::step_stats`] tells. A parameter that no
@@ -218,7 +218,7 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
             slots.push(Slot { value: &mut parameter.value, square, mean, gradient });
         }
         let steps = self.steps.as_mut();
-        let updated = self.device.update(&self.settings, &mut slots, steps, loss, &mut self.log);
+        let updated = self.device.update(&self.hyperparameters, &mut slots, steps, loss, &mut self.log);
         let gradients_of: Vec<_> = slots.into_iter().map(|slot| slot.gradient).collect();
         let trained = parameters.iter().filter(|parameter| parameter.needs_grad);
         for (parameter, gradient) in trained.zip(gradients_of) {
@@ -241,8 +241,8 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
     }
 
     /// The state: nothing for SGD.
-    pub fn state(&self) -> State<E> {
-        State {
+    pub fn state(&self) -> OptimizerState<E> {
+        OptimizerState {
             squares: self.squares.iter().map(Tensor::as_vec).collect(),
             means: self.means.iter().map(Tensor::as_vec).collect(),
             steps: self.steps.as_ref().and_then(|steps| steps.as_vec().first().copied()),
@@ -253,7 +253,7 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
     ///
     /// # Errors
     /// When the state is not of these parameters.
-    pub fn restore(&mut self, state: &State<E>) -> Result<(), OpError> {
+    pub fn restore(&mut self, state: &OptimizerState<E>) -> Result<(), OpError> {
         let steps = Vec::from_iter(state.steps);
         let own = self.squares.iter_mut().chain(&mut self.means).chain(&mut self.steps);
         let given = state.squares.iter().chain(&state.means).chain((!steps.is_empty()).then_some(&steps));
@@ -270,7 +270,7 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
     }
 
     fn check(&self, parameters: &[&mut Parameter<E, D>]) -> Result<(), OpError> {
-        let known = self.settings.rule == Rule::Sgd
+        let known = self.hyperparameters.rule == Rule::Sgd
             || self.squares.len() == parameters.len()
                 && self.squares.iter().zip(parameters).all(|(s, p)| s.shape() == p.value.shape());
         if known {

@@ -56,9 +56,10 @@ fn agrees_with_pytorch_also_after_a_restart() {
             "rmsprop" => Rule::Rmsprop,
             _ => Rule::AdamW,
         };
-        let settings = Settings { rule, learning_rate: rate, weight_decay: decay, clip_norm: case.clip };
+        let hyperparameters =
+            Hyperparameters { rule, learning_rate: rate, weight_decay: decay, clip_norm: case.clip };
         let mut parameters = parameters(&case.start, case.frozen);
-        let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
+        let mut optimizer = Optimizer::new(&Cpu::default(), hyperparameters, &parameters).unwrap();
         if let Some(clip) = case.clip {
             assert!(case.norms.iter().any(|&norm| norm < clip) && case.norms.iter().any(|&norm| norm > clip));
         }
@@ -66,7 +67,7 @@ fn agrees_with_pytorch_also_after_a_restart() {
             let found = step(&mut optimizer, &mut parameters, gradients).unwrap();
             close("norm", &[found], &[norm]);
             let state = optimizer.state();
-            optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
+            optimizer = Optimizer::new(&Cpu::default(), hyperparameters, &parameters).unwrap();
             optimizer.restore(&state).unwrap();
         }
         for (parameter, end) in parameters.iter().zip(&case.end) {
@@ -81,11 +82,11 @@ fn agrees_with_pytorch_also_after_a_restart() {
 #[test]
 fn a_norm_that_is_not_finite_changes_nothing() {
     let start = [vec![1.0, 2.0], vec![3.0]];
-    let settings =
-        Settings { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 0.0, clip_norm: Some(8.0) };
+    let hyperparameters =
+        Hyperparameters { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 0.0, clip_norm: Some(8.0) };
     for bad in [f64::NAN, f64::INFINITY] {
         let mut parameters = parameters(&start, None);
-        let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
+        let mut optimizer = Optimizer::new(&Cpu::default(), hyperparameters, &parameters).unwrap();
         let error = step(&mut optimizer, &mut parameters, &[vec![1.0, bad], vec![1.0]]).unwrap_err();
         assert!(matches!(error, StepError::NonFinite { .. }), "{error}");
         assert_eq!(parameters[0].value.as_vec(), [1.0, 2.0]);
@@ -95,9 +96,10 @@ fn a_norm_that_is_not_finite_changes_nothing() {
 
 #[test]
 fn a_loss_that_is_not_finite_changes_nothing() {
-    let settings = Settings { rule: Rule::Sgd, learning_rate: 0.1, weight_decay: 0.0, clip_norm: Some(8.0) };
+    let hyperparameters =
+        Hyperparameters { rule: Rule::Sgd, learning_rate: 0.1, weight_decay: 0.0, clip_norm: Some(8.0) };
     let mut parameters = parameters(&[vec![1.0, 2.0]], None);
-    let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
+    let mut optimizer = Optimizer::new(&Cpu::default(), hyperparameters, &parameters).unwrap();
     let mut gradients = Gradients::leaky();
     **gradients.get_or_alloc_mut(&parameters[0].value).unwrap() = vec![1.0, 1.0];
     let loss = Cpu::default().tensor(f32::NAN);
@@ -112,10 +114,10 @@ fn same_bits_for_any_number_of_threads_and_instruction_set() {
     let start = [values("large", 200_001, 1.0), values("small", 9, 1.0)];
     let gradients = [values("to large", 200_001, 1.0), values("to small", 9, 1.0)];
     for (rule, clip_norm) in [(Rule::Rmsprop, Some(8.0)), (Rule::AdamW, None)] {
-        let settings = Settings { rule, learning_rate: 0.1, weight_decay: 1e-4, clip_norm };
+        let hyperparameters = Hyperparameters { rule, learning_rate: 0.1, weight_decay: 1e-4, clip_norm };
         let (norm, _) = same_bits_everywhere(|| {
             let mut parameters = parameters(&start, None);
-            let mut optimizer = Optimizer::new(&Cpu::default(), settings, &parameters).unwrap();
+            let mut optimizer = Optimizer::new(&Cpu::default(), hyperparameters, &parameters).unwrap();
             let norms =
                 [(); 3].map(|()| step(&mut optimizer, &mut parameters, &gradients).unwrap().to_bits());
             (norms[0], parameters.iter().flat_map(|p| bits(&p.value.as_vec())).collect::<Vec<_>>())
@@ -127,11 +129,13 @@ fn same_bits_for_any_number_of_threads_and_instruction_set() {
 
 #[test]
 fn other_parameters_and_other_state_are_errors() {
-    let settings =
-        Settings { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 0.0, clip_norm: Some(8.0) };
+    let hyperparameters =
+        Hyperparameters { rule: Rule::Rmsprop, learning_rate: 0.1, weight_decay: 0.0, clip_norm: Some(8.0) };
     let mut optimizer =
-        Optimizer::new(&Cpu::default(), settings, &parameters(&[vec![1.0, 2.0]], None)).unwrap();
+        Optimizer::new(&Cpu::default(), hyperparameters, &parameters(&[vec![1.0, 2.0]], None)).unwrap();
     let mut others = parameters(&[vec![1.0]], None);
     assert!(matches!(step(&mut optimizer, &mut others, &[vec![1.0]]), Err(StepError::Op(_))));
-    assert!(optimizer.restore(&State { squares: vec![vec![1.0]], ..State::default() }).is_err());
+    assert!(
+        optimizer.restore(&OptimizerState { squares: vec![vec![1.0]], ..OptimizerState::default() }).is_err()
+    );
 }

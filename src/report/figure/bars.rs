@@ -5,7 +5,7 @@
 use super::document::{Area, Drawn};
 use super::panel::{Frame, Item, shown};
 use super::scale::drawable;
-use super::style::{self, Place, QUIET};
+use super::style::{self, Pixel, QUIET};
 use super::text::Font;
 use super::{Bar, Mean, Panel};
 
@@ -73,7 +73,7 @@ impl Item for Bar {
         Ok(())
     }
 
-    fn sample(&self, area: &Area<'_>, corners: [Place; 2], index: usize) -> Drawn {
+    fn sample(&self, area: &Area<'_>, corners: [Pixel; 2], index: usize) -> Drawn {
         style::block(area, corners, index)
     }
 }

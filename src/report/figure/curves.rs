@@ -5,7 +5,7 @@
 use super::document::{Area, Drawn};
 use super::panel::{Frame, Item, shown};
 use super::scale::drawable;
-use super::style::{self, Place};
+use super::style::{self, Pixel};
 use super::{Mean, Panel, Point, Series};
 
 /// Neighbouring curves stand this far apart, so that equal ones do not hide each other.
@@ -57,7 +57,7 @@ impl Item for Series {
         curves.iter().try_for_each(Curve::references)
     }
 
-    fn sample(&self, area: &Area<'_>, [(left, top), (right, bottom)]: [Place; 2], index: usize) -> Drawn {
+    fn sample(&self, area: &Area<'_>, [(left, top), (right, bottom)]: [Pixel; 2], index: usize) -> Drawn {
         let y = i32::midpoint(top, bottom);
         let line = vec![(left, y), (right, y)];
         match self.known {
@@ -91,12 +91,12 @@ impl<'f, 'a> Curve<'f, 'a> {
         Curve { frame, aside, index: frame.index(&series.label), points: points.collect() }
     }
 
-    fn at(&self, point: &Point, value: f64) -> Place {
+    fn at(&self, point: &Point, value: f64) -> Pixel {
         let (x, y) = self.frame.at(point.x, value);
         (x + self.aside, y)
     }
 
-    fn means(&self, points: &[Point]) -> impl Iterator<Item = Place> {
+    fn means(&self, points: &[Point]) -> impl Iterator<Item = Pixel> {
         points.iter().filter_map(|point| Some(self.at(point, point.value?.mean)))
     }
 
@@ -110,7 +110,7 @@ impl<'f, 'a> Curve<'f, 'a> {
         for run in self.points.split(|point| point.band.is_none()) {
             let edge =
                 |end: usize| run.iter().filter_map(move |point| Some(self.at(point, point.band?[end])));
-            let around: Vec<Place> = edge(0).chain(edge(1).collect::<Vec<_>>().into_iter().rev()).collect();
+            let around: Vec<Pixel> = edge(0).chain(edge(1).collect::<Vec<_>>().into_iter().rev()).collect();
             if let [(x, low), (_, high)] = around[..] {
                 // A point without neighbours has nothing to lie in.
                 style::capped(self.frame.screen, x, [high, low], 26, (style::colour(self.index), 11))?;

@@ -4,8 +4,8 @@
 
 use plotters::style::text_anchor::HPos;
 
+use super::block::{Block, MARGIN, TICK, items};
 use super::document::{Area, Drawn};
-use super::page::{Block, MARGIN, TICK, items};
 use super::panel::{Item, shown};
 use super::style::published;
 use super::{Mean, Row};

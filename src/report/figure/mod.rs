@@ -5,6 +5,7 @@
 //! not measured leaves a gap that says so, and an axis that does not begin at 0 says that, too.
 
 mod bars;
+mod block;
 mod curves;
 mod document;
 mod from_report;

@@ -1,10 +1,11 @@
 //! The page: caption, rows of panels, legend and footnote, one beneath the other.
 //!
-//! Invariant: a block says how high it is before anything is drawn, and equal labels have one look on the whole page.
+//! Invariant: equal labels have one look on the whole page.
 
 use plotters::style::text_anchor::HPos;
 
-use super::document::{self, Area, Drawn};
+use super::block::{Block, LABEL, MARGIN, items};
+use super::document;
 use super::legend::{footnote, legend};
 use super::panel::{Item, XAxis, abreast, row};
 use super::scale::{Scale, drawable};
@@ -12,32 +13,8 @@ use super::style::{QUIET, TEXT, WARNING, edge};
 use super::text::{self, Font};
 use super::{Caption, Figure, FigureError, Row};
 
-pub(super) const MARGIN: i32 = 120;
-pub(super) const TICK: Font = Font::new(95, TEXT);
-pub(super) const LABEL: Font = Font::new(106, TEXT);
 const TITLE: Font = Font::new(130, TEXT).bold();
 const NOTE: Font = Font::new(90, QUIET);
-
-/// A stripe of the page, as wide as the page.
-pub(super) struct Block<'f> {
-    height: i32,
-    draw: Box<dyn Fn(&Area<'_>) -> Drawn + 'f>,
-}
-
-impl<'f> Block<'f> {
-    pub fn new(height: i32, draw: impl Fn(&Area<'_>) -> Drawn + 'f) -> Self {
-        Block { height, draw: Box::new(draw) }
-    }
-
-    pub fn space(height: i32) -> Self {
-        Block::new(height, |_| Ok(()))
-    }
-
-    /// A line of text that stands on the block's lower edge.
-    fn line(text: String, font: Font, height: i32) -> Self {
-        Block::new(height, move |area| font.draw(area, &text, (MARGIN, height), HPos::Left))
-    }
-}
 
 /// Draws a figure as SVG.
 pub(super) fn draw(figure: &Figure) -> Result<String, FigureError> {
@@ -74,15 +51,11 @@ fn page<T: Item>(caption: &Caption, rows: &[Row<T>], x: Option<&XAxis<'_>>) -> R
         let mut rest = root.clone();
         for block in &blocks {
             let (area, below) = rest.split_vertically(block.height);
-            (block.draw)(&area)?;
+            block.draw(&area)?;
             rest = below;
         }
         Ok(())
     })
-}
-
-pub(super) fn items<T>(rows: &[Row<T>]) -> impl Iterator<Item = &T> {
-    rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.items)
 }
 
 fn labels<T: Item>(rows: &[Row<T>]) -> Vec<String> {
@@ -109,9 +82,9 @@ fn head(caption: &Caption, width: i32) -> Vec<Block<'static>> {
         blocks.push(Block::new(height, move |area| {
             let (left, right) = (MARGIN, width - MARGIN);
             edge(area, &[(left, 0), (right, 0), (right, height), (left, height)], WARNING, 12)?;
-            (1..)
-                .zip(&warning)
-                .try_for_each(|(place, line)| font.draw(area, line, (width / 2, LINE * place), HPos::Center))
+            (1..).zip(&warning).try_for_each(|(number, line)| {
+                font.draw(area, line, (width / 2, LINE * number), HPos::Center)
+            })
         }));
     }
     blocks.push(Block::space(40));

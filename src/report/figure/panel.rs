@@ -11,10 +11,10 @@ use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, WHITE};
 
+use super::block::{Block, LABEL, MARGIN, TICK};
 use super::document::{Area, Drawn};
-use super::page::{Block, LABEL, MARGIN, TICK};
 use super::scale::{Scale, drawable};
-use super::style::{GRID, Place, QUIET, TEXT, lines};
+use super::style::{GRID, Pixel, QUIET, TEXT, lines};
 use super::{Mean, Panel, Row};
 
 /// Panels in one line at most.
@@ -40,7 +40,7 @@ pub(super) trait Item: Sized {
     /// Draws all items of a panel.
     fn draw(panel: &Panel<Self>, frame: &Frame<'_, '_>) -> Drawn;
     /// Draws the legend's sample of it between an upper left and a lower right corner.
-    fn sample(&self, area: &Area<'_>, corners: [Place; 2], index: usize) -> Drawn;
+    fn sample(&self, area: &Area<'_>, corners: [Pixel; 2], index: usize) -> Drawn;
 }
 
 /// The inside of a panel.
@@ -57,7 +57,7 @@ impl Frame<'_, '_> {
         self.labels.iter().position(|known| known == label).unwrap_or(0)
     }
 
-    pub fn at(&self, x: f64, y: f64) -> Place {
+    pub fn at(&self, x: f64, y: f64) -> Pixel {
         self.plot.map_coordinate(&(x, y))
     }
 
@@ -173,7 +173,7 @@ impl<T: Item> Grid<'_, T> {
 
 /// The left and the lower edge, which plotters draws without the corner between them; a broken one says that the axis does
 /// not begin at 0.
-fn spines(area: &Area<'_>, [(left, top), (right, bottom)]: [Place; 2], broken: bool) -> Drawn {
+fn spines(area: &Area<'_>, [(left, top), (right, bottom)]: [Pixel; 2], broken: bool) -> Drawn {
     lines(area, [(left - 1, top), (left - 1, bottom), (right - 1, bottom)], TEXT, 9)?;
     if broken {
         let slash = |y: i32| [(left - 40, y + 18), (left + 40, y - 18)];

@@ -9,7 +9,7 @@ use plotters::style::{BLACK, Color, RGBColor, WHITE};
 use super::document::{Area, Drawn};
 
 /// A place on an area.
-pub(super) type Place = (i32, i32);
+pub(super) type Pixel = (i32, i32);
 
 const SKY_BLUE: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
 const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
@@ -35,17 +35,17 @@ const HATCHES: [&[(i32, i32)]; 8] =
     [&[], &[(1, -1)], &[(1, 0)], &[(1, 1)], &[(1, 1), (1, -1)], &[], &[(0, 1)], &[(1, 0), (0, 1)]];
 
 /// Draws lines from point to point.
-pub(super) fn lines(area: &Area<'_>, points: impl Into<Vec<Place>>, colour: RGBColor, width: u32) -> Drawn {
+pub(super) fn lines(area: &Area<'_>, points: impl Into<Vec<Pixel>>, colour: RGBColor, width: u32) -> Drawn {
     Ok(area.draw(&PathElement::new(points, colour.stroke_width(width)))?)
 }
 
 /// Draws the edge of a polygon, the first side twice, so that no corner lacks its tip.
-pub(super) fn edge(area: &Area<'_>, corners: &[Place], colour: RGBColor, width: u32) -> Drawn {
+pub(super) fn edge(area: &Area<'_>, corners: &[Pixel], colour: RGBColor, width: u32) -> Drawn {
     lines(area, [corners, &corners[..2]].concat(), colour, width)
 }
 
 /// Draws a rectangle, from its upper left to its lower right corner, in the look of a series.
-pub(super) fn block(area: &Area<'_>, [from, to]: [Place; 2], index: usize) -> Drawn {
+pub(super) fn block(area: &Area<'_>, [from, to]: [Pixel; 2], index: usize) -> Drawn {
     let colour = COLOURS[index % COLOURS.len()];
     area.draw(&Rectangle::new([from, to], colour.filled()))?;
     let dark = matches!(index % COLOURS.len(), 2 | 4 | 5);
@@ -58,7 +58,7 @@ pub(super) fn block(area: &Area<'_>, [from, to]: [Place; 2], index: usize) -> Dr
 /// Parallel lines across a rectangle; their places hang on the page, not on the rectangle.
 fn hatch(
     area: &Area<'_>,
-    [(left, top), (right, bottom)]: [Place; 2],
+    [(left, top), (right, bottom)]: [Pixel; 2],
     (dx, dy): (i32, i32),
     ink: RGBColor,
 ) -> Drawn {
@@ -90,17 +90,17 @@ pub(super) fn colour(index: usize) -> RGBColor {
 }
 
 /// Draws the line of a series.
-pub(super) fn curve(area: &Area<'_>, points: Vec<Place>, index: usize) -> Drawn {
+pub(super) fn curve(area: &Area<'_>, points: Vec<Pixel>, index: usize) -> Drawn {
     dashed(area, points, (colour(index), 15), [0, 50, 20, 80][index % 4])
 }
 
 /// Draws the line of a known optimum, which is dark, thin and without markers.
-pub(super) fn known(area: &Area<'_>, points: Vec<Place>, number: usize) -> Drawn {
+pub(super) fn known(area: &Area<'_>, points: Vec<Pixel>, number: usize) -> Drawn {
     dashed(area, points, (TEXT, 10), [0, 40, 15][number % 3])
 }
 
 /// Dashes and the gaps between them are of this length; 0 is a whole line.
-fn dashed(area: &Area<'_>, points: Vec<Place>, (colour, width): (RGBColor, u32), dash: i32) -> Drawn {
+fn dashed(area: &Area<'_>, points: Vec<Pixel>, (colour, width): (RGBColor, u32), dash: i32) -> Drawn {
     match dash {
         0 => lines(area, points, colour, width),
         _ => Ok(area.draw(&DashedPathElement::new(points, dash, dash, colour.stroke_width(width)))?),
@@ -108,17 +108,17 @@ fn dashed(area: &Area<'_>, points: Vec<Place>, (colour, width): (RGBColor, u32),
 }
 
 /// Draws a band, through which what lies beneath shows.
-pub(super) fn band(area: &Area<'_>, around: Vec<Place>, index: usize) -> Drawn {
+pub(super) fn band(area: &Area<'_>, around: Vec<Pixel>, index: usize) -> Drawn {
     Ok(area.draw(&Polygon::new(around, colour(index).mix(0.18)))?)
 }
 
 /// Draws the marker of a series.
-pub(super) fn marker(area: &Area<'_>, (x, y): Place, index: usize) -> Drawn {
+pub(super) fn marker(area: &Area<'_>, (x, y): Pixel, index: usize) -> Drawn {
     const R: i32 = 32;
     // Every other round of markers is hollow.
     let hollow = (index / 5) % 2 == 1;
     let (inside, around, width) = if hollow { (WHITE, colour(index), 14) } else { (colour(index), WHITE, 7) };
-    let corners: &[Place] = match index % 5 {
+    let corners: &[Pixel] = match index % 5 {
         0 => {
             area.draw(&Circle::new((x, y), R, inside.filled()))?;
             return Ok(area.draw(&Circle::new((x, y), R, around.stroke_width(width)))?);
@@ -128,13 +128,13 @@ pub(super) fn marker(area: &Area<'_>, (x, y): Place, index: usize) -> Drawn {
         3 => &[(0, -45), (45, 0), (0, 45), (-45, 0)],
         _ => &[(0, 40), (38, -R), (-38, -R)],
     };
-    let corners: Vec<Place> = corners.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
+    let corners: Vec<Pixel> = corners.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
     area.draw(&Polygon::new(corners.clone(), inside))?;
     edge(area, &corners, around, width)
 }
 
 /// Draws a published value: a thin line that reads on any colour.
-pub(super) fn published(area: &Area<'_>, (x, y): Place, half: i32) -> Drawn {
+pub(super) fn published(area: &Area<'_>, (x, y): Pixel, half: i32) -> Drawn {
     for (colour, width) in [(WHITE, 28), (BLACK, 13)] {
         lines(area, [(x - half, y), (x + half, y)], colour, width)?;
     }

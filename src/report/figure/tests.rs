@@ -407,10 +407,10 @@ fn numbers_of_an_axis_do_not_touch() {
         let values = [0.01, 4000.0].into_iter();
         let scale = if factors { Scale::over_factors(values) } else { Scale::over(values) };
         for length in [300, 700, 1500, 6000] {
-            let fitted = scale.clone().fitted(100, length, page::TICK);
+            let fitted = scale.clone().fitted(100, length, block::TICK);
             assert!(fitted.low < scale.low && fitted.high > scale.high);
             let shown: Vec<(i32, i32)> = (fitted.ticks.iter().filter(|(_, word)| !word.is_empty()))
-                .map(|(tick, word)| (fitted.map(tick, (0, length)), page::TICK.width(word) / 2))
+                .map(|(tick, word)| (fitted.map(tick, (0, length)), block::TICK.width(word) / 2))
                 .collect();
             assert!(!shown.is_empty());
             assert!(shown.windows(2).all(|pair| pair[0].0 + pair[0].1 < pair[1].0 - pair[1].1), "{shown:?}");
@@ -421,7 +421,7 @@ fn numbers_of_an_axis_do_not_touch() {
 #[test]
 fn long_labels_end_in_an_ellipsis_and_captions_are_wrapped() {
     text::register().unwrap();
-    let font = page::LABEL;
+    let font = block::LABEL;
     let short = font.shorten(&"very long ".repeat(60), 1000);
     assert!(short.ends_with('…') && font.width(&short) <= 1000 && font.width(&short) > 900, "{short}");
     let lines = font.wrap(&"a few words ".repeat(20), 1000);

@@ -14,9 +14,9 @@ use crate::stats::Summary;
 const CHEAP: f64 = 1.0;
 
 /// Nobody is told, nothing is kept.
-struct Unheard;
+struct NoProgress;
 
-impl Observer for Unheard {
+impl Observer for NoProgress {
     fn epoch(&mut self, _: &EpochReport, _: &[u8]) -> Result<(), std::io::Error> {
         Ok(())
     }
@@ -45,7 +45,7 @@ pub(super) fn retrained(
             }
             let job =
                 Job { recipe: &recipe, data: &*run.data, seed: run.manifest.seed, upstream: Vec::new() };
-            let outcome = experiment::train(resolved.device.place, &job, None, &mut Unheard)?;
+            let outcome = experiment::train(resolved.device.device, &job, None, &mut NoProgress)?;
             Ok(outcome.metrics.value(metric))
         })
         .collect::<Result<_, TrainError>>()?;

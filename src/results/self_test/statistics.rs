@@ -13,7 +13,7 @@ use super::alarms::count_alarms;
 use super::retrain::retrained;
 use super::tally::{Point, Tally};
 use crate::engine::store::Store;
-use crate::experiment::faults::{Fault, Struck};
+use crate::experiment::faults::{Fault, FaultInjection};
 use crate::gate::expected::Range;
 use crate::metric::Metric;
 use crate::random::Seeds;
@@ -105,8 +105,8 @@ pub(super) fn inject(
                 let Some(drawn) = Drawn::of(&runs, &cell.metric, fault) else { continue };
                 for (index, &share) in SHARES.iter().enumerate() {
                     let seeds = seeds.child(name).child(index);
-                    let strike = |draw| drawn.mean(share, &seeds.child(draw));
-                    let means: Vec<f64> = (0..DRAWS).into_par_iter().filter_map(strike).collect();
+                    let faulty = |draw| drawn.mean(share, &seeds.child(draw));
+                    let means: Vec<f64> = (0..DRAWS).into_par_iter().filter_map(faulty).collect();
                     tally.add(name, (index, share), &means);
                 }
             }
@@ -145,17 +145,17 @@ fn runs(cell: &CellResult, store: &Store, opened: &Opened<'_>) -> Result<Vec<Sto
 }
 
 /// Draws of a fault in every run of a cell.
-struct Drawn(Vec<Struck>);
+struct Drawn(Vec<FaultInjection>);
 
 impl Drawn {
     /// `None` where the cell's metric says more than the stored logits do.
     fn of(runs: &[StoredRun], metric: &Metric, fault: Fault) -> Option<Self> {
-        runs.iter().map(|run| run.struck(fault, metric)).collect::<Option<_>>().map(Drawn)
+        runs.iter().map(|run| run.inject(fault, metric)).collect::<Option<_>>().map(Drawn)
     }
 
     /// The cell's mean with the fault in a share of every run's test examples.
     fn mean(&self, share: f64, seeds: &Seeds) -> Option<f64> {
-        let value = |(number, run): (usize, &Struck)| run.value(share, &seeds.child(number));
+        let value = |(number, run): (usize, &FaultInjection)| run.value(share, &seeds.child(number));
         let values: Vec<f64> = self.0.iter().enumerate().map(value).collect::<Option<_>>()?;
         Some(Summary::of(&values)?.mean)
     }

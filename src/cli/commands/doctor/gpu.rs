@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::device::Precision;
 use crate::device::cuda::{self, Gpu, GpuError, StepSize};
 use crate::experiment::Tensors;
-use crate::experiment::feed::Feed;
+use crate::experiment::data_loader::TrainingDevice;
 use crate::experiment::workload::{BATCH, Distance, MODELS, Running, Workload};
 use crate::ops;
 use crate::ops::kernel::ceiling::{self, Ceilings};
@@ -160,7 +160,7 @@ impl ModelFinding {
 }
 
 /// Trains a model for some steps.
-fn trained<D: Feed>(device: &D, name: &str, steps: usize) -> Result<(Vec<f64>, Tensors), Failure> {
+fn trained<D: TrainingDevice>(device: &D, name: &str, steps: usize) -> Result<(Vec<f64>, Tensors), Failure> {
     let workload = Workload::new(name, BATCH, &SIDES)?;
     let noise = workload.noise();
     let mut running = Running::new(device, &workload, &noise)?;
@@ -176,8 +176,9 @@ fn models(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize,
         let mut running = Running::new(device, &workload, &noise)?;
         let losses = running.steps(doctor.steps)?;
         let first = (losses, running.weights());
-        let (step, refused) = (running.held().recorded(BATCH), running.held().refused().map(str::to_owned));
-        let foreign_launches = running.held().work(BATCH).map_or(0, |work| work.foreign);
+        let (step, refused) =
+            (running.loader().recorded(BATCH), running.loader().refused().map(str::to_owned));
+        let foreign_launches = running.loader().work(BATCH).map_or(0, |work| work.foreign);
         drop(running);
         let again = trained(device, model, doctor.steps)?;
         let plain = {
@@ -255,8 +256,8 @@ fn speed(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
             steps += running.steps(256)?.len();
         }
         let rate = steps as f64 / begun.elapsed().as_secs_f64();
-        let step = running.held().recorded(BATCH);
-        let work = running.held().work(BATCH).unwrap_or_default();
+        let step = running.loader().recorded(BATCH);
+        let work = running.loader().work(BATCH).unwrap_or_default();
         let finding = SpeedFinding {
             model,
             steps_per_second: rate,

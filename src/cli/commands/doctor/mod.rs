@@ -14,7 +14,7 @@ use crate::cli::device;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::device::{Place, Precision};
+use crate::device::{Device, Precision};
 use crate::ops::parity::{CASES, compare};
 use crate::ops::simd::{Isa, isa};
 use crate::provenance::{Machine, Provenance};
@@ -63,12 +63,12 @@ pub fn run(doctor: &Doctor) -> Result<Exit, Failure> {
     if let Some(note) = &chosen.note {
         output::note(note);
     }
-    match chosen.place {
-        Place::Cpu => on_the_cpu(doctor),
+    match chosen.device {
+        Device::Cpu => on_the_cpu(doctor),
         #[cfg(feature = "cuda")]
-        Place::Cuda { index, precision } => gpu::examine(doctor, index, precision),
+        Device::Cuda { index, precision } => gpu::examine(doctor, index, precision),
         #[cfg(not(feature = "cuda"))]
-        Place::Cuda { .. } => Err(Failure::usage("this build computes on the CPU only")),
+        Device::Cuda { .. } => Err(Failure::usage("this build computes on the CPU only")),
     }
 }
 

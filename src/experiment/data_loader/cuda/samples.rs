@@ -29,8 +29,8 @@ struct Whole {
 /// The modalities of datasets that several runs read.
 static SHARED: Mutex<BTreeMap<(Loaded, Split, usize), Arc<Whole>>> = Mutex::new(BTreeMap::new());
 
-/// Where samples are.
-enum Place {
+/// Whether all samples are on the GPU, or a window of them.
+enum Residency {
     Whole(Vec<Arc<Whole>>),
     /// And the rows that it has room for.
     Window(Vec<Buffer<f32>>, usize),
@@ -38,8 +38,8 @@ enum Place {
 
 /// A split's samples.
 pub(super) struct Samples {
-    place: Place,
-    /// By row, or by place in the window; none where nobody learns from them.
+    residency: Residency,
+    /// By row, or by index in the window; none where nobody learns from them.
     pub(super) targets: Option<SampleTargets>,
 }
 
@@ -68,8 +68,8 @@ impl SampleTargets {
 
     fn write(&mut self, targets: &TargetsBuf) -> Result<(), GpuError> {
         match (self, targets) {
-            (SampleTargets::Labels(held), TargetsBuf::Labels(labels)) => held.write(0, labels),
-            (SampleTargets::Soft(held), TargetsBuf::Soft { scores, .. }) => held.write(0, scores),
+            (SampleTargets::Labels(buffer), TargetsBuf::Labels(labels)) => buffer.write(0, labels),
+            (SampleTargets::Soft(buffer), TargetsBuf::Soft { scores, .. }) => buffer.write(0, scores),
             // A split has targets of one kind.
             _ => Ok(()),
         }
@@ -79,7 +79,7 @@ impl SampleTargets {
 /// Rows that can be picked.
 pub(super) struct InPlace<'a> {
     /// Where each of them stands.
-    pub(super) places: std::borrow::Cow<'a, [u32]>,
+    pub(super) indices: std::borrow::Cow<'a, [u32]>,
     /// Whether a window had to be made, at other addresses than before.
     pub(super) moved: bool,
 }
@@ -95,10 +95,10 @@ impl Samples {
     /// If the device fails.
     pub(super) fn of(data: &dyn Dataset, split: Split, modalities: &[usize]) -> Result<Self, GpuError> {
         if !fits(data, split, modalities) {
-            return Ok(Samples { place: Place::Window(Vec::new(), 0), targets: None });
+            return Ok(Samples { residency: Residency::Window(Vec::new(), 0), targets: None });
         }
         let whole = modalities.iter().map(|&modality| Whole::of(data, split, modality));
-        Ok(Samples { place: Place::Whole(whole.collect::<Result<_, _>>()?), targets: None })
+        Ok(Samples { residency: Residency::Whole(whole.collect::<Result<_, _>>()?), targets: None })
     }
 
     /// With the targets of all rows, or of those of the window.
@@ -106,19 +106,19 @@ impl Samples {
     /// # Errors
     /// If the device fails.
     pub(super) fn with_targets(self, data: &dyn Dataset, split: Split) -> Result<Self, GpuError> {
-        let targets = match self.place {
-            Place::Whole(_) => SampleTargets::of(data.targets(split))?,
-            Place::Window(..) => SampleTargets::room(data.targets(split), 0)?,
+        let targets = match self.residency {
+            Residency::Whole(_) => SampleTargets::of(data.targets(split))?,
+            Residency::Window(..) => SampleTargets::room(data.targets(split), 0)?,
         };
         Ok(Samples { targets: Some(targets), ..self })
     }
 
     /// Rows that can be in place at a time: all of them, or as many whole batches as a window holds, at least one.
     pub(super) fn span(&self, data: &dyn Dataset, modalities: &[usize], rows: usize, batch: usize) -> usize {
-        match &self.place {
-            Place::Whole(_) => rows,
-            &Place::Window(_, room) if room > 0 => room,
-            Place::Window(..) => {
+        match &self.residency {
+            Residency::Whole(_) => rows,
+            &Residency::Window(_, room) if room > 0 => room,
+            Residency::Window(..) => {
                 let bytes: usize = modalities.iter().map(|&modality| 4 * features(data, modality)).sum();
                 let room = limit().map_or(WINDOW, |limit| WINDOW.min(limit / 4));
                 (room / bytes.max(1) / batch * batch).max(batch)
@@ -138,16 +138,16 @@ impl Samples {
         rows: &'a [u32],
         span: usize,
     ) -> Result<InPlace<'a>, GpuError> {
-        let Place::Window(held, rows_held) = &mut self.place else {
-            return Ok(InPlace { places: rows.into(), moved: false });
+        let Residency::Window(buffers, capacity) = &mut self.residency else {
+            return Ok(InPlace { indices: rows.into(), moved: false });
         };
-        let moved = held.is_empty();
+        let moved = buffers.is_empty();
         if moved {
             let room = modalities.iter().map(|&modality| Buffer::room(span * features(data, modality)));
-            *held = room.collect::<Result<_, _>>()?;
-            *rows_held = span;
+            *buffers = room.collect::<Result<_, _>>()?;
+            *capacity = span;
         }
-        for (&modality, values) in modalities.iter().zip(held) {
+        for (&modality, values) in modalities.iter().zip(buffers) {
             send(data, split, modality, rows, values)?;
         }
         if let Some(targets) = &mut self.targets {
@@ -157,15 +157,17 @@ impl Samples {
             }
             targets.write(&all.pick(rows))?;
         }
-        let places: Vec<u32> = (0..rows.len() as u32).collect();
-        Ok(InPlace { places: places.into(), moved })
+        let indices: Vec<u32> = (0..rows.len() as u32).collect();
+        Ok(InPlace { indices: indices.into(), moved })
     }
 
     /// The samples of every modality, one after the other, and which of them each row has.
     pub(super) fn modalities(&self) -> Vec<(&Buffer<f32>, Option<&Buffer<u32>>)> {
-        match &self.place {
-            Place::Whole(whole) => whole.iter().map(|whole| (&whole.values, whole.index.as_ref())).collect(),
-            Place::Window(held, _) => held.iter().map(|values| (values, None)).collect(),
+        match &self.residency {
+            Residency::Whole(whole) => {
+                whole.iter().map(|whole| (&whole.values, whole.index.as_ref())).collect()
+            }
+            Residency::Window(buffers, _) => buffers.iter().map(|values| (values, None)).collect(),
         }
     }
 }

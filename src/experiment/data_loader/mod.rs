@@ -1,4 +1,4 @@
-//! How a device gets its batches, in training and in evaluation.
+//! Data loaders: how a device gets its batches, in training and in evaluation.
 //!
 //! Invariant: the order of epoch e depends on the seed and e alone; the last partial batch is kept; a step that fails is the
 //! last one whose effects anybody sees.
@@ -31,33 +31,37 @@ pub struct StepFailed {
 pub type Work<'w, D> = &'w mut dyn FnMut(&Inputs<f32, D>) -> Result<(), ModelError>;
 
 /// A device that networks are trained on.
-pub trait Feed: Backend<f32> {
-    /// What it needs of a dataset between batches.
-    type Held<'a>;
+pub trait TrainingDevice: Backend<f32> {
+    /// Hands out the batches of a dataset: samples and targets of some rows, in the order asked for.
+    type DataLoader<'a>;
 
     /// Examples evaluated at a time where that is ours to choose.
     const EVALUATION_BATCH: usize;
 
-    /// Prepares to be fed with some modalities of a dataset, by their places.
+    /// A data loader of some modalities of a dataset, by their indices.
     ///
     /// # Errors
     /// When the device has no room.
-    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[usize]) -> Result<Self::Held<'a>, ModelError>;
+    fn data_loader<'a>(
+        &self,
+        data: &'a dyn Dataset,
+        modalities: &[usize],
+    ) -> Result<Self::DataLoader<'a>, ModelError>;
 
     /// Sends every step as it is from now on; for comparisons, where steps are otherwise recorded.
-    fn without_recording(_held: &mut Self::Held<'_>) {}
+    fn without_recording(_loader: &mut Self::DataLoader<'_>) {}
 
-    /// Learns from the training rows in `order`, batch by batch. `told` hears of every step, in order, with its number of
+    /// Learns from the training rows in `order`, batch by batch. `on_step` gets every step, in order, with its number of
     /// examples: on a GPU somewhat after it was taken.
     ///
     /// # Errors
     /// The first step that failed.
     fn train(
-        held: &mut Self::Held<'_>,
+        loader: &mut Self::DataLoader<'_>,
         learner: &mut Learner<f32, Self>,
         order: &[u32],
         batch_size: usize,
-        told: &mut dyn FnMut(StepStats, usize),
+        on_step: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed>;
 
     /// Hands out the rows of a split in order, batch by batch.
@@ -65,7 +69,7 @@ pub trait Feed: Backend<f32> {
     /// # Errors
     /// When the device fails, and what `work` gives.
     fn evaluate(
-        held: &mut Self::Held<'_>,
+        loader: &mut Self::DataLoader<'_>,
         split: Split,
         batch_size: usize,
         work: Work<'_, Self>,

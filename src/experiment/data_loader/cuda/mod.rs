@@ -1,8 +1,8 @@
-//! Feeding a GPU: the dataset lives there, batches are gathered there by row number, and a step is recorded once and sent
+//! The data loader of GPUs: the dataset lives there, batches are gathered there by row number, and a step is recorded once and sent
 //! again.
 //!
 //! Invariant: nothing crosses the bus in a step; the order of an epoch goes up once, the statistics of the steps come back once per
-//! [`TOLD_EVERY`] steps. A split that the GPU has no room for comes in windows of the epoch's order, between steps; what is
+//! [`STATS_EVERY`] steps. A split that the GPU has no room for comes in windows of the epoch's order, between steps; what is
 //! computed is the same.
 
 mod samples;
@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use dfdx::prelude::{Cuda, HasShape, ZerosTensor};
 
-use super::{Feed, StepFailed, Work};
+use super::{StepFailed, TrainingDevice, Work};
 use crate::data::{Dataset, Split, Targets};
 use crate::device::cuda::{
     Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record,
 };
 use crate::experiment::learner::{LearnError, Learner};
-use crate::experiment::loss::Wanted;
+use crate::experiment::loss::TargetTensors;
 use crate::models::{Input, Inputs, ModelError};
 use crate::ops::gather::{Pick, gather};
 use crate::ops::optimizer::StepStats;
@@ -27,7 +27,7 @@ use crate::ops::{Features, OpError};
 use samples::{SampleTargets, Samples};
 
 /// Steps that are sent before the host looks at their statistics.
-const TOLD_EVERY: usize = 256;
+const STATS_EVERY: usize = 256;
 
 /// A batch on the GPU, at the same addresses for as long as batches have this size.
 struct Batch {
@@ -43,11 +43,11 @@ enum BatchTargets {
 }
 
 /// What a GPU needs of a dataset between batches.
-pub struct Held<'a> {
+pub struct DataLoader<'a> {
     device: Cuda,
     data: &'a dyn Dataset,
-    /// Places of the modalities that somebody looks at.
-    looked_at: Vec<usize>,
+    /// Indices of the modalities that some expert reads.
+    used: Vec<usize>,
     /// Every label of the training split is below this.
     below: usize,
     train: Samples,
@@ -82,13 +82,13 @@ fn address_of(input: &Input<f32, Cuda>) -> Address {
     }
 }
 
-impl Held<'_> {
+impl DataLoader<'_> {
     /// Makes the tensors of batches of this size, if they are not there yet.
     fn make_room(&mut self, size: usize) -> Result<(), ModelError> {
         if self.batches.contains_key(&size) {
             return Ok(());
         }
-        let inputs = Inputs::zeros(&self.device, self.data.modalities(), &self.looked_at, size)?;
+        let inputs = Inputs::zeros(&self.device, self.data.modalities(), &self.used, size)?;
         let targets = match self.data.targets(Split::Train) {
             Targets::Labels(_) => {
                 BatchTargets::Labels(Arc::new(Buffer::zeros(size).map_err(|error| failed(&error))?))
@@ -108,9 +108,9 @@ impl Held<'_> {
             (Some(SampleTargets::Labels(from)), BatchTargets::Labels(to)) => Some((from, &**to)),
             _ => None,
         };
-        for (&place, (values, index)) in self.looked_at.iter().zip(samples.modalities()) {
-            let Some(input) = &batch.inputs.0[place] else { continue };
-            let features = self.data.modalities()[place].features();
+        for (&modality, (values, index)) in self.used.iter().zip(samples.modalities()) {
+            let Some(input) = &batch.inputs.0[modality] else { continue };
+            let features = self.data.modalities()[modality].features();
             gather(pick, features, values, index, address_of(input), labels.take())
                 .map_err(|error| failed(&error))?;
         }
@@ -140,13 +140,13 @@ impl Held<'_> {
         let before = counts();
         let mut step = || {
             self.fill(batch, pick, &self.train)?;
-            let wanted = match &batch.targets {
+            let targets = match &batch.targets {
                 BatchTargets::Labels(labels) => {
-                    Wanted::Labels(Labels::held(Arc::clone(labels), size, self.below))
+                    TargetTensors::Labels(Labels::held(Arc::clone(labels), size, self.below))
                 }
-                BatchTargets::Soft(scores) => Wanted::Soft(scores.clone()),
+                BatchTargets::Soft(scores) => TargetTensors::Soft(scores.clone()),
             };
-            learner.send(&batch.inputs, &wanted)
+            learner.send(&batch.inputs, &targets)
         };
         // Once refused, always refused.
         if self.refused.is_some() {
@@ -179,24 +179,28 @@ impl Held<'_> {
 
 /// Where everything that a step changes stands.
 fn addresses(learner: &mut Learner<f32, Cuda>) -> Vec<Address> {
-    let slots = learner.experts.slots();
-    let parameters = slots.parameters.iter().map(|(_, parameter)| address(&parameter.value));
-    parameters.chain(slots.buffers.iter().map(|(_, buffer)| address(&**buffer))).collect()
+    let named_tensors = learner.experts.named_tensors();
+    let parameters = named_tensors.parameters.iter().map(|(_, parameter)| address(&parameter.value));
+    parameters.chain(named_tensors.buffers.iter().map(|(_, buffer)| address(&**buffer))).collect()
 }
 
-impl Feed for Cuda {
-    type Held<'a> = Held<'a>;
+impl TrainingDevice for Cuda {
+    type DataLoader<'a> = DataLoader<'a>;
     const EVALUATION_BATCH: usize = 1000;
 
-    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[usize]) -> Result<Held<'a>, ModelError> {
+    fn data_loader<'a>(
+        &self,
+        data: &'a dyn Dataset,
+        modalities: &[usize],
+    ) -> Result<DataLoader<'a>, ModelError> {
         let gpu = |error: GpuError| failed(&error);
         let train = Samples::of(data, Split::Train, modalities)
             .and_then(|samples| samples.with_targets(data, Split::Train))
             .map_err(|error| no_room(&error))?;
-        Ok(Held {
+        Ok(DataLoader {
             device: self.clone(),
             data,
-            looked_at: modalities.to_vec(),
+            used: modalities.to_vec(),
             below: data.targets(Split::Train).labels().iter().max().map_or(0, |&label| label as usize + 1),
             train,
             order: Buffer::zeros(0).map_err(gpu)?,
@@ -208,48 +212,51 @@ impl Feed for Cuda {
         })
     }
 
-    fn without_recording(held: &mut Held<'_>) {
-        held.recorded.clear();
-        held.refused = Some("asked not to".to_owned());
+    fn without_recording(loader: &mut DataLoader<'_>) {
+        loader.recorded.clear();
+        loader.refused = Some("asked not to".to_owned());
     }
 
     fn train(
-        held: &mut Held<'_>,
+        loader: &mut DataLoader<'_>,
         learner: &mut Learner<f32, Cuda>,
         order: &[u32],
         batch_size: usize,
-        told: &mut dyn FnMut(StepStats, usize),
+        on_step: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed> {
         let at = |step: usize| move |source: LearnError| StepFailed { step, source };
         let gpu = |error: GpuError| LearnError::from(failed(&error));
         let parameters = addresses(learner);
-        if parameters != held.parameters {
-            held.recorded.clear();
-            held.parameters = parameters;
+        if parameters != loader.parameters {
+            loader.recorded.clear();
+            loader.parameters = parameters;
         }
-        let span = held.train.span(held.data, &held.looked_at, order.len(), batch_size);
-        if span > held.order.len() {
-            held.recorded.clear();
-            held.order = Buffer::zeros(span).map_err(gpu).map_err(at(1))?;
+        let span = loader.train.span(loader.data, &loader.used, order.len(), batch_size);
+        if span > loader.order.len() {
+            loader.recorded.clear();
+            loader.order = Buffer::zeros(span).map_err(gpu).map_err(at(1))?;
         }
         let (mut done, mut heard) = (0, 0);
         let size_of = |step: usize| batch_size.min(order.len() - step * batch_size);
         for rows in order.chunks(span.max(1)) {
-            let loaded = held.train.load(held.data, Split::Train, &held.looked_at, rows, span);
+            let loaded = loader.train.load(loader.data, Split::Train, &loader.used, rows, span);
             let loaded = loaded.map_err(|error| LearnError::from(no_room(&error))).map_err(at(done + 1))?;
             if loaded.moved {
-                held.recorded.clear();
+                loader.recorded.clear();
             }
-            held.order.write(0, &loaded.places).map_err(gpu).map_err(at(done + 1))?;
+            loader.order.write(0, &loaded.indices).map_err(gpu).map_err(at(done + 1))?;
             learner.optimizer().log().restart().map_err(gpu).map_err(at(done + 1))?;
             let last = done + rows.len().div_ceil(batch_size);
             while done < last {
-                held.send(learner, size_of(done), batch_size).map_err(at(done + 1))?;
+                loader.send(learner, size_of(done), batch_size).map_err(at(done + 1))?;
                 done += 1;
-                if done.is_multiple_of(TOLD_EVERY) || done == last {
+                if done.is_multiple_of(STATS_EVERY) || done == last {
                     for stats in learner.step_stats().map_err(at(heard + 1))? {
                         heard += 1;
-                        told(stats.check().map_err(LearnError::from).map_err(at(heard))?, size_of(heard - 1));
+                        on_step(
+                            stats.check().map_err(LearnError::from).map_err(at(heard))?,
+                            size_of(heard - 1),
+                        );
                     }
                 }
             }
@@ -258,26 +265,26 @@ impl Feed for Cuda {
     }
 
     fn evaluate(
-        held: &mut Held<'_>,
+        loader: &mut DataLoader<'_>,
         split: Split,
         batch_size: usize,
         work: Work<'_, Cuda>,
     ) -> Result<(), ModelError> {
         let gpu = |error: GpuError| failed(&error);
-        let rows: Vec<u32> = (0..held.data.len(split) as u32).collect();
+        let rows: Vec<u32> = (0..loader.data.len(split) as u32).collect();
         let no_room = |error: GpuError| no_room(&error);
-        let mut samples = Samples::of(held.data, split, &held.looked_at).map_err(no_room)?;
-        let span = samples.span(held.data, &held.looked_at, rows.len(), batch_size);
+        let mut samples = Samples::of(loader.data, split, &loader.used).map_err(no_room)?;
+        let span = samples.span(loader.data, &loader.used, rows.len(), batch_size);
         let mut order = Buffer::zeros(span).map_err(gpu)?;
         for rows in rows.chunks(span.max(1)) {
-            let loaded = samples.load(held.data, split, &held.looked_at, rows, span).map_err(no_room)?;
-            order.write(0, &loaded.places).map_err(gpu)?;
+            let loaded = samples.load(loader.data, split, &loader.used, rows, span).map_err(no_room)?;
+            order.write(0, &loaded.indices).map_err(gpu)?;
             for first in (0..rows.len()).step_by(batch_size) {
                 let size = batch_size.min(rows.len() - first);
-                held.make_room(size)?;
-                let batch = &held.batches[&size];
+                loader.make_room(size)?;
+                let batch = &loader.batches[&size];
                 let pick = Pick { order: &order, first, step: None, stride: 0, batch: size };
-                held.fill(batch, pick, &samples)?;
+                loader.fill(batch, pick, &samples)?;
                 work(&batch.inputs)?;
             }
         }

@@ -1,13 +1,13 @@
-//! Feeding the CPU: batches are gathered ahead into buffers that are used again.
+//! The data loader of the CPU: batches are gathered ahead into buffers that are used again.
 //!
 //! Invariant: gathering ahead changes when work is done, never what comes out.
 
 use dfdx::prelude::{Cpu, ZerosTensor};
 
-use super::{Feed, StepFailed, Work};
+use super::{StepFailed, TrainingDevice, Work};
 use crate::data::{Dataset, Split, Targets, gather_rows};
 use crate::experiment::learner::{LearnError, Learner};
-use crate::experiment::loss::Wanted;
+use crate::experiment::loss::TargetTensors;
 use crate::models::{Inputs, ModelError};
 use crate::ops::optimizer::StepStats;
 use crate::ops::product_of_experts::Labels;
@@ -16,7 +16,7 @@ use crate::ops::{Features, OpError};
 /// Samples and targets of one batch in host memory, batch innermost.
 #[derive(Default)]
 struct Batch {
-    /// By place of the modality.
+    /// By index of the modality.
     values: Vec<Vec<f32>>,
     size: usize,
     labels: Vec<u32>,
@@ -29,8 +29,8 @@ struct Batch {
 struct Source<'a> {
     data: &'a dyn Dataset,
     split: Split,
-    /// Places of those that somebody looks at.
-    looked_at: &'a [usize],
+    /// Indices of the modalities that some expert reads.
+    used: &'a [usize],
 }
 
 impl Batch {
@@ -38,10 +38,10 @@ impl Batch {
         let modalities = source.data.modalities();
         self.values.resize_with(modalities.len(), Vec::new);
         self.size = rows.len();
-        for &place in source.looked_at {
-            let values = &mut self.values[place];
-            values.resize(modalities[place].features() * rows.len(), 0.0);
-            source.data.gather(source.split, place, rows, values);
+        for &modality in source.used {
+            let values = &mut self.values[modality];
+            values.resize(modalities[modality].features() * rows.len(), 0.0);
+            source.data.gather(source.split, modality, rows, values);
         }
         self.labels.clear();
         self.scores.clear();
@@ -55,15 +55,15 @@ impl Batch {
     }
 
     /// Its targets for the device.
-    fn wanted(&self, device: &Cpu) -> Result<Wanted<f32, Cpu>, ModelError> {
+    fn targets(&self, device: &Cpu) -> Result<TargetTensors<f32, Cpu>, ModelError> {
         if self.scores.is_empty() {
-            return Ok(Wanted::Labels(Labels::new(device, &self.labels)?));
+            return Ok(TargetTensors::Labels(Labels::new(device, &self.labels)?));
         }
         let shape = (self.scores.len() / self.size, self.size);
         let mut scores: Features<f32, Cpu> =
             device.try_zeros_like(&shape).map_err(OpError::device("soft scores"))?;
         scores.copy_from(&self.scores);
-        Ok(Wanted::Soft(scores))
+        Ok(TargetTensors::Soft(scores))
     }
 }
 
@@ -99,10 +99,10 @@ where
 }
 
 /// What the CPU needs of a dataset between batches.
-pub struct Held<'a> {
+pub struct DataLoader<'a> {
     device: Cpu,
     data: &'a dyn Dataset,
-    looked_at: Vec<usize>,
+    used: Vec<usize>,
     buffers: [Batch; 2],
     tensors: Tensors,
 }
@@ -118,11 +118,11 @@ fn load<'t>(
     batch: &Batch,
 ) -> Result<&'t Inputs<f32, Cpu>, ModelError> {
     let size = batch.size;
-    if tensors.as_ref().is_some_and(|(held, _)| *held != size) {
+    if tensors.as_ref().is_some_and(|(batch, _)| *batch != size) {
         *tensors = None;
     }
     if tensors.is_none() {
-        let inputs = Inputs::zeros(device, source.data.modalities(), source.looked_at, size)?;
+        let inputs = Inputs::zeros(device, source.data.modalities(), source.used, size)?;
         *tensors = Some((size, inputs));
     }
     let (_, inputs) = tensors.as_mut().ok_or(ModelError::Nothing)?;
@@ -134,32 +134,36 @@ fn load<'t>(
     Ok(inputs)
 }
 
-impl Feed for Cpu {
-    type Held<'a> = Held<'a>;
+impl TrainingDevice for Cpu {
+    type DataLoader<'a> = DataLoader<'a>;
     const EVALUATION_BATCH: usize = 120;
 
-    fn hold<'a>(&self, data: &'a dyn Dataset, modalities: &[usize]) -> Result<Held<'a>, ModelError> {
-        let (buffers, looked_at) = (Default::default(), modalities.to_vec());
-        Ok(Held { device: self.clone(), data, looked_at, buffers, tensors: None })
+    fn data_loader<'a>(
+        &self,
+        data: &'a dyn Dataset,
+        modalities: &[usize],
+    ) -> Result<DataLoader<'a>, ModelError> {
+        let (buffers, used) = (Default::default(), modalities.to_vec());
+        Ok(DataLoader { device: self.clone(), data, used, buffers, tensors: None })
     }
 
     fn train(
-        held: &mut Held<'_>,
+        loader: &mut DataLoader<'_>,
         learner: &mut Learner<f32, Cpu>,
         order: &[u32],
         batch_size: usize,
-        told: &mut dyn FnMut(StepStats, usize),
+        on_step: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed> {
-        let Held { device, data, looked_at, buffers, tensors } = held;
-        let source = Source { data: *data, split: Split::Train, looked_at };
+        let DataLoader { device, data, used, buffers, tensors } = loader;
+        let source = Source { data: *data, split: Split::Train, used };
         let mut step = 0;
         for_each_batch(source, order, batch_size, buffers, |batch| {
             step += 1;
             let mut taken = || {
                 let inputs = load(device, tensors, source, batch)?;
-                learner.send(inputs, &batch.wanted(device)?)?;
+                learner.send(inputs, &batch.targets(device)?)?;
                 for stats in learner.step_stats()? {
-                    told(stats.check()?, batch.size);
+                    on_step(stats.check()?, batch.size);
                 }
                 Ok(())
             };
@@ -168,13 +172,13 @@ impl Feed for Cpu {
     }
 
     fn evaluate(
-        held: &mut Held<'_>,
+        loader: &mut DataLoader<'_>,
         split: Split,
         batch_size: usize,
         work: Work<'_, Cpu>,
     ) -> Result<(), ModelError> {
-        let Held { device, data, looked_at, buffers, tensors } = held;
-        let source = Source { data: *data, split, looked_at };
+        let DataLoader { device, data, used, buffers, tensors } = loader;
+        let source = Source { data: *data, split, used };
         let rows: Vec<u32> = (0..data.len(split) as u32).collect();
         for_each_batch(source, &rows, batch_size, buffers, |batch| {
             work(load(device, tensors, source, batch)?)

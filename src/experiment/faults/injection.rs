@@ -2,7 +2,7 @@
 //!
 //! Invariant: a draw gives the very value of [`metrics_with`](super::metrics_with) with the same seeds.
 
-use super::{Fault, hit, relabelled, strike};
+use super::{Fault, affected, inject, relabelled};
 use crate::data::{Targets, TargetsBuf, Task};
 use crate::experiment::heads::{Scored, positive};
 use crate::experiment::measure::about;
@@ -13,7 +13,7 @@ use crate::random::Seeds;
 use crate::study::Evaluation;
 
 /// A run's test split as one metric sees it: sound, and with a fault in every example. Draws mix the two.
-pub struct Struck {
+pub struct FaultInjection {
     targets: TargetsBuf,
     fault: Fault,
     seen: Seen,
@@ -37,18 +37,18 @@ struct Head {
 /// One value per example.
 struct Mixed<T> {
     sound: Vec<T>,
-    struck: Vec<T>,
+    faulty: Vec<T>,
 }
 
 impl<T: Copy> Mixed<T> {
-    fn of(&self, hit: &[u32]) -> Vec<T> {
+    fn of(&self, affected: &[u32]) -> Vec<T> {
         let mut values = self.sound.clone();
-        hit.iter().for_each(|&n| values[n as usize] = self.struck[n as usize]);
+        affected.iter().for_each(|&n| values[n as usize] = self.faulty[n as usize]);
         values
     }
 }
 
-impl Struck {
+impl FaultInjection {
     /// Prepares draws of a fault in the examples of a test split; `None` for a metric that is no outcome on it, or does not
     /// follow from logits, targets and the thresholds among `stored` metrics.
     pub fn new(
@@ -62,8 +62,8 @@ impl Struck {
             return None;
         }
         let everything: Vec<u32> = (0..targets.len() as u32).collect();
-        let mut struck = logits.to_vec();
-        strike(&mut struck, targets, task, fault, &everything);
+        let mut faulty = logits.to_vec();
+        inject(&mut faulty, targets, task, fault, &everything);
         let (questions, combine) = (task.questions(), evaluation.combine);
         let seen = if questions.is_empty() {
             let classes = |logits: &[Vec<f32>]| {
@@ -78,14 +78,14 @@ impl Struck {
                 Targets::Soft { .. } => &SCORE,
             };
             let only = (metric.measure == wanted && metric.head.is_none())
-                .then(|| Mixed { sound: classes(logits), struck: classes(&struck) });
+                .then(|| Mixed { sound: classes(logits), faulty: classes(&faulty) });
             Seen::Classes(only?)
         } else {
             let (score, labels) = (evaluation.ranking.unwrap_or_default().score, targets.labels());
             let head = |number: usize, threshold| {
                 let scores =
                     |logits: &[Vec<f32>]| Scored { logits, labels, questions, combine }.scores(number, score);
-                Head { number, scores: Mixed { sound: scores(logits), struck: scores(&struck) }, threshold }
+                Head { number, scores: Mixed { sound: scores(logits), faulty: scores(&faulty) }, threshold }
             };
             let number = |name: &str| questions.iter().position(|question| question == name);
             Seen::Scores(match &metric.head {
@@ -101,18 +101,18 @@ impl Struck {
                 _ => return None,
             })
         };
-        Some(Struck { targets: targets.pick(&everything), fault, seen })
+        Some(FaultInjection { targets: targets.pick(&everything), fault, seen })
     }
 
     /// The metric with the fault in a share of the examples; `None` where it is not defined.
     pub fn value(&self, share: f64, seeds: &Seeds) -> Option<f64> {
         let targets = self.targets.as_targets();
-        let hit = hit(targets.len(), share, seeds);
-        let relabelled = relabelled(targets, self.fault, &hit);
+        let affected = affected(targets.len(), share, seeds);
+        let relabelled = relabelled(targets, self.fault, &affected);
         let targets = relabelled.as_ref().map_or(targets, TargetsBuf::as_targets);
         match &self.seen {
             Seen::Classes(classes) => {
-                let classes = classes.of(&hit);
+                let classes = classes.of(&affected);
                 Some(match targets {
                     Targets::Labels(labels) => {
                         let right =
@@ -128,7 +128,8 @@ impl Struck {
             }
             Seen::Scores(heads) => {
                 let one = |head: &Head| {
-                    let (scores, positive) = (head.scores.of(&hit), positive(targets.labels(), head.number));
+                    let (scores, positive) =
+                        (head.scores.of(&affected), positive(targets.labels(), head.number));
                     Some(
                         100.0
                             * match head.threshold {
@@ -195,15 +196,15 @@ mod tests {
                 for fault in faults {
                     let how = (&task, &evaluation);
                     let none = Metrics::default();
-                    let struck = Struck::new(test, targets, how, fault, (&metric, &none)).unwrap();
+                    let faulty = FaultInjection::new(test, targets, how, fault, (&metric, &none)).unwrap();
                     for (number, share) in [0.0, 0.004, 0.1, 0.5, 1.0].into_iter().enumerate() {
                         let seeds = Seeds::root(5).child(number);
                         let whole = metrics_with(test, targets, how, (fault, share), &seeds);
-                        let drawn = struck.value(share, &seeds);
+                        let drawn = faulty.value(share, &seeds);
                         assert_eq!(drawn, whole.value(&metric), "{} {metric} {fault:?} {share}", task.id);
                     }
                     let elsewhere = Metric { split: Some("other".to_owned()), ..metric.clone() };
-                    assert!(Struck::new(test, targets, how, fault, (&elsewhere, &none)).is_none());
+                    assert!(FaultInjection::new(test, targets, how, fault, (&elsewhere, &none)).is_none());
                 }
             }
         }
@@ -220,19 +221,19 @@ mod tests {
         let metric = Metric::test(&BALANCED_ACCURACY).of("acl");
         let at = |stored: &Metrics| {
             let how = (&task, &evaluation);
-            Struck::new(("test", &logits), targets, how, Fault::ClassOrder, (&metric, stored))
+            FaultInjection::new(("test", &logits), targets, how, Fault::ClassOrder, (&metric, stored))
         };
         assert!(at(&Metrics::default()).is_none());
-        let struck = at(&[(Metric::new(&THRESHOLD).of("acl"), 0.3)].into_iter().collect()).unwrap();
+        let faulty = at(&[(Metric::new(&THRESHOLD).of("acl"), 0.3)].into_iter().collect()).unwrap();
         let questions = task.questions();
         let scored = Scored { logits: &logits, labels, questions, combine: Combine::Product };
         let number = questions.iter().position(|question| question == "acl").unwrap();
         let scores = scored.scores(number, evaluation.ranking.unwrap_or_default().score);
         let expected = 100.0 * balanced_accuracy(&scores, &positive(labels, number), 0.3).unwrap();
-        assert_eq!(struck.value(0.0, &Seeds::root(1)), Some(expected));
+        assert_eq!(faulty.value(0.0, &Seeds::root(1)), Some(expected));
         // With the classes exchanged everywhere the scores change their sign.
         let exchanged: Vec<f64> = scores.iter().map(|score| -score).collect();
         let expected = 100.0 * balanced_accuracy(&exchanged, &positive(labels, number), 0.3).unwrap();
-        assert_eq!(struck.value(1.0, &Seeds::root(1)), Some(expected));
+        assert_eq!(faulty.value(1.0, &Seeds::root(1)), Some(expected));
     }
 }
