@@ -24,7 +24,7 @@ pub struct WriteError {
 ///
 /// # Errors
 /// When the system refuses (a full disk, no permission).
-pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WriteError> {
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WriteError> {
     write_with(path, |out| out.write_all(content.as_ref()))
 }
 
@@ -32,7 +32,7 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WriteError> {
 ///
 /// # Errors
 /// What `fill` says, and when the system refuses.
-pub fn write_with(
+pub(crate) fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
@@ -52,7 +52,10 @@ pub fn write_with(
 ///
 /// # Errors
 /// What `fill` says, and when the system refuses; a part of the file may then be left.
-pub fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn write_in_place(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     filled(&File::create(path)?, fill)
 }
 
@@ -60,7 +63,7 @@ pub fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Resu
 ///
 /// # Errors
 /// When the system refuses.
-pub fn folder_beside(path: &Path) -> io::Result<TempDir> {
+pub(crate) fn folder_beside(path: &Path) -> io::Result<TempDir> {
     beside(path, |builder, folder| builder.tempdir_in(folder))
 }
 
@@ -68,7 +71,7 @@ pub fn folder_beside(path: &Path) -> io::Result<TempDir> {
 ///
 /// # Errors
 /// When the system refuses.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
@@ -76,7 +79,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Any other error.
-pub fn if_there<T>(said: io::Result<T>) -> io::Result<Option<T>> {
+pub(crate) fn if_there<T>(said: io::Result<T>) -> io::Result<Option<T>> {
     match said {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         said => said.map(Some),
@@ -84,7 +87,7 @@ pub fn if_there<T>(said: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// The folder that a path stands in.
-pub fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

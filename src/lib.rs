@@ -4,21 +4,21 @@
 //! Start at [`benchmarks`] to see the paper's list of tables, at [`engine`] to see how a plan becomes results, and
 //! at `ARCHITECTURE.md` for the invariants that hold everywhere.
 
-pub mod benchmarks;
+mod benchmarks;
 pub mod cli;
 pub mod data;
 pub mod device;
 pub mod digest;
 pub mod engine;
 pub mod experiment;
-pub mod files;
-pub mod gate;
+mod files;
+mod gate;
 pub mod metric;
 pub mod models;
 pub mod ops;
 pub mod provenance;
 pub mod random;
-pub mod report;
-pub mod results;
+mod report;
+mod results;
 mod stats;
 pub mod study;

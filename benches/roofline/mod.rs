@@ -46,7 +46,7 @@ fn best(mut measure: impl FnMut() -> f64) -> f64 {
 
 /// What one kernel does at the least.
 #[derive(Clone, Copy)]
-pub struct Work {
+pub(crate) struct Work {
     /// Floating-point operations, two for a multiply-add.
     pub flops: f64,
     /// Bytes of inputs and outputs, each once.
@@ -55,7 +55,7 @@ pub struct Work {
 
 impl Work {
     /// `multiply_adds` over `elements` inputs and outputs of 4 bytes.
-    pub fn new(multiply_adds: usize, elements: usize) -> Self {
+    pub(crate) fn new(multiply_adds: usize, elements: usize) -> Self {
         Work { flops: 2.0 * multiply_adds as f64, bytes: 4.0 * elements as f64 }
     }
 }
@@ -67,7 +67,7 @@ struct Row {
 }
 
 /// The limits of one core, and what was measured against them.
-pub struct Roofline {
+pub(crate) struct Roofline {
     flops: f64,
     bandwidth: f64,
     rows: Vec<Row>,
@@ -75,7 +75,7 @@ pub struct Roofline {
 
 impl Roofline {
     /// Measures the limits.
-    pub fn measure() -> Self {
+    pub(crate) fn measure() -> Self {
         let flops = best(|| {
             let begun = Instant::now();
             f32::dispatch(Peak(1_000_000)) as f64 / begun.elapsed().as_secs_f64()
@@ -91,7 +91,7 @@ impl Roofline {
     }
 
     /// Benches a kernel; `prepare` is not measured.
-    pub fn bench(&mut self, criterion: &mut Criterion, name: &str, work: Work, mut run: impl FnMut()) {
+    pub(crate) fn bench(&mut self, criterion: &mut Criterion, name: &str, work: Work, mut run: impl FnMut()) {
         let mut samples = Vec::new();
         let mut group = criterion.benchmark_group("one core");
         group.throughput(Throughput::Elements(work.flops as u64));
@@ -114,7 +114,7 @@ impl Roofline {
     }
 
     /// The table.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!(
             "\n{}, one core: {:.1} GFLOP/s at most, {:.1} GB/s copied\n",
             isa(),

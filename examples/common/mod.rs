@@ -9,7 +9,7 @@ use i2m2::ops::norm_relu_pool::Statistics;
 use i2m2::random::Seeds;
 
 /// A model, its optimiser, and one batch that it learns from again and again.
-pub struct Model {
+pub(crate) struct Model {
     pub learner: Learner<f32, Cpu>,
     inputs: Inputs<f32, Cpu>,
     labels: Vec<u32>,
@@ -17,12 +17,12 @@ pub struct Model {
 
 impl Model {
     /// A model of a study (`avmnist/i2m2-lf`) at the paper's sizes.
-    pub fn new(name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(name: &str) -> anyhow::Result<Self> {
         Model::with(name, BATCH, &[])
     }
 
     /// The same with another batch and other sides of the images.
-    pub fn with(name: &str, batch: usize, sides: &[usize]) -> anyhow::Result<Self> {
+    pub(crate) fn with(name: &str, batch: usize, sides: &[usize]) -> anyhow::Result<Self> {
         let workload = Workload::new(name, batch, sides)?;
         let (device, seeds) = (Cpu::default(), Seeds::root(0));
         let mut inputs = Inputs(Vec::new());
@@ -40,13 +40,13 @@ impl Model {
     }
 
     /// Logits of the batch, as in an evaluation.
-    pub fn evaluate(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn evaluate(&mut self) -> anyhow::Result<()> {
         self.learner.experts.logits::<NoneTape>(&self.inputs, Statistics::Running)?;
         Ok(())
     }
 
     /// One training step; gives the loss.
-    pub fn step(&mut self) -> anyhow::Result<f64> {
+    pub(crate) fn step(&mut self) -> anyhow::Result<f64> {
         Ok(self.learner.step(&self.inputs, &self.labels)?)
     }
 }

@@ -8,7 +8,7 @@
 //! Invariant: with the same seed all methods of a point train on the same rows; columns differ in their number alone. Every
 //! seed draws its own rows, so a band is about draws of that size, not about one of them.
 
-use super::{Benchmark, Chart, Column, Kind, Layout, ModelCell, Needs, Row, Source, Status};
+use super::{Benchmark, Chart, Column, Layout, ModelCell, Needs, Row, Source, Status};
 use crate::metric::{ACCURACY, Metric};
 
 const FIRST: &str = "x alone";
@@ -18,7 +18,7 @@ const INTER: &str = "Inter-modality";
 const I2M2: &str = "I2M2";
 
 /// Figure 1.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "figure1",
     title: "Figure 1",
     // The paper's caption is of a drawing.
@@ -26,7 +26,6 @@ pub static BENCHMARK: Benchmark = Benchmark {
               its dependencies.",
     shows: "accuracy on the paper's generative model against selection strength, for more and more training rows",
     needs: &[Needs::Study("generative")],
-    kind: Kind::Figure,
     layout: Layout {
         checks: &[],
         columns: &[

@@ -2,20 +2,19 @@
 //!
 //! Invariant: bars stand in the paper's order; both of the metrics that Appendix B names are here, from the same runs.
 
-use super::{Benchmark, Chart, Column, Kind, Layout, Needs, Row, Source, Status};
+use super::{Benchmark, Chart, Column, Layout, Needs, Row, Source, Status};
 use crate::metric::{AUROC, BALANCED_ACCURACY, Metric};
 
 const UNDER_AUROC: &str = "AUROC";
 const UNDER_BALANCED: &str = "Balanced accuracy";
 
 /// Figure 2.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "figure2",
     title: "Figure 2",
     caption: "Results on fastMRI dataset.",
     shows: "AUROC of RSS, magnitude, phase, intra-modality, inter-modality and I2M2 models for four knee pathologies",
     needs: &[Needs::Study("fastmri")],
-    kind: Kind::Figure,
     layout: Layout {
         checks: &[],
         columns: &[

@@ -3,17 +3,16 @@
 //! Invariant: an ensemble is an evaluation of runs that Figure 2 has trained, never trained itself.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, Chart, EnsembleCell, Kind, Layout, Needs, Row, Source, Status};
+use super::{Benchmark, Chart, EnsembleCell, Layout, Needs, Row, Source, Status};
 use crate::metric::{AUROC, Metric};
 
 /// Figure 3.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "figure3",
     title: "Figure 3",
     caption: "AUROC performance for models with identical parameter count.",
     shows: "I2M2 against ensembles of fastMRI models with the same number of parameters",
     needs: &[Needs::Study("fastmri")],
-    kind: Kind::Figure,
     layout: Layout {
         checks: &[],
         columns: &FINDINGS,

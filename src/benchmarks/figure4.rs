@@ -3,16 +3,15 @@
 //! Invariant: the last row is the I2M2 of Figure 2, with narrow experts.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, Chart, Kind, Layout, Needs, Row, Source, Status};
+use super::{Benchmark, Chart, Layout, Needs, Row, Source, Status};
 
 /// Figure 4.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "figure4",
     title: "Figure 4",
     caption: "AUROC comparison with WideResNet models.",
     shows: "I2M2 with PreactResNet-18 against wider unimodal and inter-modality fastMRI models",
     needs: &[Needs::Study("fastmri")],
-    kind: Kind::Figure,
     layout: Layout {
         checks: &[],
         columns: &FINDINGS,

@@ -3,20 +3,19 @@
 //! Invariant: models are those of Figure 2, trained without noise; both see the same draws of it.
 
 use super::figure2::FINDINGS;
-use super::{Benchmark, Chart, Kind, Layout, ModelCell, Needs, Row, Source, Status};
+use super::{Benchmark, Chart, Layout, ModelCell, Needs, Row, Source, Status};
 use crate::metric::{AUROC, Metric};
 
 const INTER: &str = "Inter-modality";
 const I2M2: &str = "I2M2";
 
 /// Figure B.7.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "figure-b7",
     title: "Figure B.7",
     caption: "AUROC performance comparison for varying ricean-noise levels.",
     shows: "AUROC of inter-modality and I2M2 models as Rician noise is added to the test images",
     needs: &[Needs::Study("fastmri")],
-    kind: Kind::Figure,
     layout: Layout {
         checks: &[],
         columns: &FINDINGS,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a figure that is registered moves to a file of its own.
 
-use super::{Benchmark, Kind, Layout, Needs, Status};
+use super::{Benchmark, Layout, Needs, Status};
 
 const VQA_VS: &str = "the FIBER models and the VQA-VS reader are not built yet";
 
@@ -17,7 +17,6 @@ const fn figure(
         caption,
         shows,
         needs,
-        kind: Kind::Figure,
         layout: Layout::NONE,
         chart: None,
         status: Status::NotYet(why),
@@ -27,7 +26,7 @@ const fn figure(
 }
 
 /// Figure 5.
-pub static FIGURE5: Benchmark = figure(
+pub(super) static FIGURE5: Benchmark = figure(
     [
         "figure5",
         "Figure 5",
@@ -39,7 +38,7 @@ pub static FIGURE5: Benchmark = figure(
 );
 
 /// Figure B.6.
-pub static FIGURE_B6: Benchmark = figure(
+pub(super) static FIGURE_B6: Benchmark = figure(
     [
         "figure-b6",
         "Figure B.6",

@@ -4,7 +4,7 @@
 
 /// How a layout is drawn: columns are panels, those of different groups in different rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chart {
+pub(crate) enum Chart {
     /// A bar per row of the layout, in its order.
     Bars,
     /// Rows are points of curves and are called `<method>@<number>`: `i2m2@5`. A curve is named by its rows' group, or
@@ -17,7 +17,7 @@ pub enum Chart {
 
 /// A head in plain text and, where that differs by more than escaping, in LaTeX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heading {
+pub(crate) struct Heading {
     /// Plain text.
     pub text: &'static str,
     /// LaTeX, when it is not the escaped text.
@@ -26,19 +26,19 @@ pub struct Heading {
 
 impl Heading {
     /// A head that is plain text everywhere.
-    pub const fn text(text: &'static str) -> Self {
+    pub(crate) const fn text(text: &'static str) -> Self {
         Heading { text, latex: None }
     }
 
     /// A head with mathematics.
-    pub const fn math(text: &'static str, latex: &'static str) -> Self {
+    pub(crate) const fn math(text: &'static str, latex: &'static str) -> Self {
         Heading { text, latex: Some(latex) }
     }
 }
 
 /// A column of check marks: which dependencies a row models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckHeading {
+pub(crate) struct CheckHeading {
     /// Neighbours with the same group stand under it.
     pub group: &'static str,
     /// Heading under the group; may be empty.
@@ -47,7 +47,7 @@ pub struct CheckHeading {
 
 /// A column of numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// Its part of a cell's address.
     pub id: &'static str,
     /// Neighbours with the same group stand under it; empty for none.
@@ -58,7 +58,7 @@ pub struct Column {
 
 /// A row of numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its part of a cell's address.
     pub id: &'static str,
     /// Neighbours with the same group stand under it; empty for none.
@@ -71,7 +71,7 @@ pub struct Row {
 
 /// A table's rows and columns in the paper's order.
 #[derive(Clone, Copy, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Columns of check marks, before the numbers.
     pub checks: &'static [CheckHeading],
     /// Columns of numbers.
@@ -82,22 +82,22 @@ pub struct Layout {
 
 impl Layout {
     /// No rows and no columns.
-    pub const NONE: Layout = Layout { checks: &[], columns: &[], rows: &[] };
+    pub(crate) const NONE: Layout = Layout { checks: &[], columns: &[], rows: &[] };
 
     /// Whether the rows have heads beside their check marks.
-    pub fn has_row_heads(&self) -> bool {
+    pub(crate) fn has_row_heads(&self) -> bool {
         self.rows.iter().any(|row| !row.head.text.is_empty())
     }
 }
 
 impl Column {
     /// A column without a group.
-    pub const fn new(id: &'static str, head: &'static str) -> Self {
+    pub(crate) const fn new(id: &'static str, head: &'static str) -> Self {
         Column { id, group: "", head: Heading::text(head) }
     }
 
     /// Group and head: `ICD-9 140 – 239`.
-    pub fn full_head(&self) -> String {
+    pub(crate) fn full_head(&self) -> String {
         match self.group {
             "" => self.head.text.to_owned(),
             group => format!("{group} {}", self.head.text),
@@ -105,24 +105,24 @@ impl Column {
     }
 
     /// The column under a group of columns.
-    pub const fn under(self, group: &'static str) -> Self {
+    pub(crate) const fn under(self, group: &'static str) -> Self {
         Column { group, ..self }
     }
 }
 
 impl Row {
     /// A row without a group and without check marks.
-    pub const fn new(id: &'static str, head: &'static str) -> Self {
+    pub(crate) const fn new(id: &'static str, head: &'static str) -> Self {
         Row { id, group: "", head: Heading::text(head), checks: &[] }
     }
 
     /// A row whose check marks say what it is.
-    pub const fn checked(id: &'static str, checks: &'static [bool]) -> Self {
+    pub(crate) const fn checked(id: &'static str, checks: &'static [bool]) -> Self {
         Row { id, group: "", head: Heading::text(""), checks }
     }
 
     /// The row under a group of rows.
-    pub const fn under(self, group: &'static str) -> Self {
+    pub(crate) const fn under(self, group: &'static str) -> Self {
         Row { group, ..self }
     }
 }

@@ -25,14 +25,14 @@ use crate::engine::plan::CellId;
 use crate::metric::Unit;
 use crate::study::{Protocol, dataset_of};
 
-pub use layout::{Chart, CheckHeading, Column, Heading, Layout, Row};
-pub use published::{Published, PublishedError, published};
-pub use registry::{UnknownBenchmark, all, find};
-pub use source::{EnsembleCell, ModelCell, Setting, SettingCell, Source};
+pub(crate) use layout::{Chart, CheckHeading, Column, Heading, Layout, Row};
+pub(crate) use published::{Published, PublishedError, published};
+pub(crate) use registry::{UnknownBenchmark, all, find};
+pub(crate) use source::{EnsembleCell, ModelCell, Setting, SettingCell, Source};
 
 /// A table or figure of the paper.
 #[derive(Debug)]
-pub struct Benchmark {
+pub(crate) struct Benchmark {
     /// What it is called on the command line: `table2`.
     pub id: &'static str,
     /// What the paper calls it: `Table 2`.
@@ -43,8 +43,6 @@ pub struct Benchmark {
     pub shows: &'static str,
     /// The data it needs.
     pub needs: &'static [Needs],
-    /// Table or figure.
-    pub kind: Kind,
     /// Its rows and columns; empty for a figure that is not registered yet.
     pub layout: Layout,
     /// How it is drawn, if it is.
@@ -57,18 +55,9 @@ pub struct Benchmark {
     values: Option<PaperFile>,
 }
 
-/// Table or figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Printed numbers.
-    Table,
-    /// A plot.
-    Figure,
-}
-
 /// Data that a benchmark needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
+pub(crate) enum Needs {
     /// The dataset of a study.
     Study(&'static str),
     /// A dataset that is not read here yet, by its name in the paper.
@@ -77,7 +66,7 @@ pub enum Needs {
 
 /// Whether a benchmark can be reproduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// Its cells have sources that are here.
     Registered,
     /// Known, but its models or data are not built yet.
@@ -93,7 +82,7 @@ struct PaperFile {
 
 impl Needs {
     /// The dataset's name in the paper.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Needs::Study(study) => dataset_of(study).map_or(study, |dataset| dataset.title),
             Needs::Unread(title) => title,
@@ -103,12 +92,12 @@ impl Needs {
 
 impl Benchmark {
     /// Whether it can be reproduced.
-    pub fn is_registered(&self) -> bool {
+    pub(crate) fn is_registered(&self) -> bool {
         self.status == Status::Registered
     }
 
     /// The studies that it reads.
-    pub fn studies(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn studies(&self) -> impl Iterator<Item = &'static str> {
         self.needs.iter().filter_map(|needs| match needs {
             Needs::Study(study) => Some(*study),
             Needs::Unread(_) => None,
@@ -116,37 +105,36 @@ impl Benchmark {
     }
 
     /// Whether its data is synthetic by nature, so that it has the smoke tier alone.
-    pub fn is_synthetic(&self) -> bool {
+    pub(crate) fn is_synthetic(&self) -> bool {
         self.studies().filter_map(dataset_of).any(|dataset| dataset.synthetic)
     }
 
     /// How many seeds it runs with.
-    pub fn seeds(&self, protocol: &Protocol) -> usize {
+    pub(crate) fn seeds(&self, protocol: &Protocol) -> usize {
         self.studies().filter_map(|study| Some(protocol.study(study).ok()?.seeds)).max().unwrap_or(0)
     }
 
     /// The unit of one of its cells; `None` for a cell that it does not have.
-    pub fn unit(&self, column: &str, row: &str) -> Option<Unit> {
+    pub(crate) fn unit(&self, column: &str, row: &str) -> Option<Unit> {
         let row = self.layout.rows.iter().find(|found| found.id == row)?;
         let column = self.layout.columns.iter().find(|found| found.id == column)?;
         Some((self.source)(row.id, column.id)?.metric().unit())
     }
 
     /// The address of one of its cells.
-    pub fn cell_id(&self, column: &str, row: &str) -> CellId {
+    pub(crate) fn cell_id(&self, column: &str, row: &str) -> CellId {
         CellId { benchmark: self.id.to_owned(), column: column.to_owned(), row: row.to_owned() }
     }
 
     /// A figure that the paper does not have, for tests of drawing.
     #[cfg(test)]
-    pub fn made_up(layout: Layout, chart: Chart) -> Benchmark {
+    pub(crate) fn made_up(layout: Layout, chart: Chart) -> Benchmark {
         Benchmark {
             id: "figure0",
             title: "Figure 0",
             caption: "Made-up numbers.",
             shows: "made-up numbers",
             needs: &[],
-            kind: Kind::Figure,
             layout,
             chart: Some(chart),
             status: Status::NotYet("it is made up"),

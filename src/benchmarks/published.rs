@@ -12,7 +12,7 @@ use crate::metric::Unit;
 
 /// One published number.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Published {
+pub(crate) struct Published {
     /// The printed mean.
     pub mean: f64,
     /// The printed standard deviation; whether it divides by n or n - 1 is not said.
@@ -36,7 +36,7 @@ pub struct Published {
 /// Why a file of `paper/` could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}, record {record}: {found}, expected {expected}; correct the file and build again")]
-pub struct PublishedError {
+pub(crate) struct PublishedError {
     file: &'static str,
     record: usize,
     found: String,
@@ -58,7 +58,7 @@ struct Record {
 }
 
 /// Every published number of a benchmark; empty for a figure.
-pub fn published(benchmark: &Benchmark) -> Result<BTreeMap<CellId, Published>, PublishedError> {
+pub(crate) fn published(benchmark: &Benchmark) -> Result<BTreeMap<CellId, Published>, PublishedError> {
     let Some(file) = &benchmark.values else { return Ok(BTreeMap::new()) };
     let mut values = BTreeMap::new();
     for (index, record) in csv::Reader::from_reader(file.text.as_bytes()).deserialize().enumerate() {
@@ -98,7 +98,7 @@ pub fn published(benchmark: &Benchmark) -> Result<BTreeMap<CellId, Published>, P
 
 impl Published {
     /// The number of a cell, wherever it stands in the paper.
-    pub fn of(id: &CellId) -> Result<Option<Published>, PublishedError> {
+    pub(crate) fn of(id: &CellId) -> Result<Option<Published>, PublishedError> {
         match registry::all().iter().find(|benchmark| benchmark.id == id.benchmark) {
             Some(benchmark) => Ok(published(benchmark)?.remove(id)),
             None => Ok(None),

@@ -15,7 +15,7 @@ use crate::study::{Protocol, StudyError, Tier, resolve_with};
 
 /// Where a cell's number comes from.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A metric of the runs of a model.
     Model(ModelCell),
     /// A metric of ensembles of separately trained models (Figure 3).
@@ -33,7 +33,7 @@ pub enum Source {
 
 /// A metric of the runs of a model, one per seed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ModelCell {
+pub(crate) struct ModelCell {
     /// The study.
     pub study: &'static str,
     /// Its model.
@@ -50,7 +50,7 @@ pub struct ModelCell {
 
 /// A metric of ensembles.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EnsembleCell {
+pub(crate) struct EnsembleCell {
     /// The study.
     pub study: &'static str,
     /// What this kind of ensemble is called.
@@ -65,7 +65,7 @@ pub struct EnsembleCell {
 
 /// A hyper-parameter.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SettingCell {
+pub(crate) struct SettingCell {
     /// The study.
     pub study: &'static str,
     /// Its model.
@@ -78,7 +78,7 @@ pub struct SettingCell {
 
 /// Hyper-parameters that the paper prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
+pub(crate) enum Setting {
     /// The learning rate.
     LearningRate,
     /// The weight decay.
@@ -87,27 +87,22 @@ pub enum Setting {
 
 impl Source {
     /// A metric of the runs of a model.
-    pub fn model(study: &'static str, model: &'static str, task: &'static str, metric: Metric) -> Self {
+    pub(crate) fn model(
+        study: &'static str,
+        model: &'static str,
+        task: &'static str,
+        metric: Metric,
+    ) -> Self {
         Source::Model(ModelCell { study, model, task, metric, population: None, noise: 0.0 })
     }
 
     /// What is printed.
-    pub fn metric(&self) -> Metric {
+    pub(crate) fn metric(&self) -> Metric {
         match self {
             Source::Model(ModelCell { metric, .. })
             | Source::Ensemble(EnsembleCell { metric, .. })
             | Source::Unread { metric, .. } => metric.clone(),
             Source::Setting(cell) => cell.setting.metric(),
-        }
-    }
-
-    /// The study behind it, where there is one.
-    pub fn study(&self) -> Option<&'static str> {
-        match self {
-            Source::Model(ModelCell { study, .. })
-            | Source::Ensemble(EnsembleCell { study, .. })
-            | Source::Setting(SettingCell { study, .. }) => Some(study),
-            Source::Unread { .. } => None,
         }
     }
 
@@ -214,7 +209,7 @@ impl Benchmark {
     ///
     /// # Errors
     /// A study that lacks what the benchmark asks for, or a run that has no key.
-    pub fn plan(&self, planner: &mut Planner<'_>, protocol: &Protocol) -> Result<(), PlanError> {
+    pub(crate) fn plan(&self, planner: &mut Planner<'_>, protocol: &Protocol) -> Result<(), PlanError> {
         // Studies are read again for settings alone, and once for all of them.
         let read = LazyCell::new(|| resolve_with(protocol.name, Tier::Paper, &protocol.changes));
         let full = || read.as_ref().map_err(ToString::to_string);

@@ -2,17 +2,16 @@
 //!
 //! Invariant: each row is one model; the runs behind it are shared with every other row that starts from them.
 
-use super::{Benchmark, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, Column, Layout, Needs, PaperFile, Row, Source, Status};
 use crate::metric::{ACCURACY, Metric};
 
 /// Table 1.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "table1",
     title: "Table 1",
     caption: "AV-MNIST accuracy comparison between various methods.",
     shows: "accuracy of unimodal, intra-modality, inter-modality and I2M2 models on AV-MNIST",
     needs: &[Needs::Study("avmnist")],
-    kind: Kind::Table,
     layout: Layout {
         checks: &[],
         columns: &[Column::new("accuracy", "Accuracy")],

@@ -2,11 +2,11 @@
 //!
 //! Invariant: each row is one model, each column one task with runs of its own.
 
-use super::{Benchmark, CheckHeading, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, CheckHeading, Column, Layout, Needs, PaperFile, Row, Source, Status};
 use crate::metric::{ACCURACY, Metric};
 
 /// Table 2.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "table2",
     title: "Table 2",
     caption: "Accuracy on MIMIC-III for mortality and ICD code prediction. I2M2 obtains higher performance in \
@@ -14,7 +14,6 @@ pub static BENCHMARK: Benchmark = Benchmark {
               inter-modality modeling.",
     shows: "accuracy of static, time-series, intra-modality, inter-modality and I2M2 models on three clinical tasks",
     needs: &[Needs::Study("mimic")],
-    kind: Kind::Table,
     layout: Layout {
         checks: &[
             CheckHeading { group: "Intra", head: "S" },

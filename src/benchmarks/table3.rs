@@ -2,13 +2,13 @@
 //!
 //! Invariant: listed with the paper's numbers; it plans no runs until its models are built.
 
-use super::{Benchmark, CheckHeading, Column, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, CheckHeading, Column, Layout, Needs, PaperFile, Row, Source, Status};
 use crate::metric::{ACCURACY, Metric, SCORE};
 
 const WHY: &str = "the FIBER models and the NLVR2 and VQA-VS readers are not built yet";
 
 /// Table 3.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "table3",
     title: "Table 3",
     caption: "Accuracy and VQA score for NLVR2 and VQA-VS respectively. I2M2 obtains comparable performance to inter \
@@ -16,7 +16,6 @@ pub static BENCHMARK: Benchmark = Benchmark {
               modalities respectively. Best results are highlighted in bold.",
     shows: "accuracy on NLVR2 and VQA score on VQA-VS of image, text, intra-modality, inter-modality and I2M2 models",
     needs: &[Needs::Unread("NLVR2"), Needs::Unread("VQA-VS")],
-    kind: Kind::Table,
     layout: Layout {
         checks: &[
             CheckHeading { group: "Intra", head: "I" },

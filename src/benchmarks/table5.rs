@@ -3,16 +3,15 @@
 //! Invariant: the second row is the I2M2 of Figure 2; the first differs from it in where its experts start alone.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, CheckHeading, Kind, Layout, Needs, PaperFile, Row, Status};
+use super::{Benchmark, CheckHeading, Layout, Needs, PaperFile, Row, Status};
 
 /// Table 5.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "table5",
     title: "Table 5",
     caption: "Effect of pre-training.",
     shows: "AUROC of I2M2 on fastMRI with and without separately trained experts to start from",
     needs: &[Needs::Study("fastmri")],
-    kind: Kind::Table,
     layout: Layout {
         checks: &[CheckHeading { group: "Pre-training", head: "" }],
         columns: &FINDINGS,

@@ -3,16 +3,15 @@
 //! Invariant: it measures nothing: it prints what the study file holds for the paper tier, whatever tier is asked for, so that a
 //! slip in it shows as a cell that differs.
 
-use super::{Benchmark, Column, Kind, Layout, PaperFile, Row, Setting, SettingCell, Source, Status};
+use super::{Benchmark, Column, Layout, PaperFile, Row, Setting, SettingCell, Source, Status};
 
 /// Table B.6.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "table-b6",
     title: "Table B.6",
     caption: "Learning rates (LR) and weight decay (WD) for fastMRI dataset.",
     shows: "the hyper-parameters that a grid search chose for each fastMRI model",
     needs: &[],
-    kind: Kind::Table,
     layout: Layout {
         checks: &[],
         columns: &[Column::new("learning-rate", "LR"), Column::new("weight-decay", "WD")],

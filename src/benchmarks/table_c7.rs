@@ -2,18 +2,17 @@
 //!
 //! Invariant: it trains nothing of its own; the AV-MNIST column reads metrics of Table 1's I2M2-LF runs.
 
-use super::{Benchmark, Column, Heading, Kind, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, Column, Heading, Layout, Needs, PaperFile, Row, Source, Status};
 use crate::metric::{ENTROPY, LABEL_ENTROPY, Metric};
 
 /// Table C.7.
-pub static BENCHMARK: Benchmark = Benchmark {
+pub(super) static BENCHMARK: Benchmark = Benchmark {
     id: "table-c7",
     title: "Table C.7",
     caption: "Entropy of individual experts. We compare the entropy of the label (y) distribution with the average \
               entropy of the predictions (ŷ) for individual experts.",
     shows: "entropy of the labels and of each expert's predictions, after fine-tuning within I2M2",
     needs: &[Needs::Study("avmnist"), Needs::Unread("VQA-VS"), Needs::Unread("NLVR2")],
-    kind: Kind::Table,
     layout: Layout {
         checks: &[],
         columns: &[

@@ -24,7 +24,7 @@ Exit codes: 0 done or pass, 1 gate failed, 2 usage, 3 not measured or inconclusi
 /// Replays every table and figure of I2M2 (NeurIPS 2024): one command each.
 #[derive(Debug, Parser)]
 #[command(name = "i2m2", version, after_help = EXAMPLES, max_term_width = 110)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Folder of the store, the frames and the tables [default: results]; for `data build`, the folder that is built.
     #[arg(long, global = true, value_name = "DIR", env = "I2M2_OUT")]
     pub out: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub struct Cli {
 
 impl Command {
     /// Whether it trains more than the canaries.
-    pub fn trains(&self) -> bool {
+    pub(crate) fn trains(&self) -> bool {
         matches!(
             self,
             Command::Reproduce { .. }
@@ -52,7 +52,7 @@ impl Command {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Lists the tables and figures of the paper: what each shows, what data it needs, whether it is here.
     #[command(after_help = "Examples:\n  i2m2 list\n  i2m2 list --data data --json")]
     List {
@@ -239,7 +239,7 @@ Exit codes: 0 all is well, 1 a test failed, 2 the device that was asked for is n
 
 /// Which benchmarks, in which tier and protocol, on which data, seeds and device.
 #[derive(Clone, Debug, Args)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// A table or figure (`i2m2 list` names them), or `all`.
     pub id: String,
     /// How much of the paper's data and budget [default: paper with --data, smoke without].
@@ -272,7 +272,7 @@ pub struct Selection {
 
 /// One run of a plan.
 #[derive(Debug, Args)]
-pub struct TrainRun {
+pub(crate) struct TrainRun {
     /// The run's key.
     pub key: Digest,
     /// The plan, as `plan --document` prints it.
@@ -294,7 +294,7 @@ pub struct TrainRun {
 
 /// How much is done at once.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct Workers {
+pub(crate) struct Workers {
     /// Runs side by side [default: one per core].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -305,7 +305,7 @@ pub struct Workers {
 
 /// Which claims, tested on which results.
 #[derive(Debug, Args)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// A claim, or a table: the claims about it; all of them without it.
     pub id: Option<String>,
     /// Folder with real data: its results in the store are what claims are tested on.
@@ -324,7 +324,7 @@ pub struct Claims {
 
 impl Claims {
     /// What a tier's results are read of.
-    pub fn selection(&self, id: &str, tier: Tier) -> Selection {
+    pub(crate) fn selection(&self, id: &str, tier: Tier) -> Selection {
         Selection {
             id: id.to_owned(),
             tier: Some(tier),
@@ -341,7 +341,7 @@ impl Claims {
 
 /// Where to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceChoice {
+pub(crate) enum DeviceChoice {
     /// A GPU if this build and machine have one, otherwise the CPU.
     Auto,
     /// The CPU.
@@ -367,7 +367,7 @@ impl std::str::FromStr for DeviceChoice {
 
 /// What the products of the networks are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PrecisionChoice {
+pub(crate) enum PrecisionChoice {
     /// Single precision.
     F32,
     /// Operands rounded to TF32, sums in f32.
@@ -376,7 +376,7 @@ pub enum PrecisionChoice {
 
 /// What the doctor looks at.
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub(crate) struct Doctor {
     /// Which device: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
@@ -402,7 +402,7 @@ pub struct Doctor {
 
 /// Tests of a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Every op against the CPU, and the same bits twice: two seconds.
     Ops,
     /// Every model over many steps against the CPU, twice, and with steps recorded or not: the same bits.
@@ -413,7 +413,7 @@ pub enum Stage {
 
 /// How `check` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CheckFormat {
+pub(crate) enum CheckFormat {
     /// For a terminal.
     Text,
     /// For a program.
@@ -426,7 +426,7 @@ pub enum CheckFormat {
 
 /// How `report` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
+pub(crate) enum ReportFormat {
     /// A booktabs fragment to \input.
     Latex,
     /// One line per cell.
@@ -441,7 +441,7 @@ pub enum ReportFormat {
 
 /// Commands about data.
 #[derive(Debug, Subcommand)]
-pub enum DataCommand {
+pub(crate) enum DataCommand {
     /// Rebuilds a dataset from its open sources.
     #[command(subcommand)]
     Build(BuildCommand),
@@ -482,7 +482,7 @@ pub enum DataCommand {
 
 /// A dataset to build, with the options that it asks for.
 #[derive(Debug)]
-pub struct BuildCommand {
+pub(crate) struct BuildCommand {
     /// The dataset.
     pub dataset: &'static DatasetSpec,
     /// The options.
@@ -529,7 +529,7 @@ fn dataset() -> impl TypedValueParser<Value = &'static DatasetSpec> {
 
 /// Commands about the store.
 #[derive(Debug, Subcommand)]
-pub enum StoreCommand {
+pub(crate) enum StoreCommand {
     /// Lists the stored runs.
     List {
         /// Prints JSON.

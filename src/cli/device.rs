@@ -16,7 +16,7 @@ fn cpu(note: Option<String>) -> ChosenDevice {
 ///
 /// # Errors
 /// When a GPU was asked for that cannot be used.
-pub fn choose(choice: DeviceChoice, precision: PrecisionChoice) -> Result<ChosenDevice, Failure> {
+pub(super) fn choose(choice: DeviceChoice, precision: PrecisionChoice) -> Result<ChosenDevice, Failure> {
     let precision = match precision {
         PrecisionChoice::F32 => Precision::F32,
         PrecisionChoice::Tf32 => Precision::Tf32,

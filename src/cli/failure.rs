@@ -9,7 +9,7 @@ use crate::results::ResultsError;
 
 /// A failed command.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code.
     pub exit: Exit,
     cause: anyhow::Error,
@@ -17,17 +17,17 @@ pub struct Failure {
 
 impl Failure {
     /// The command line is wrong: exit 2.
-    pub fn usage(cause: impl fmt::Display) -> Self {
+    pub(crate) fn usage(cause: impl fmt::Display) -> Self {
         Failure { exit: Exit::Usage, cause: anyhow::anyhow!("{cause}") }
     }
 
     /// Nothing could be measured: exit 3.
-    pub fn not_measured(cause: impl fmt::Display) -> Self {
+    pub(crate) fn not_measured(cause: impl fmt::Display) -> Self {
         Failure { exit: Exit::NotMeasured, cause: anyhow::anyhow!("{cause}") }
     }
 
     /// Something broke: exit 4.
-    pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn internal(cause: impl Into<anyhow::Error>) -> Self {
         Failure { exit: Exit::Internal, cause: cause.into() }
     }
 }

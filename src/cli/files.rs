@@ -9,7 +9,7 @@ use crate::report::{self, Format};
 use crate::results::Report;
 
 /// Writes a report's files to its folder within the results folder; returns that.
-pub fn write(report: &Report, out: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn write(report: &Report, out: &Path) -> Result<PathBuf, Failure> {
     let folder = out.join(report.folder());
     let put = |file: &str, bytes: &[u8]| files::write(&folder.join(file), bytes);
     let reports = std::slice::from_ref(report);
@@ -33,7 +33,7 @@ pub fn write(report: &Report, out: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Writes a figure as `<name>.svg` and `<name>.png`, the latter with 300 dots per inch at the width of a page.
-pub fn picture(folder: &Path, name: &str, drawn: &Figure) -> Result<(), Failure> {
+pub(super) fn picture(folder: &Path, name: &str, drawn: &Figure) -> Result<(), Failure> {
     let svg = figure::svg(drawn)?;
     files::write(&folder.join(format!("{name}.svg")), &svg)?;
     let png = figure::png(&svg, 3.0)?;

@@ -6,7 +6,7 @@ use crate::cli::output;
 use crate::provenance::Provenance;
 
 /// Warns where `bytes` is more than this machine has.
-pub fn warn(bytes: u64, jobs: usize) {
+pub(super) fn warn(bytes: u64, jobs: usize) {
     let Some(memory) = Provenance::here().machine.memory.filter(|&memory| bytes > memory) else { return };
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     let fewer = if jobs > 1 { "fewer --jobs, or " } else { "" };

@@ -3,16 +3,16 @@
 //! Invariant: this is the only module that prints; flags are resolved once ([`resolve`]), and what is behind them never
 //! sees a flag.
 
-pub mod args;
-pub mod commands;
+pub(crate) mod args;
+pub(crate) mod commands;
 mod device;
-pub mod exit;
-pub mod failure;
+pub(crate) mod exit;
+pub(crate) mod failure;
 mod files;
 mod memory;
-pub mod output;
+pub(crate) mod output;
 mod progress;
-pub mod resolve;
+pub(crate) mod resolve;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@
 use std::io::{IsTerminal, Write};
 
 /// Writes to stdout.
-pub fn data(text: &str) -> std::io::Result<()> {
+pub(crate) fn data(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -15,16 +15,16 @@ pub fn data(text: &str) -> std::io::Result<()> {
 }
 
 /// Writes a value to stdout as pretty JSON.
-pub fn json(value: &impl serde::Serialize) -> std::io::Result<()> {
+pub(crate) fn json(value: &impl serde::Serialize) -> std::io::Result<()> {
     data(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// Writes one line to stderr; nothing is lost if stderr is closed.
-pub fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Whether progress bars make sense.
-pub fn bars(quiet: bool) -> bool {
+pub(crate) fn bars(quiet: bool) -> bool {
     !quiet && std::io::stderr().is_terminal()
 }

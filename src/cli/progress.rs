@@ -15,7 +15,7 @@ use crate::engine::{Event, Progress};
 const PLAIN_EVERY: Duration = Duration::from_secs(30);
 
 /// Draws what an execution tells.
-pub struct Bars {
+pub(super) struct Bars {
     quiet: bool,
     drawn: Option<MultiProgress>,
     state: Mutex<State>,
@@ -31,7 +31,7 @@ struct State {
 
 impl Bars {
     /// Bars on a terminal, sparse lines elsewhere, nothing when quiet (but what went wrong).
-    pub fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         let state =
             State { total: None, runs: BTreeMap::new(), missing: 0, finished: 0, last_line: Instant::now() };
         Bars { quiet, drawn: output::bars(quiet).then(MultiProgress::new), state: Mutex::new(state) }

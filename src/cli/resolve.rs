@@ -7,13 +7,13 @@ use crate::cli::device;
 use crate::cli::failure::Failure;
 use crate::results::{self, Purpose, Request, Resolved};
 
-pub use crate::results::source;
+pub(crate) use crate::results::source;
 
 /// Where results go when `--out` does not say.
 const DEFAULT_OUT: &str = "results";
 
 /// The results folder.
-pub fn out(out: Option<&Path>) -> PathBuf {
+pub(crate) fn out(out: Option<&Path>) -> PathBuf {
     out.unwrap_or(Path::new(DEFAULT_OUT)).to_owned()
 }
 
@@ -21,7 +21,7 @@ pub fn out(out: Option<&Path>) -> PathBuf {
 ///
 /// # Errors
 /// Unknown benchmarks, tiers that do not fit `--data`, devices that are not there.
-pub fn to_read(selection: &Selection, out: &Path) -> Result<Resolved, Failure> {
+pub(crate) fn to_read(selection: &Selection, out: &Path) -> Result<Resolved, Failure> {
     resolve(selection, out, Purpose::Read)
 }
 
@@ -29,7 +29,7 @@ pub fn to_read(selection: &Selection, out: &Path) -> Result<Resolved, Failure> {
 ///
 /// # Errors
 /// As [`to_read`].
-pub fn to_train(selection: &Selection, out: &Path) -> Result<Resolved, Failure> {
+pub(crate) fn to_train(selection: &Selection, out: &Path) -> Result<Resolved, Failure> {
     resolve(selection, out, Purpose::Train)
 }
 

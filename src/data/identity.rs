@@ -158,7 +158,7 @@ fn verify(file: &FileIdentity) -> Result<(), DataError> {
 ///
 /// # Errors
 /// [`DataError::Outside`], or a file that is missing.
-pub fn inside(root: &Path, name: &str) -> Result<PathBuf, DataError> {
+pub(crate) fn inside(root: &Path, name: &str) -> Result<PathBuf, DataError> {
     within(&real(root)?, root, name)
 }
 

@@ -10,21 +10,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::digest::Digest;
 use crate::random::Seeds;
 
-pub mod avmnist;
-pub mod build;
+pub(crate) mod avmnist;
+pub(crate) mod build;
 mod error;
 pub mod fastmri;
 pub mod fixture;
 #[cfg(test)]
 mod fixture_tests;
-pub mod formats;
+pub(crate) mod formats;
 mod gather;
 pub mod generative;
-pub mod identity;
-pub mod mimic;
-pub mod names;
+pub(crate) mod identity;
+pub(crate) mod mimic;
+pub(crate) mod names;
 mod preparation;
-pub mod registry;
+pub(crate) mod registry;
 mod shuffle;
 mod spec;
 pub mod synthetic;

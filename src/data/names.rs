@@ -3,7 +3,7 @@
 //! Invariant: an unknown name is told with those that there are.
 
 /// Whether a name is of letters, digits, `-` and `_`, so that it can stand in names of metrics and files.
-pub fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }
 
@@ -11,7 +11,7 @@ pub fn is_plain(name: &str) -> bool {
 ///
 /// # Errors
 /// No name, one that is not plain, or one that stands there twice.
-pub fn differ(what: &str, names: &[&str]) -> Result<(), String> {
+pub(crate) fn differ(what: &str, names: &[&str]) -> Result<(), String> {
     if names.is_empty() {
         return Err(format!("{what}: there are none"));
     }

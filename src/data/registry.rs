@@ -9,7 +9,7 @@ use super::{avmnist, fastmri, generative, mimic};
 static REGISTRY: &[&DatasetSpec] = &[&avmnist::SPEC, &mimic::SPEC, &fastmri::SPEC, &generative::SPEC];
 
 /// Every dataset.
-pub fn all() -> &'static [&'static DatasetSpec] {
+pub(crate) fn all() -> &'static [&'static DatasetSpec] {
     REGISTRY
 }
 
@@ -17,7 +17,7 @@ pub fn all() -> &'static [&'static DatasetSpec] {
 ///
 /// # Errors
 /// When there is none, with the nearest name.
-pub fn find(id: &str) -> Result<&'static DatasetSpec, UnknownName> {
+pub(crate) fn find(id: &str) -> Result<&'static DatasetSpec, UnknownName> {
     let found = REGISTRY.iter().copied().find(|spec| spec.id == id);
     found.ok_or_else(|| UnknownName::new("dataset", "i2m2", id, REGISTRY.iter().map(|spec| spec.id)))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::names::is_plain;
 
 /// Questions that one label holds the answers to, at most: one bit each.
-pub const MOST_QUESTIONS: usize = 32;
+pub(super) const MOST_QUESTIONS: usize = 32;
 
 /// A task of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ const REFERENCE_BATCH: f64 = 40.0;
 /// What an estimate stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Basis {
+pub(crate) enum Basis {
     /// Steps of the same kind, measured here.
     Measured,
     /// Steps of the same networks, measured on another machine.
@@ -33,7 +33,7 @@ pub enum Basis {
 
 /// The estimated time of what is missing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// Seconds from start to end with the given number of jobs, of the runs that can be estimated.
     pub seconds: f64,
     /// The weakest basis among those runs; absent when there are none.
@@ -141,7 +141,7 @@ fn stored(statuses: &[Status]) -> impl Iterator<Item = &Manifest> {
 ///
 /// `others` are further manifests to learn from (for example all of the store); `rows` is the size of a dataset's
 /// training split, where it is known.
-pub fn estimate<'a>(
+pub(crate) fn estimate<'a>(
     plan: &'a Plan,
     statuses: &'a [Status],
     missing: &[bool],

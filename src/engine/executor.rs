@@ -29,7 +29,7 @@ pub struct Work<'a> {
 }
 
 /// How a run ended: in the store, or why not.
-pub type Ended = Result<(Done, Manifest), RunError>;
+pub(crate) type Ended = Result<(Done, Manifest), RunError>;
 
 /// Gets the missing runs of a plan into its store: on threads of this process ([`Threads`]), or by handing each key to a process of
 /// its own (`i2m2 train-run`), on this machine or another that shares the store.

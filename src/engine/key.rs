@@ -28,7 +28,7 @@ use crate::digest::{Digest, Hasher};
 use crate::study::{Recipe, Tier};
 
 /// Version of the written form.
-pub const KEY_VERSION: u32 = 2;
+pub(crate) const KEY_VERSION: u32 = 2;
 
 /// Why a run has no key.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum KeyError {
 
 /// Everything that can change a run's numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyParts<'a> {
+pub(crate) struct KeyParts<'a> {
     /// The resolved configuration.
     pub recipe: &'a Recipe,
     /// Smoke, reduced or paper, so that a smoke result never stands for another.
@@ -67,7 +67,7 @@ impl KeyParts<'_> {
     ///
     /// # Errors
     /// A recipe that cannot be written down.
-    pub fn key(&self, name: &str) -> Result<Digest, KeyError> {
+    pub(crate) fn key(&self, name: &str) -> Result<Digest, KeyError> {
         let KeyParts { recipe, tier, data, seed, device_class, numerics, upstream } = self;
         let mut hasher = Hasher::new("i2m2 run v2");
         hasher
@@ -88,7 +88,7 @@ impl KeyParts<'_> {
 ///
 /// # Errors
 /// A number that is not finite.
-pub fn canonical_recipe(recipe: &Recipe, name: &str) -> Result<String, KeyError> {
+pub(crate) fn canonical_recipe(recipe: &Recipe, name: &str) -> Result<String, KeyError> {
     let refused = |problem: String| KeyError::Recipe { name: name.to_owned(), problem };
     let value = serde_json::to_value(recipe).map_err(|error| refused(error.to_string()))?;
     let mut text = String::new();

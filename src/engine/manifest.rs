@@ -14,7 +14,7 @@ use crate::provenance::Provenance;
 use crate::study::{Change, ProtocolName, Recipe, Tier};
 
 /// Version of the format: that of the keys, from which a manifest proves itself.
-pub const SCHEMA_VERSION: u32 = KEY_VERSION;
+pub(crate) const SCHEMA_VERSION: u32 = KEY_VERSION;
 
 /// The data a run was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,19 +4,19 @@
 
 pub mod document;
 mod error;
-pub mod estimate;
+pub(crate) mod estimate;
 mod execute;
-pub mod executor;
-pub mod key;
+pub(crate) mod executor;
+pub(crate) mod key;
 mod local;
-pub mod manifest;
+pub(crate) mod manifest;
 mod options;
 pub mod plan;
 pub mod planner;
 mod progress;
 mod scheduler;
 pub mod store;
-pub mod survey;
+pub(crate) mod survey;
 #[cfg(test)]
 mod tests;
 mod worker;

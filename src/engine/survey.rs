@@ -10,7 +10,7 @@ use super::store::{Depth, Entry, Store, StoreError};
 
 /// Where a run of a plan stands.
 #[derive(Debug)]
-pub enum Status {
+pub(crate) enum Status {
     /// In the store.
     Stored(Box<Entry>),
     /// Half-trained; it will be continued.
@@ -25,7 +25,7 @@ pub enum Status {
 }
 
 /// Where each run of a plan stands; every file of every stored run is hashed.
-pub fn survey(plan: &Plan, store: &Store) -> Vec<Status> {
+pub(crate) fn survey(plan: &Plan, store: &Store) -> Vec<Status> {
     let status = |run: &Run| match store.find(run.key, Depth::Files) {
         Ok(Some(entry)) => Status::Stored(Box::new(entry)),
         Err(error) => Status::Unusable(error),
@@ -39,7 +39,7 @@ pub fn survey(plan: &Plan, store: &Store) -> Vec<Status> {
 }
 
 /// Which runs of a surveyed plan an execution would train, by position.
-pub fn to_train(plan: &Plan, statuses: &[Status]) -> Vec<bool> {
+pub(crate) fn to_train(plan: &Plan, statuses: &[Status]) -> Vec<bool> {
     missing(plan, |index, weights| match &statuses[index] {
         Status::Stored(entry) => entry.complete || !weights,
         _ => false,

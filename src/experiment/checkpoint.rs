@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 
 /// Everything needed to continue after an epoch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TrainingState {
+pub(super) struct TrainingState {
     /// Which epoch is the best, and how long ago that was.
     pub selection: Selection,
     /// One report per finished epoch.
@@ -82,7 +82,7 @@ struct Description {
 
 impl TrainingState {
     /// Serialises the state of the job with this [`identity`].
-    pub fn to_bytes(&self, job: Digest) -> Result<Vec<u8>, CheckpointError> {
+    pub(super) fn to_bytes(&self, job: Digest) -> Result<Vec<u8>, CheckpointError> {
         let mut all = BTreeMap::new();
         for (group, tensors) in self.groups() {
             all.extend(tensors.0.iter().map(|(name, tensor)| (format!("{group}/{name}"), tensor.clone())));
@@ -99,7 +99,7 @@ impl TrainingState {
     }
 
     /// Reads the state of the job with this [`identity`].
-    pub fn from_bytes(bytes: &[u8], job: Digest) -> Result<Self, CheckpointError> {
+    pub(super) fn from_bytes(bytes: &[u8], job: Digest) -> Result<Self, CheckpointError> {
         let (all, metadata) = Tensors::from_bytes(bytes)?;
         let text = metadata.get(METADATA).ok_or_else(|| describe("there is none"))?;
         let description: Description = serde_json::from_str(text).map_err(describe)?;
@@ -152,7 +152,7 @@ fn describe(error: impl std::fmt::Display) -> CheckpointError {
 }
 
 /// Identity of a job as its saved state records it: recipe, seed, upstream weights, and the shape of the data.
-pub fn identity(job: &Job<'_>) -> Result<Digest, CheckpointError> {
+pub(super) fn identity(job: &Job<'_>) -> Result<Digest, CheckpointError> {
     let mut hasher = Hasher::new("i2m2 job v1");
     hasher.field(&serde_json::to_vec(job.recipe).map_err(describe)?).field(&job.seed.to_le_bytes());
     for split in job.data.splits() {

@@ -18,7 +18,7 @@ use crate::study::{Combine, EvalNorm};
 const NUMBERS: usize = 1 << 21;
 
 /// Examples that are evaluated at a time; fewer where they are large.
-pub fn batch_size<D: TrainingDevice>(
+pub(super) fn batch_size<D: TrainingDevice>(
     norm: EvalNorm,
     training_batch: usize,
     data: &dyn Dataset,
@@ -33,7 +33,7 @@ pub fn batch_size<D: TrainingDevice>(
 }
 
 /// Logits of each expert over a split, in the order of the rows; row-major, examples x logits of an example.
-pub fn logits<D: TrainingDevice>(
+pub(super) fn logits<D: TrainingDevice>(
     experts: &mut Experts<f32, D>,
     loader: &mut D::DataLoader<'_>,
     split: Split,
@@ -60,7 +60,7 @@ pub fn logits<D: TrainingDevice>(
 }
 
 /// Log-probabilities of the combined experts: examples x classes.
-pub fn scores(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64> {
+pub(super) fn scores(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64> {
     let experts: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
     match combine {
         Combine::Product => log_probabilities(&experts, classes),
@@ -70,7 +70,7 @@ pub fn scores(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64>
 
 /// Metrics of combined experts, of the whole and no split: for classes accuracy, loss, and for two of them AUPRC (in `[0, 1]`); for
 /// soft scores their mean and the loss.
-pub fn summarise(
+pub(super) fn summarise(
     logits: &[Vec<f32>],
     classes: usize,
     targets: Targets<'_>,
@@ -94,7 +94,7 @@ pub fn summarise(
 }
 
 /// What soft scores are compared with: the logits of an only expert as they are, the log-probabilities of several.
-pub fn soft_logits(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64> {
+pub(super) fn soft_logits(logits: &[Vec<f32>], classes: usize, combine: Combine) -> Vec<f64> {
     match logits {
         [only] => only.iter().map(|&logit| f64::from(logit)).collect(),
         several => scores(several, classes, combine),

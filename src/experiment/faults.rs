@@ -13,11 +13,11 @@ use crate::metric::Metrics;
 use crate::random::Seeds;
 use crate::study::Evaluation;
 
-pub use injection::FaultInjection;
+pub(crate) use injection::FaultInjection;
 
 /// What has gone wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The logits of one expert are not there (zeros).
     Dropped {
         /// Its number among the experts.
@@ -33,7 +33,7 @@ pub enum Fault {
 
 /// Outcomes on a test split with a fault in a share of its examples, as a run's outcome names them: those that follow from
 /// logits and targets alone.
-pub fn metrics_with(
+pub(crate) fn metrics_with(
     (split, logits): (&str, &[Vec<f32>]),
     targets: Targets<'_>,
     (task, evaluation): (&Task, &Evaluation),

@@ -9,7 +9,7 @@ use crate::study::{ClassWeights, Combine, Score};
 
 /// Logits of every expert over a split (row-major, examples x heads x 2), and what they are measured against.
 #[derive(Clone, Copy)]
-pub struct Scored<'a> {
+pub(super) struct Scored<'a> {
     /// By expert.
     pub logits: &'a [Vec<f32>],
     /// Bit h says whether the answer to question h is yes.
@@ -21,7 +21,7 @@ pub struct Scored<'a> {
 }
 
 /// Weights of the two classes of each head, from the labels that are trained on. A class that does not occur has weight 1.
-pub fn class_weights(labels: &[u32], heads: usize, scheme: ClassWeights) -> Vec<f64> {
+pub(super) fn class_weights(labels: &[u32], heads: usize, scheme: ClassWeights) -> Vec<f64> {
     let weight = |head: usize, class: u32| {
         let count = labels.iter().filter(|&&label| label >> head & 1 == class).count() as f64;
         match scheme {
@@ -34,7 +34,7 @@ pub fn class_weights(labels: &[u32], heads: usize, scheme: ClassWeights) -> Vec<
 }
 
 /// Which examples have what a head asks for.
-pub fn positive(labels: &[u32], head: usize) -> Vec<bool> {
+pub(super) fn positive(labels: &[u32], head: usize) -> Vec<bool> {
     labels.iter().map(|label| label >> head & 1 == 1).collect()
 }
 
@@ -57,7 +57,7 @@ impl Scored<'_> {
     }
 
     /// What examples are ranked by for one head (deviation F6).
-    pub fn scores(&self, head: usize, score: Score) -> Vec<f64> {
+    pub(super) fn scores(&self, head: usize, score: Score) -> Vec<f64> {
         let examples = 0..self.labels.len();
         match (score, self.logits) {
             (Score::Class1Logit, [only]) => {
@@ -94,7 +94,7 @@ impl Scored<'_> {
     }
 
     /// Loss, the AUROC of each question, and their mean; of no split.
-    pub fn summarise(&self, score: Score) -> Vec<(Metric, f64)> {
+    pub(super) fn summarise(&self, score: Score) -> Vec<(Metric, f64)> {
         let mut found = vec![(Metric::new(&LOSS), self.loss())];
         let mut areas = Vec::new();
         for (head, question) in self.questions.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Scored<'_> {
 
     /// The balanced accuracy of each question, and the threshold that it is at; of no split. `chosen_on` is what the
     /// thresholds are chosen on.
-    pub fn at_operating_points(&self, score: Score, chosen_on: Scored<'_>) -> Vec<(Metric, f64)> {
+    pub(super) fn at_operating_points(&self, score: Score, chosen_on: Scored<'_>) -> Vec<(Metric, f64)> {
         let mut found = Vec::new();
         let thresholds = chosen_on.thresholds(score);
         for (head, (question, threshold)) in self.questions.iter().zip(thresholds).enumerate() {

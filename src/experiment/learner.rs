@@ -41,7 +41,7 @@ pub enum LearnError {
 impl<E: Real, D: Backend<E>> Learner<E, D> {
     /// A learner at its first step, of classes unless [`Learner::minimise`] says something else.
     pub fn new(device: &D, mut experts: Experts<E, D>, training: &Training) -> Result<Self, OpError> {
-        let settings = Hyperparameters {
+        let hyperparameters = Hyperparameters {
             rule: match training.optimizer {
                 study::Optimizer::Sgd => Rule::Sgd,
                 study::Optimizer::Rmsprop => Rule::Rmsprop,
@@ -53,7 +53,7 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
         };
         let parameters = experts.named_tensors().parameters;
         let optimizer =
-            Optimizer::new(device, settings, parameters.iter().map(|(_, parameter)| &**parameter))?;
+            Optimizer::new(device, hyperparameters, parameters.iter().map(|(_, parameter)| &**parameter))?;
         Ok(Learner { experts, optimizer, device: device.clone(), loss: Loss::Classes(PhantomData) })
     }
 

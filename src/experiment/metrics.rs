@@ -6,20 +6,20 @@
 use std::collections::BTreeMap;
 
 /// Percentage of rows whose largest score stands at the label; the first of equal scores counts.
-pub fn accuracy(scores: &[f64], classes: usize, labels: &[u32]) -> f64 {
+pub(super) fn accuracy(scores: &[f64], classes: usize, labels: &[u32]) -> f64 {
     let correct = predictions(scores, classes).zip(labels).filter(|(best, label)| best == *label).count();
     100.0 * correct as f64 / labels.len() as f64
 }
 
 /// The class with the largest score of each row; the first of equal scores.
-pub fn predictions(scores: &[f64], classes: usize) -> impl Iterator<Item = u32> {
+pub(super) fn predictions(scores: &[f64], classes: usize) -> impl Iterator<Item = u32> {
     let best =
         move |row: &[f64]| (1..classes).fold(0, |best, k| if row[k] > row[best] { k } else { best }) as u32;
     scores.chunks_exact(classes).map(best)
 }
 
 /// Mean cross-entropy in nats of log-probabilities.
-pub fn cross_entropy(log_probabilities: &[f64], classes: usize, labels: &[u32]) -> f64 {
+pub(super) fn cross_entropy(log_probabilities: &[f64], classes: usize, labels: &[u32]) -> f64 {
     let rows = log_probabilities.chunks_exact(classes).zip(labels);
     let total: f64 = rows.map(|(row, label)| -row[*label as usize]).sum();
     total / labels.len() as f64
@@ -28,7 +28,7 @@ pub fn cross_entropy(log_probabilities: &[f64], classes: usize, labels: &[u32]) 
 /// Area under the precision-recall curve as scikit-learn's `average_precision_score` computes it, in `[0, 1]`:
 /// the sum of (recall step) x precision over the distinct scores, examples of equal score entering together.
 /// 0 where no example is positive.
-pub fn average_precision(scores: &[f64], positive: &[bool]) -> f64 {
+pub(super) fn average_precision(scores: &[f64], positive: &[bool]) -> f64 {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     let positives = positive.iter().filter(|&&is| is).count();
@@ -46,7 +46,7 @@ pub fn average_precision(scores: &[f64], positive: &[bool]) -> f64 {
 }
 
 /// Entropy in nats of the empirical label frequencies: H(y) of Table C.7.
-pub fn label_entropy(labels: &[u32]) -> f64 {
+pub(super) fn label_entropy(labels: &[u32]) -> f64 {
     let mut counts = BTreeMap::new();
     labels.iter().for_each(|&label| *counts.entry(label).or_insert(0usize) += 1);
     let shares = counts.values().map(|&count| count as f64 / labels.len() as f64);
@@ -55,7 +55,7 @@ pub fn label_entropy(labels: &[u32]) -> f64 {
 }
 
 /// The same of soft scores (examples x classes): of each class's share of all that was scored.
-pub fn soft_label_entropy(scores: &[f32], classes: usize) -> f64 {
+pub(super) fn soft_label_entropy(scores: &[f32], classes: usize) -> f64 {
     let totals = totals(scores, classes);
     let all: f64 = totals.iter().sum();
     let shares = totals.iter().filter(|&&total| total > 0.0).map(|total| total / all);
@@ -63,7 +63,7 @@ pub fn soft_label_entropy(scores: &[f32], classes: usize) -> f64 {
 }
 
 /// What each class scores over all examples.
-pub fn totals(scores: &[f32], classes: usize) -> Vec<f64> {
+pub(super) fn totals(scores: &[f32], classes: usize) -> Vec<f64> {
     let mut totals = vec![0.0; classes];
     for row in scores.chunks_exact(classes) {
         totals.iter_mut().zip(row).for_each(|(total, &score)| *total += f64::from(score));
@@ -72,14 +72,14 @@ pub fn totals(scores: &[f32], classes: usize) -> Vec<f64> {
 }
 
 /// Mean soft score of the predicted class, in percent: the first of equal logits is predicted.
-pub fn soft_score(logits: &[f64], classes: usize, scores: &[f32]) -> f64 {
+pub(super) fn soft_score(logits: &[f64], classes: usize, scores: &[f32]) -> f64 {
     let rows = scores.chunks_exact(classes);
     let (examples, rows) = (rows.len(), rows.zip(predictions(logits, classes)));
     100.0 * rows.map(|(row, best)| f64::from(row[best as usize])).sum::<f64>() / examples as f64
 }
 
 /// Binary cross-entropy with logits in nats, added up over the classes, mean over the examples.
-pub fn soft_loss(logits: &[f64], classes: usize, scores: &[f32]) -> f64 {
+pub(super) fn soft_loss(logits: &[f64], classes: usize, scores: &[f32]) -> f64 {
     let terms = logits.iter().zip(scores).map(|(&logit, &score)| {
         // -s ln sigma(z) - (1 - s) ln sigma(-z) without overflow; nothing is asked of a class that scores 0.
         let right = if score > 0.0 { logit * f64::from(score) } else { 0.0 };

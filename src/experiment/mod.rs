@@ -10,10 +10,10 @@ use crate::study::Recipe;
 
 mod canary;
 mod checkpoint;
-pub mod data_loader;
+pub(crate) mod data_loader;
 mod error;
 mod evaluate;
-pub mod faults;
+pub(crate) mod faults;
 mod heads;
 #[cfg(test)]
 mod knee_tests;
@@ -23,12 +23,12 @@ mod measure;
 mod metrics;
 mod networks;
 mod noise;
-pub mod ranking;
+pub(crate) mod ranking;
 mod reevaluate;
 mod selection;
 #[cfg(test)]
 mod soft_tests;
-pub mod tensors;
+pub(crate) mod tensors;
 #[cfg(test)]
 mod tests;
 mod train;

@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 
 /// Which points of a ROC curve are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kept {
+pub(crate) enum Kept {
     /// Those at which the curve turns: scikit-learn's `drop_intermediate=True`, its default.
     #[default]
     Corners,
@@ -27,7 +27,7 @@ pub enum Kept {
 
 /// One point of a ROC curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// Examples that score at least this are called positive; infinite at the first point.
     pub threshold: f64,
     /// Positive examples among them.
@@ -38,7 +38,7 @@ pub struct Point {
 
 /// A ROC curve of examples of both classes, from (0, 0) to (1, 1).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Roc {
+pub(crate) struct Roc {
     /// By falling threshold.
     pub points: Vec<Point>,
     /// Positive examples; at least 1.
@@ -51,7 +51,7 @@ pub struct Roc {
 ///
 /// The pairs are counted, so the result is the exact fraction, rounded once. `None` without examples of both classes, or
 /// with a score that is no number.
-pub fn auroc(scores: &[f64], positive: &[bool]) -> Option<f64> {
+pub(crate) fn auroc(scores: &[f64], positive: &[bool]) -> Option<f64> {
     let roc = roc_curve(scores, positive, Kept::All)?;
     let halves: u128 = roc
         .points
@@ -67,7 +67,7 @@ pub fn auroc(scores: &[f64], positive: &[bool]) -> Option<f64> {
 /// The ROC curve as scikit-learn's `roc_curve` lists it: distinct scores falling, after an infinite one.
 ///
 /// `None` without examples of both classes, or with a score that is no number.
-pub fn roc_curve(scores: &[f64], positive: &[bool], kept: Kept) -> Option<Roc> {
+pub(crate) fn roc_curve(scores: &[f64], positive: &[bool], kept: Kept) -> Option<Roc> {
     let examples = Examples::of(scores, positive)?;
     let (mut true_positives, mut false_positives) = (0, 0);
     let mut points: Vec<Point> = Vec::new();
@@ -87,7 +87,7 @@ pub fn roc_curve(scores: &[f64], positive: &[bool], kept: Kept) -> Option<Roc> {
 /// The highest threshold among the curve's whose true-positive rate is above 0.9, strictly.
 ///
 /// `None` without examples of both classes, or with a score that is no number; else there is always one.
-pub fn threshold(scores: &[f64], positive: &[bool], kept: Kept) -> Option<f64> {
+pub(crate) fn threshold(scores: &[f64], positive: &[bool], kept: Kept) -> Option<f64> {
     let roc = roc_curve(scores, positive, kept)?;
     // In whole numbers, as `tpr > 0.9` decides it. `1 - tpr < 0.1` in floating point also takes a rate of exactly 0.9, and
     // with it another threshold in 25 of the 839 golden cases that are defined.
@@ -100,7 +100,7 @@ pub fn threshold(scores: &[f64], positive: &[bool], kept: Kept) -> Option<f64> {
 /// Mean of sensitivity and specificity in `[0, 1]`, calling positive what scores above the threshold, strictly.
 ///
 /// `None` without examples of both classes, or with a score or threshold that is no number.
-pub fn balanced_accuracy(scores: &[f64], positive: &[bool], threshold: f64) -> Option<f64> {
+pub(crate) fn balanced_accuracy(scores: &[f64], positive: &[bool], threshold: f64) -> Option<f64> {
     let examples = Examples::of(scores, positive)?;
     if threshold.is_nan() {
         return None;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The best epoch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Selection {
+pub(super) struct Selection {
     /// Validation metric of the best epoch; 0 before there is one.
     pub best: f64,
     /// The best epoch, counted from 1; 0 before there is one.
@@ -19,7 +19,7 @@ pub struct Selection {
 
 impl Selection {
     /// Takes note of an epoch; whether it is the new best.
-    pub fn observe(&mut self, epoch: usize, metric: f64) -> bool {
+    pub(super) fn observe(&mut self, epoch: usize, metric: f64) -> bool {
         let improved = metric > self.best;
         *self = if improved {
             Selection { best: metric, epoch, stale: 0 }
@@ -30,7 +30,7 @@ impl Selection {
     }
 
     /// Whether patience has run out.
-    pub fn exhausted(&self, patience: Option<usize>) -> bool {
+    pub(super) fn exhausted(&self, patience: Option<usize>) -> bool {
         patience.is_some_and(|patience| self.stale > patience)
     }
 }

@@ -23,7 +23,7 @@ fn all<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> impl Iterator<Item = N
 }
 
 /// All weights and buffers, by `<expert>.<path>`.
-pub fn export<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> Tensors {
+pub(super) fn export<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> Tensors {
     Tensors(all(experts).map(|(name, dims, t)| (name, TensorData { dims, values: t.as_vec() })).collect())
 }
 
@@ -31,7 +31,7 @@ pub fn export<D: Backend<f32>>(experts: &mut Experts<f32, D>) -> Tensors {
 ///
 /// # Errors
 /// When a tensor is missing there, or has other dimensions.
-pub fn import<'t, D: Backend<f32>>(
+pub(super) fn import<'t, D: Backend<f32>>(
     experts: &mut Experts<f32, D>,
     source: impl Fn(&str) -> Option<&'t Tensors>,
 ) -> Result<(), ModelError> {

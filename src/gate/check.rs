@@ -8,7 +8,7 @@ use super::expected::{Expected, Range};
 use super::{Judgement, Verdict};
 
 /// A cell as the store has it.
-pub struct Measured<'a> {
+pub(crate) struct Measured<'a> {
     /// The cell's id.
     pub cell: String,
     /// Mean over the seeds, if all of them are stored.
@@ -27,7 +27,7 @@ pub struct Measured<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "lowercase")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Within its range, and no verdict that was not accepted.
     Pass,
     /// No value, no range, or a verdict that decides nothing.
@@ -40,7 +40,7 @@ pub enum Outcome {
 
 /// What the gate found about one cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CellCheck {
+pub(crate) struct CellCheck {
     /// The cell's id.
     pub cell: String,
     /// What was found.
@@ -56,7 +56,7 @@ pub struct CellCheck {
 }
 
 /// Holds measured cells against expected ranges.
-pub fn check(cells: &[Measured<'_>], expected: Option<&Expected>) -> Vec<CellCheck> {
+pub(crate) fn check(cells: &[Measured<'_>], expected: Option<&Expected>) -> Vec<CellCheck> {
     cells
         .iter()
         .map(|cell| hold(cell, expected.and_then(|expected| expected.cells.get(&cell.cell))))
@@ -64,7 +64,7 @@ pub fn check(cells: &[Measured<'_>], expected: Option<&Expected>) -> Vec<CellChe
 }
 
 /// The worst of all checks; nothing found is not a pass.
-pub fn worst(checks: &[CellCheck]) -> Outcome {
+pub(crate) fn worst(checks: &[CellCheck]) -> Outcome {
     checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::NotMeasured)
 }
 

@@ -15,12 +15,12 @@ use crate::stats::{Summary, mean_interval};
 use crate::study::{Change, ProtocolName, Tier, listed};
 
 /// Where effects are recorded, from the root of the repository.
-pub const FILE: &str = "snapshots/effects.toml";
+pub(crate) const FILE: &str = "snapshots/effects.toml";
 
 /// What switching a deviation did to a benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Effect {
+pub(crate) struct Effect {
     /// The deviation.
     pub deviation: String,
     /// What was changed.
@@ -45,7 +45,7 @@ pub struct Effect {
 /// The difference of a row, switched less as it stands here: each seed's mean over the row's columns of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RowEffect {
+pub(crate) struct RowEffect {
     /// The row.
     pub row: String,
     /// The metric, without what it is of: `test_auroc`.
@@ -65,7 +65,7 @@ pub struct RowEffect {
 
 /// A cell as it is compared.
 #[derive(Clone, Debug)]
-pub struct Measurement {
+pub(crate) struct Measurement {
     /// The row.
     pub row: String,
     /// The column.
@@ -78,7 +78,7 @@ pub struct Measurement {
 
 /// Why recorded effects could not be used.
 #[derive(Debug, thiserror::Error)]
-pub enum EffectError {
+pub(crate) enum EffectError {
     /// The file is not valid.
     #[error("`{}` does not hold effects: {problem}; restore it from version control", path.display())]
     Invalid {
@@ -110,7 +110,7 @@ struct Recorded {
 ///
 /// # Errors
 /// A file that holds something else.
-pub fn effects() -> Result<Vec<Effect>, EffectError> {
+pub(crate) fn effects() -> Result<Vec<Effect>, EffectError> {
     read(include_str!("../../snapshots/effects.toml"), Path::new(FILE))
 }
 
@@ -121,7 +121,7 @@ fn read(text: &str, path: &Path) -> Result<Vec<Effect>, EffectError> {
 }
 
 /// The effects of one deviation.
-pub fn effects_of<'e>(effects: &'e [Effect], deviation: &str) -> Vec<&'e Effect> {
+pub(crate) fn effects_of<'e>(effects: &'e [Effect], deviation: &str) -> Vec<&'e Effect> {
     effects.iter().filter(|effect| effect.deviation == deviation).collect()
 }
 
@@ -129,7 +129,7 @@ pub fn effects_of<'e>(effects: &'e [Effect], deviation: &str) -> Vec<&'e Effect>
 ///
 /// # Errors
 /// A file that holds something else, or cannot be written.
-pub fn record(new: &[Effect], path: &Path) -> Result<(), EffectError> {
+pub(crate) fn record(new: &[Effect], path: &Path) -> Result<(), EffectError> {
     let io = |action| move |source| EffectError::Io { action, path: path.to_owned(), source };
     let before = files::if_there(std::fs::read_to_string(path)).map_err(io("read"))?;
     let mut effects = before.map_or(Ok(Vec::new()), |text| read(&text, path))?;
@@ -159,7 +159,7 @@ impl Effect {
 }
 
 /// What the switch did, row by row. Cells whose runs are the same count for nothing.
-pub fn between(ours: &[Measurement], switched: &[Measurement]) -> Vec<RowEffect> {
+pub(crate) fn between(ours: &[Measurement], switched: &[Measurement]) -> Vec<RowEffect> {
     let pairs: Vec<(&Measurement, &Measurement)> = ours
         .iter()
         .filter_map(|cell| {

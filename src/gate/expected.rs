@@ -33,7 +33,7 @@ fn floor(unit: Unit) -> f64 {
 /// The expected ranges of one benchmark, tier and device class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Version of the file format.
     pub schema: u32,
     /// The benchmark.
@@ -56,7 +56,7 @@ pub struct Expected {
 /// The expected range of one cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Range {
+pub(crate) struct Range {
     /// Seeds it was computed from.
     pub n: usize,
     /// Unit of the values; files of before it was written down lack it.
@@ -81,7 +81,7 @@ pub struct Range {
 
 /// Why an expected-range file could not be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ExpectedError {
+pub(crate) enum ExpectedError {
     /// It could not be read or written.
     #[error("cannot {action} the expected ranges `{}`: {source}", path.display())]
     Io {
@@ -109,7 +109,7 @@ pub enum ExpectedError {
 impl Range {
     /// The prediction interval mean +- t(0.9975, n - 1) s sqrt(1/n + 1/m) for the mean of `new_seeds` further seeds, at
     /// least the unit's floor wide to either side. One seed has no spread: the floor alone, four times.
-    pub fn predict(
+    pub(crate) fn predict(
         values: &[f64],
         new_seeds: usize,
         unit: Unit,
@@ -147,7 +147,7 @@ impl Range {
     }
 
     /// Whether a mean lies within.
-    pub fn holds(&self, mean: f64) -> bool {
+    pub(crate) fn holds(&self, mean: f64) -> bool {
         self.low <= mean && mean <= self.high
     }
 }
@@ -160,7 +160,7 @@ fn interval(stored: &stats::Summary, new_seeds: usize, floor: f64) -> stats::Int
 
 impl Expected {
     /// An empty set of ranges.
-    pub fn new(
+    pub(crate) fn new(
         benchmark: &str,
         tier: Tier,
         protocol: ProtocolName,
@@ -181,7 +181,7 @@ impl Expected {
     }
 
     /// Where the ranges of a benchmark stand below `folder`. The paper's protocol has no suffix.
-    pub fn path(
+    pub(crate) fn path(
         folder: &Path,
         benchmark: &str,
         tier: Tier,
@@ -196,7 +196,7 @@ impl Expected {
     }
 
     /// Reads a file; `None` when there is none.
-    pub fn read(path: &Path) -> Result<Option<Self>, ExpectedError> {
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, ExpectedError> {
         let io = |source| ExpectedError::Io { action: "read", path: path.to_owned(), source };
         let text = files::if_there(std::fs::read_to_string(path)).map_err(io)?;
         let Some(text) = text else { return Ok(None) };
@@ -224,7 +224,7 @@ impl Expected {
     /// # Errors
     /// As [`Expected::read`]; and a file that says it is of another benchmark, tier, protocol or device: its numbers mean
     /// something else, whatever the file is called.
-    pub fn find(
+    pub(crate) fn find(
         folder: &Path,
         benchmark: &str,
         tier: Tier,
@@ -255,7 +255,7 @@ impl Expected {
     }
 
     /// Writes a file whole or not at all.
-    pub fn write(&self, path: &Path) -> Result<(), ExpectedError> {
+    pub(crate) fn write(&self, path: &Path) -> Result<(), ExpectedError> {
         let text = toml::to_string_pretty(self)
             .map_err(|error| ExpectedError::Invalid { path: path.to_owned(), problem: error.to_string() })?;
         files::write(path, text).map_err(|WriteError { path, source }| ExpectedError::Io {

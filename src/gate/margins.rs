@@ -12,7 +12,7 @@ const FILE: &str = "paper/margins.toml";
 /// How far our mean may lie from the published one and still count as the same result.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Margin {
+pub(crate) struct Margin {
     /// The benchmark it holds for.
     pub benchmark: String,
     /// The rows it holds for; all when empty.
@@ -29,7 +29,7 @@ pub struct Margin {
 /// Why the margins could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{FILE}: {found}, expected {expected}; correct the file and build again")]
-pub struct MarginError {
+pub(crate) struct MarginError {
     found: String,
     expected: &'static str,
 }
@@ -44,7 +44,7 @@ struct Margins {
 ///
 /// # Errors
 /// A file that is no list of margins, or has one that no test could use.
-pub fn margins() -> Result<Vec<Margin>, MarginError> {
+pub(crate) fn margins() -> Result<Vec<Margin>, MarginError> {
     read(include_str!("../../paper/margins.toml"))
 }
 
@@ -62,7 +62,7 @@ fn read(text: &str) -> Result<Vec<Margin>, MarginError> {
 
 impl Margin {
     /// Whether it is the margin of this cell.
-    pub fn holds(&self, id: &CellId) -> bool {
+    pub(crate) fn holds(&self, id: &CellId) -> bool {
         self.benchmark == id.benchmark && (self.rows.is_empty() || self.rows.contains(&id.row))
     }
 }

@@ -4,18 +4,17 @@
 //! what was not measured, or not at the paper's budget, can never count as reproduced. A range changes only with a
 //! reason and the keys that justify it.
 
-pub mod check;
+pub(crate) mod check;
 mod claims;
-pub mod effects;
-pub mod expected;
+pub(crate) mod effects;
+pub(crate) mod expected;
 mod margins;
 mod power;
 mod verdict;
 
-pub use claims::{
-    Claim, ClaimError, ClaimVerdict, Comparison, Sample, Statement, TestedClaim, claims, claims_about,
-    test_claims,
+pub(crate) use claims::{
+    Claim, ClaimError, ClaimVerdict, Comparison, Sample, TestedClaim, claims, claims_about, test_claims,
 };
-pub use margins::{Margin, MarginError, margins};
-pub use power::{CellPower, ClaimPower, cell_power, claim_power};
-pub use verdict::{Case, Judgement, Reading, StdReading, Verdict, judge, readings};
+pub(crate) use margins::{MarginError, margins};
+pub(crate) use power::{CellPower, ClaimPower, cell_power, claim_power};
+pub(crate) use verdict::{Case, Judgement, Reading, Verdict, judge};

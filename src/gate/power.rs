@@ -15,7 +15,7 @@ const ALPHA: f64 = 0.05;
 
 /// What the verdict on a cell takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CellPower {
+pub(crate) struct CellPower {
     /// The cell.
     pub cell: CellId,
     /// How far the means may lie apart.
@@ -33,7 +33,7 @@ pub struct CellPower {
 
 /// What a comparison of a claim takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClaimPower {
+pub(crate) struct ClaimPower {
     /// The claim.
     pub claim: String,
     /// Said to lie above.
@@ -47,7 +47,12 @@ pub struct ClaimPower {
 }
 
 /// Plans a cell; `std` is ours where runs are stored. `None` where the paper prints no deviation of several runs.
-pub fn cell_power(cell: &CellId, published: &Published, margin: f64, std: Option<f64>) -> Option<CellPower> {
+pub(crate) fn cell_power(
+    cell: &CellId,
+    published: &Published,
+    margin: f64,
+    std: Option<f64>,
+) -> Option<CellPower> {
     // The wider reading of the published deviation.
     let [_, (_, theirs)] = readings(published)?;
     let planned = std.or(theirs.std)?;
@@ -66,7 +71,7 @@ pub fn cell_power(cell: &CellId, published: &Published, margin: f64, std: Option
 ///
 /// # Errors
 /// Published values that cannot be read.
-pub fn claim_power(
+pub(crate) fn claim_power(
     claims: &[Claim],
     std: &dyn Fn(&CellId) -> Option<f64>,
 ) -> Result<Vec<ClaimPower>, ClaimError> {

@@ -75,11 +75,4 @@ impl<E: Real, D: Backend<E>> Experts<E, D> {
         }
         named_tensors
     }
-
-    /// The number of trained values; BatchNorm buffers and frozen parameters are not counted.
-    pub fn parameter_count(&mut self) -> usize {
-        let parameters = self.named_tensors().parameters;
-        let trained = parameters.iter().filter(|(_, parameter)| parameter.needs_grad);
-        trained.map(|(_, parameter)| parameter.dims.iter().product::<usize>()).sum()
-    }
 }

@@ -27,7 +27,7 @@ pub struct Lenet<E: Real, D: Backend<E>> {
 
 /// Features that LeNet(channels, stages) makes of maps of this size; `None` where the maps are too small, or have
 /// more than one channel.
-pub fn features(channels: usize, stages: usize, dims: &[usize]) -> Option<usize> {
+pub(super) fn features(channels: usize, stages: usize, dims: &[usize]) -> Option<usize> {
     let &[1, height, width] = dims else { return None };
     let (height, width) = (height >> stages, width >> stages);
     let last = channels << stages.checked_sub(1)?;

@@ -6,7 +6,7 @@ use super::{Exporter, FrameError, summary_frame, words, write_csv};
 use crate::results::Report;
 
 /// Comma-separated values with a header.
-pub struct Csv;
+pub(crate) struct Csv;
 
 impl Exporter for Csv {
     fn extension(&self) -> &'static str {
@@ -23,7 +23,7 @@ impl Exporter for Csv {
 ///
 /// # Errors
 /// Never in practice: it is written to memory.
-pub fn references_csv(report: &Report) -> Result<String, csv::Error> {
+pub(crate) fn references_csv(report: &Report) -> Result<String, csv::Error> {
     let (heads, lines) = words::optima(report);
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["predictor", "place", "value"])?;

@@ -1,30 +1,19 @@
 //! Results as polars frames, and their files.
 //!
-//! Invariant: a frame that is read back has exactly the columns of a known schema version; anything else is an error
-//! with a hint, never a guess.
+//! Invariant: a frame has exactly the columns of the schema, with its version in each row.
 
 use std::collections::BTreeSet;
-use std::io::Cursor;
 
 use polars::prelude::*;
 
-use super::schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
+use super::schema::{ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
 use crate::results::{CellResult, Report};
 
-/// Why a frame could not be made, written or read.
+/// Why a frame could not be made or written.
 #[derive(Debug, thiserror::Error)]
-pub enum FrameError {
-    /// The file is from another version of this program.
-    #[error(
-        "the frame has schema version {found}, this program reads version {SCHEMA_VERSION}; write it again with \
-         `i2m2 report`, or read it with the program that wrote it"
-    )]
-    Version {
-        /// What was found.
-        found: String,
-    },
+pub(crate) enum FrameError {
     /// The columns are not those of the schema.
-    #[error("the frame's column {index} is {found}, expected {expected}; write it again with `i2m2 report`")]
+    #[error("the frame's column {index} is {found}, expected {expected}; this is a bug, please report it")]
     Columns {
         /// Counted from 1.
         index: usize,
@@ -42,7 +31,7 @@ pub enum FrameError {
         what: String,
     },
     /// Whatever polars found.
-    #[error("the frame cannot be written or read: {0}; if it is a file, write it again with `i2m2 report`")]
+    #[error("the frame cannot be written: {0}")]
     Polars(#[from] PolarsError),
 }
 
@@ -78,7 +67,7 @@ fn one_of_a_kind(reports: &[Report]) -> Result<(), FrameError> {
 ///
 /// # Errors
 /// Results of different tiers, protocols or devices, or one of them twice.
-pub fn result_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
+pub(crate) fn result_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
     one_of_a_kind(reports)?;
     let rows: Vec<_> = reports
         .iter()
@@ -99,7 +88,7 @@ pub fn result_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
 ///
 /// # Errors
 /// As [`result_frame`].
-pub fn summary_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
+pub(crate) fn summary_frame(reports: &[Report]) -> Result<DataFrame, FrameError> {
     one_of_a_kind(reports)?;
     let cells: Vec<(&Report, &CellResult)> =
         reports.iter().flat_map(|report| report.cells.iter().map(move |cell| (report, cell))).collect();
@@ -167,58 +156,17 @@ fn frame(height: usize, columns: Vec<Column>, schema: &[ColumnSchema]) -> Result
 }
 
 /// The bytes of a Parquet file.
-pub fn write_parquet(frame: &mut DataFrame) -> Result<Vec<u8>, FrameError> {
+pub(crate) fn write_parquet(frame: &mut DataFrame) -> Result<Vec<u8>, FrameError> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed).finish(frame)?;
     Ok(bytes)
 }
 
 /// The bytes of a CSV file with a header; what is absent is empty.
-pub fn write_csv(frame: &mut DataFrame) -> Result<Vec<u8>, FrameError> {
+pub(crate) fn write_csv(frame: &mut DataFrame) -> Result<Vec<u8>, FrameError> {
     let mut bytes = Vec::new();
     CsvWriter::new(&mut bytes).finish(frame)?;
     Ok(bytes)
-}
-
-/// Reads the bytes of a Parquet file of this schema.
-pub fn read_parquet(bytes: Vec<u8>, schema: &[ColumnSchema]) -> Result<DataFrame, FrameError> {
-    let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
-    checked(frame, schema)
-}
-
-/// Reads the bytes of a CSV file of this schema.
-pub fn read_csv(bytes: Vec<u8>, schema: &[ColumnSchema]) -> Result<DataFrame, FrameError> {
-    // First as text, so that a file of another version is told by its version and not by a value that does not parse.
-    let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
-    let texts = options.into_reader_with_file_handle(Cursor::new(bytes)).finish()?;
-    check_version(&texts)?;
-    let mut typed = texts.clone();
-    for column in schema.iter().filter(|column| column.kind != ColumnKind::Text) {
-        if let Ok(found) = texts.column(column.name) {
-            typed.with_column(found.strict_cast(&column.kind.dtype())?)?;
-        }
-    }
-    checked(typed, schema)
-}
-
-fn checked(frame: DataFrame, schema: &[ColumnSchema]) -> Result<DataFrame, FrameError> {
-    check_version(&frame)?;
-    check_columns(&frame, schema)?;
-    Ok(frame)
-}
-
-fn check_version(frame: &DataFrame) -> Result<(), FrameError> {
-    let Ok(column) = frame.column("schema_version") else {
-        return Err(FrameError::Version { found: "none".to_owned() });
-    };
-    let versions = column.cast(&DataType::String)?;
-    let expected = SCHEMA_VERSION.to_string();
-    let versions = versions.str()?;
-    let other = versions.iter().find(|version| *version != Some(expected.as_str()));
-    match other {
-        None => Ok(()),
-        Some(found) => Err(FrameError::Version { found: found.unwrap_or("none").to_owned() }),
-    }
 }
 
 fn check_columns(frame: &DataFrame, schema: &[ColumnSchema]) -> Result<(), FrameError> {

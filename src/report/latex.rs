@@ -10,7 +10,7 @@ use crate::gate::Verdict;
 use crate::results::{CellResult, Report};
 
 /// LaTeX with booktabs.
-pub struct Latex;
+pub(crate) struct Latex;
 
 impl Exporter for Latex {
     fn extension(&self) -> &'static str {
@@ -69,7 +69,7 @@ fn tabular(report: &Report) -> String {
 
 /// A document of its own with the tables and figures of these reports. It looks for each figure's PNG in the folder that
 /// `folder` names, and says where it is not.
-pub fn document(reports: &[Report], folder: impl Fn(&Report) -> String) -> String {
+pub(crate) fn document(reports: &[Report], folder: impl Fn(&Report) -> String) -> String {
     let mut text = format!(
         "% Written by i2m2 {}. Compile it in the results folder: pdflatex report.tex\n{PREAMBLE}",
         env!("CARGO_PKG_VERSION")

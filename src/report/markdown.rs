@@ -8,7 +8,7 @@ use super::{Exporter, FrameError, words};
 use crate::results::Report;
 
 /// GitHub-flavoured Markdown.
-pub struct Markdown;
+pub(crate) struct Markdown;
 
 impl Exporter for Markdown {
     fn extension(&self) -> &'static str {

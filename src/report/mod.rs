@@ -4,28 +4,27 @@
 //! single seed prints no deviation.
 
 mod csv;
-pub mod figure;
+pub(crate) mod figure;
 mod frame;
-pub mod html;
+pub(crate) mod html;
 mod latex;
 mod markdown;
 mod schema;
 mod text;
 mod words;
 
-pub use frame::{FrameError, read_csv, read_parquet, result_frame, summary_frame, write_csv, write_parquet};
-pub use schema::{ColumnKind, ColumnSchema, RESULT_COLUMNS, SCHEMA_VERSION, SUMMARY_COLUMNS};
+pub(crate) use frame::{FrameError, result_frame, summary_frame, write_csv, write_parquet};
 
-pub use self::csv::{Csv, references_csv};
-pub use latex::{Latex, document};
-pub use markdown::Markdown;
-pub use text::Text;
-pub use words::comparison as comparison_words;
+pub(crate) use self::csv::{Csv, references_csv};
+pub(crate) use latex::{Latex, document};
+pub(crate) use markdown::Markdown;
+pub(crate) use text::Text;
+pub(crate) use words::comparison as comparison_words;
 
 use crate::results::Report;
 
 /// Renders a report.
-pub trait Exporter {
+pub(crate) trait Exporter {
     /// Extension of the file it makes, without a dot.
     fn extension(&self) -> &'static str;
 
@@ -35,7 +34,7 @@ pub trait Exporter {
 
 /// The formats that a report can be asked for in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// A table for the terminal.
     Text,
     /// A table for a web page.
@@ -48,7 +47,7 @@ pub enum Format {
 
 impl Format {
     /// What renders this format.
-    pub fn exporter(self) -> &'static dyn Exporter {
+    pub(crate) fn exporter(self) -> &'static dyn Exporter {
         match self {
             Format::Text => &Text,
             Format::Markdown => &Markdown,

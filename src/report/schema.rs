@@ -6,11 +6,11 @@
 use polars::prelude::DataType;
 
 /// Version of both frames.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// A column of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ColumnSchema {
+pub(crate) struct ColumnSchema {
     /// Its name.
     pub name: &'static str,
     /// Its type.
@@ -19,7 +19,7 @@ pub struct ColumnSchema {
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnKind {
+pub(crate) enum ColumnKind {
     /// UTF-8 text.
     Text,
     /// Unsigned 32-bit integer.
@@ -32,7 +32,7 @@ pub enum ColumnKind {
 
 impl ColumnKind {
     /// The polars type.
-    pub fn dtype(self) -> DataType {
+    pub(crate) fn dtype(self) -> DataType {
         match self {
             ColumnKind::Text => DataType::String,
             ColumnKind::U32 => DataType::UInt32,
@@ -55,7 +55,7 @@ const fn number(name: &'static str) -> ColumnSchema {
 }
 
 /// One row per cell and seed.
-pub const RESULT_COLUMNS: [ColumnSchema; 17] = [
+pub(crate) const RESULT_COLUMNS: [ColumnSchema; 17] = [
     count("schema_version"),
     text("benchmark"),
     text("row"),
@@ -76,7 +76,7 @@ pub const RESULT_COLUMNS: [ColumnSchema; 17] = [
 ];
 
 /// One row per cell.
-pub const SUMMARY_COLUMNS: [ColumnSchema; 19] = [
+pub(crate) const SUMMARY_COLUMNS: [ColumnSchema; 19] = [
     count("schema_version"),
     text("benchmark"),
     text("row"),

@@ -7,7 +7,7 @@ use crate::benchmarks::Row;
 use crate::results::{CellResult, Report};
 
 /// Plain text.
-pub struct Text;
+pub(crate) struct Text;
 
 impl Exporter for Text {
     fn extension(&self) -> &'static str {

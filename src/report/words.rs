@@ -161,7 +161,7 @@ fn claim(report: &Report, tested: &TestedClaim) -> String {
 }
 
 /// `i2m2 over inter by 1 ± 0.5: +0.63, paper +0.66`.
-pub fn comparison(pair: &Comparison, address: impl Fn(&CellId) -> String) -> String {
+pub(crate) fn comparison(pair: &Comparison, address: impl Fn(&CellId) -> String) -> String {
     let statement = &pair.statement;
     let percent = if statement.relative { " %" } else { "" };
     let number = |difference: Option<f64>| {

@@ -12,7 +12,7 @@ use crate::stats::{Interval, Summary, bootstrap_mean, mean_interval};
 
 /// One cell's results.
 #[derive(Clone, Debug)]
-pub struct CellResult {
+pub(crate) struct CellResult {
     /// Its address.
     pub id: CellId,
     /// What is measured.
@@ -33,7 +33,7 @@ pub struct CellResult {
 
 /// The value of one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SeedValue {
+pub(crate) struct SeedValue {
     /// Root seed.
     pub seed: u64,
     /// In the cell's unit.
@@ -75,12 +75,12 @@ impl CellResult {
     }
 
     /// The unit of its values.
-    pub fn unit(&self) -> Unit {
+    pub(crate) fn unit(&self) -> Unit {
         self.metric.unit()
     }
 
     /// Its values by seed, for claims.
-    pub fn sample(&self) -> Sample {
+    pub(crate) fn sample(&self) -> Sample {
         Sample {
             values: self.values.iter().map(|value| (value.seed, value.value)).collect(),
             data: self.dataset,
@@ -88,28 +88,28 @@ impl CellResult {
     }
 
     /// The 95 % interval of our mean over all resamples of the seeds; `None` for a single seed or very many.
-    pub fn bootstrap(&self) -> Option<Interval> {
+    pub(crate) fn bootstrap(&self) -> Option<Interval> {
         let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
         bootstrap_mean(&values, 0.95)
     }
 
     /// The 95 % confidence interval of our mean by Student's t; `None` for a single seed.
-    pub fn interval(&self) -> Option<Interval> {
+    pub(crate) fn interval(&self) -> Option<Interval> {
         mean_interval(&self.summary()?, 0.95)
     }
 
     /// Our value: the mean over the seeds, or the setting.
-    pub fn mean(&self) -> Option<f64> {
+    pub(crate) fn mean(&self) -> Option<f64> {
         self.configured.or_else(|| self.summary().map(|summary| summary.mean))
     }
 
     /// Its verdict; none was measured where it has no value.
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         if self.mean().is_none() { Verdict::NotMeasured } else { self.judgement.verdict }
     }
 
     /// Size, mean and deviation of our values; `None` without any.
-    pub fn summary(&self) -> Option<Summary> {
+    pub(crate) fn summary(&self) -> Option<Summary> {
         let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
         Summary::of(&values)
     }

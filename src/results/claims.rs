@@ -10,7 +10,7 @@ use crate::gate::{Claim, ClaimVerdict, Sample, TestedClaim, test_claims};
 ///
 /// # Errors
 /// Published values that cannot be read.
-pub fn test<'r>(
+pub(crate) fn test<'r>(
     claims: Vec<Claim>,
     reports: impl IntoIterator<Item = &'r Report>,
 ) -> Result<Vec<TestedClaim>, ResultsError> {
@@ -19,7 +19,7 @@ pub fn test<'r>(
 }
 
 /// Counts of verdicts, and of claims that the printed numbers contradict.
-pub fn counts(tested: &[TestedClaim]) -> BTreeMap<String, usize> {
+pub(crate) fn counts(tested: &[TestedClaim]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for claim in tested {
         *counts.entry(claim.words()).or_default() += 1;
@@ -31,6 +31,6 @@ pub fn counts(tested: &[TestedClaim]) -> BTreeMap<String, usize> {
 }
 
 /// Whether the runs decide a claim.
-pub fn is_decided(claim: &TestedClaim) -> bool {
+pub(crate) fn is_decided(claim: &TestedClaim) -> bool {
     matches!(claim.verdict, ClaimVerdict::Supported | ClaimVerdict::Contradicted)
 }

@@ -12,7 +12,7 @@ use crate::study::{Recipe, Study};
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Opens each dataset once.
-pub struct Opened<'a> {
+pub(crate) struct Opened<'a> {
     sources: &'a Sources,
     studies: Vec<&'a Study>,
     prepared: Mutex<BTreeMap<&'static str, Arc<dyn Prepared>>>,
@@ -20,7 +20,7 @@ pub struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// Nothing is opened yet.
-    pub fn new(resolved: &'a Resolved) -> Self {
+    pub(crate) fn new(resolved: &'a Resolved) -> Self {
         let studies = resolved.selection.studies().collect();
         Opened { sources: &resolved.sources, studies, prepared: Mutex::default() }
     }

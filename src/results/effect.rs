@@ -7,7 +7,7 @@ use crate::gate::effects::{Effect, Measurement, between};
 use crate::study::{Change, Deviation};
 
 /// The difference that switching a deviation makes to a benchmark; `None` where no run of a selected cell is another.
-pub fn effect(
+pub(crate) fn effect(
     deviation: &Deviation,
     changes: &[Change],
     (ours, switched): (&Report, &Report),

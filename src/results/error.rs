@@ -15,7 +15,7 @@ use crate::study::{StudyError, Tier};
 
 /// Why results cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum ResultsError {
+pub(crate) enum ResultsError {
     /// What was asked for cannot be.
     #[error(transparent)]
     Selection(#[from] SelectionError),
@@ -69,7 +69,7 @@ pub enum ResultsError {
 
 /// Why a selection cannot be.
 #[derive(Debug, thiserror::Error)]
-pub enum SelectionError {
+pub(crate) enum SelectionError {
     /// There is no such benchmark.
     #[error(transparent)]
     Unknown(#[from] UnknownBenchmark),

@@ -11,7 +11,7 @@ use crate::engine::survey::{Status, survey, to_train};
 use crate::engine::{Datasets, Manifest, Store};
 
 /// What the missing runs of a plan take.
-pub struct Forecast {
+pub(crate) struct Forecast {
     /// Where each run stands.
     pub statuses: Vec<Status>,
     /// Runs that would be trained.
@@ -27,7 +27,7 @@ impl Forecast {
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn of(resolved: &Resolved, plan: &Plan, jobs: usize) -> Result<Self, ResultsError> {
+    pub(crate) fn of(resolved: &Resolved, plan: &Plan, jobs: usize) -> Result<Self, ResultsError> {
         let store = Store::open(&resolved.out);
         let statuses = survey(plan, &store);
         let train = to_train(plan, &statuses);
@@ -54,7 +54,7 @@ impl Forecast {
     }
 
     /// Seconds that each run took or would take, by position in the plan.
-    pub fn seconds(&self) -> Vec<Option<f64>> {
+    pub(crate) fn seconds(&self) -> Vec<Option<f64>> {
         let spent = |(status, estimated): (&Status, &Option<f64>)| match status {
             Status::Stored(entry) => Some(entry.manifest.spent.wall_seconds),
             Status::HalfTrained { .. } | Status::Missing | Status::Unusable(_) => *estimated,

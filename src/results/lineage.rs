@@ -16,7 +16,7 @@ use crate::provenance::{Provenance, Tool};
 
 /// The lineage of a cell.
 #[derive(Debug, Serialize)]
-pub struct Lineage {
+pub(crate) struct Lineage {
     /// The cell.
     pub cell: CellId,
     /// Smoke, reduced or paper.
@@ -49,7 +49,7 @@ pub struct Lineage {
 
 /// A number of the paper.
 #[derive(Debug, Serialize)]
-pub struct Paper {
+pub(crate) struct Paper {
     /// The mean as it is printed.
     pub printed: String,
     /// The deviation.
@@ -62,7 +62,7 @@ pub struct Paper {
 
 /// A run behind the number.
 #[derive(Debug, Serialize)]
-pub struct SeedRun {
+pub(crate) struct SeedRun {
     /// Root of its seed tree.
     pub seed: u64,
     /// Its value of the cell.
@@ -76,7 +76,7 @@ pub struct SeedRun {
 
 /// What the store knows of a run.
 #[derive(Debug, Serialize)]
-pub struct Run {
+pub(crate) struct Run {
     /// Its identity.
     pub key: Digest,
     /// For people.
@@ -133,7 +133,7 @@ impl Lineage {
     ///
     /// # Errors
     /// A store or ranges that cannot be read.
-    pub fn of(
+    pub(crate) fn of(
         report: &Report,
         result: &CellResult,
         folder: &Path,

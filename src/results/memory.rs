@@ -7,7 +7,11 @@ use crate::engine::plan::Run;
 use crate::experiment::{is_large, step_bytes};
 
 /// Bytes of the largest `jobs` of these runs together; 0 where all of them are small.
-pub fn bytes_at_once<'a>(runs: impl Iterator<Item = &'a Run>, datasets: &dyn Datasets, jobs: usize) -> u64 {
+pub(crate) fn bytes_at_once<'a>(
+    runs: impl Iterator<Item = &'a Run>,
+    datasets: &dyn Datasets,
+    jobs: usize,
+) -> u64 {
     let mut bytes: Vec<u64> = runs
         .filter(|run| is_large(&run.recipe))
         .filter_map(|run| {

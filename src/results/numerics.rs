@@ -10,7 +10,7 @@ use crate::engine::planner::canaries_of;
 use crate::experiment::Canaries;
 
 /// The numerics of a selection's networks.
-pub struct Numerics {
+pub(crate) struct Numerics {
     /// By canary.
     pub digests: BTreeMap<String, Digest>,
     /// What was found about repeating a run.
@@ -22,7 +22,7 @@ impl Numerics {
     ///
     /// # Errors
     /// A canary that cannot be trained.
-    pub fn measure(
+    pub(crate) fn measure(
         selection: &Selection,
         device: Device,
         canaries: &mut Canaries,

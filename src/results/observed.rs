@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::metric::Metric;
 
 /// What the caller knows beside the plan.
-pub struct Observed<'a> {
+pub(crate) struct Observed<'a> {
     /// A stored metric of a run, by its key; `None` when the run is not stored.
     pub value: &'a dyn Fn(Digest, &Metric) -> Option<f64>,
     /// Whether the data was built with the published values of the cells that `paper/` marks as calibrated.

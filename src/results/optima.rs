@@ -4,7 +4,7 @@ use super::{CellResult, Known, Reference, Report};
 
 impl Report {
     /// The places where something is known, in the order of the layout: columns, then points of curves (`@0.5`).
-    pub fn known_places(&self) -> Vec<&'static str> {
+    pub(crate) fn known_places(&self) -> Vec<&'static str> {
         let layout = &self.benchmark.layout;
         let columns = layout.columns.iter().map(|column| column.id);
         let points = layout.rows.iter().filter_map(|row| Some(&row.id[row.id.rfind('@')?..]));
@@ -19,17 +19,17 @@ impl Report {
     }
 
     /// The negative controls among its references.
-    pub fn controls(&self) -> impl Iterator<Item = &Reference> {
+    pub(crate) fn controls(&self) -> impl Iterator<Item = &Reference> {
         self.references.iter().filter(|reference| reference.known == Known::Control)
     }
 
     /// The best of their kinds that belong into its figure of curves.
-    pub fn bounds(&self) -> impl Iterator<Item = &Reference> {
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = &Reference> {
         self.references.iter().filter(|reference| reference.known == Known::Bound)
     }
 
     /// The cells that are no better than a predictor that looks at nothing.
-    pub fn no_better_than_controls(&self) -> Vec<&CellResult> {
+    pub(crate) fn no_better_than_controls(&self) -> Vec<&CellResult> {
         let beaten = |cell: &&CellResult| {
             let mut reached = self.controls().filter_map(|control| control.values.get(&cell.id.column));
             reached.any(|&control| cell.summary().is_some_and(|ours| ours.mean <= control))

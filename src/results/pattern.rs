@@ -6,7 +6,7 @@ use crate::engine::plan::CellId;
 
 /// Whether a cell is meant by one of the patterns: a whole id with `*` and `?`, or just a row's or a column's id. Without a
 /// pattern every cell is.
-pub fn matches(patterns: &[String], cell: &CellId) -> bool {
+pub(super) fn matches(patterns: &[String], cell: &CellId) -> bool {
     let meant = |pattern: &String| {
         let glob = WildMatch::new(pattern);
         glob.matches(&cell.to_string()) || glob.matches(&cell.row) || glob.matches(&cell.column)

@@ -12,7 +12,7 @@ use crate::study::Tier;
 
 /// The planner's answer.
 #[derive(Debug, Serialize)]
-pub struct Power {
+pub(crate) struct Power {
     /// Smoke, reduced or paper.
     pub tier: String,
     /// Cells whose deviation the paper prints.
@@ -23,7 +23,7 @@ pub struct Power {
 
 /// What the verdict on a cell takes.
 #[derive(Debug, Serialize)]
-pub struct PlannedCell {
+pub(crate) struct PlannedCell {
     /// In seeds.
     #[serde(flatten)]
     pub power: CellPower,
@@ -38,7 +38,11 @@ impl Power {
     ///
     /// # Errors
     /// A store, margins, claims or published values that cannot be read.
-    pub fn of(resolved: &Resolved, plan: &Plan, seconds: &[Option<f64>]) -> Result<Self, ResultsError> {
+    pub(crate) fn of(
+        resolved: &Resolved,
+        plan: &Plan,
+        seconds: &[Option<f64>],
+    ) -> Result<Self, ResultsError> {
         let selection = &resolved.selection;
         // Our own deviations are those of the paper tier alone.
         let mut ours: BTreeMap<CellId, f64> = BTreeMap::new();

@@ -11,7 +11,7 @@ use crate::gate::expected::{Expected, ExpectedError, Range};
 
 /// What the gate says of a selection.
 #[derive(Debug, Serialize)]
-pub struct Gate {
+pub(crate) struct Gate {
     /// The worst of the checks.
     pub outcome: Outcome,
     /// Smoke, reduced or paper.
@@ -29,7 +29,7 @@ impl Gate {
     ///
     /// # Errors
     /// A changed protocol, which has no ranges; a selection of which nothing can be measured; ranges that cannot be read.
-    pub fn hold(resolved: &Resolved, folder: &Path) -> Result<Self, ResultsError> {
+    pub(crate) fn hold(resolved: &Resolved, folder: &Path) -> Result<Self, ResultsError> {
         let protocol = &resolved.selection.protocol;
         if !protocol.changes.is_empty() {
             return Err(ResultsError::NotMeasured(
@@ -58,13 +58,13 @@ impl Gate {
     }
 
     /// How many checks have this outcome.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
         self.checks.iter().filter(|check| check.outcome == outcome).count()
     }
 }
 
 /// New ranges.
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// The file that they belong into.
     pub path: PathBuf,
     /// Its content.
@@ -78,7 +78,7 @@ impl Accepted {
     ///
     /// # Errors
     /// A cell that is not trained yet.
-    pub fn of(
+    pub(crate) fn of(
         report: &Report,
         folder: &Path,
         (reason, today): (&str, &str),

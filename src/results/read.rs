@@ -18,7 +18,7 @@ use crate::study::Tier;
 ///
 /// # Errors
 /// A store that cannot be read, settings of synthetic data that are wrong.
-pub fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
+pub(crate) fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
     let mut reports = values(resolved)?;
     if resolved.selection.tier == Tier::Smoke {
         let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
@@ -35,7 +35,7 @@ pub fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
 ///
 /// # Errors
 /// A store that cannot be read.
-pub fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
+pub(crate) fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
     let store = Store::open(&resolved.out);
     let calibrated_data = resolved.sources.calibrated;
     let plans: Vec<(&'static Benchmark, Plan)> = resolved

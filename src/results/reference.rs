@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A known value of synthetic data: the Bayes optimum, the best log-additive predictor, a negative control.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// What it is.
     pub label: String,
     /// By column id, in the column's unit; of a figure of curves by `@<number>`, a place on the x axis of all its panels.
@@ -15,7 +15,7 @@ pub struct Reference {
 
 /// What is known of synthetic data beside the measured cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub(crate) enum Known {
     /// The best of its kind, which figures of curves show.
     Bound,
     /// The best of its kind.

@@ -13,7 +13,7 @@ use crate::study::{self, Change, ProtocolName, Tier, deviations_of};
 
 /// One benchmark's results.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// The benchmark.
     pub benchmark: &'static Benchmark,
     /// Smoke, reduced or paper.
@@ -38,7 +38,7 @@ pub struct Report {
 
 impl Report {
     /// The report of one benchmark from the cells that a plan holds of it, each judged.
-    pub fn assemble(
+    pub(crate) fn assemble(
         benchmark: &'static Benchmark,
         plan: &Plan,
         observed: &Observed<'_>,
@@ -73,23 +73,23 @@ impl Report {
     }
 
     /// What claims of the paper are tested on: nothing where its values decide none.
-    pub fn samples(&self) -> impl Iterator<Item = (&CellId, Sample)> {
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (&CellId, Sample)> {
         let decides = decides_claims(self.benchmark, self.tier, &self.changes);
         self.cells.iter().filter(move |_| decides).map(|cell| (&cell.id, cell.sample()))
     }
 
     /// Whether it is compared with the paper's numbers: at the paper tier alone.
-    pub fn is_comparable(&self) -> bool {
+    pub(crate) fn is_comparable(&self) -> bool {
         self.tier == Tier::Paper
     }
 
     /// Whether any of its runs is in the store.
-    pub fn is_measured(&self) -> bool {
+    pub(crate) fn is_measured(&self) -> bool {
         self.cells.iter().any(|cell| !cell.values.is_empty())
     }
 
     /// Its folder within the results folder; what was changed stands beside what was not, never in its place.
-    pub fn folder(&self) -> String {
+    pub(crate) fn folder(&self) -> String {
         let protocol = match self.protocol {
             ProtocolName::Paper => "",
             ProtocolName::Released => ".released",
@@ -102,12 +102,12 @@ impl Report {
     }
 
     /// The protocol with its changes.
-    pub fn protocol_words(&self) -> String {
+    pub(crate) fn protocol_words(&self) -> String {
         study::words(self.protocol, &self.changes)
     }
 
     /// The cell at a row and column of the layout, if the plan held it.
-    pub fn cell(&self, row: &str, column: &str) -> Option<&CellResult> {
+    pub(crate) fn cell(&self, row: &str, column: &str) -> Option<&CellResult> {
         self.cells.iter().find(|cell| cell.id.row == row && cell.id.column == column)
     }
 }

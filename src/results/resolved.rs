@@ -14,7 +14,7 @@ use crate::experiment::Canaries;
 
 /// A device that was chosen.
 #[derive(Clone, Debug)]
-pub struct ChosenDevice {
+pub(crate) struct ChosenDevice {
     /// Where it is.
     pub device: Device,
     /// `cpu`, or the GPU model.
@@ -25,7 +25,7 @@ pub struct ChosenDevice {
 
 /// What a selection is resolved for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// To read results: the results folder stays as it is.
     Read,
     /// To train: what was measured for that is kept for later calls.
@@ -33,7 +33,7 @@ pub enum Purpose {
 }
 
 /// What a selection means on this machine.
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// What was asked for.
     pub selection: Selection,
     /// Where runs are computed.
@@ -52,7 +52,7 @@ impl Resolved {
     ///
     /// # Errors
     /// Fixtures that cannot be made, a device that cannot train.
-    pub fn new(
+    pub(crate) fn new(
         selection: Selection,
         device: ChosenDevice,
         data: Option<&Path>,
@@ -77,7 +77,7 @@ impl Resolved {
     ///
     /// # Errors
     /// Files that are gone, a folder that cannot be written.
-    pub fn keep_digests(&self) -> Result<(), ResultsError> {
+    pub(crate) fn keep_digests(&self) -> Result<(), ResultsError> {
         for file in self.sources.identities.values().flat_map(|identity| &identity.files) {
             self.files.digest(&file.path)?;
         }
@@ -88,7 +88,7 @@ impl Resolved {
     ///
     /// # Errors
     /// A benchmark that asks a study for what it lacks, or a run without a key.
-    pub fn plan(&self) -> Result<Plan, ResultsError> {
+    pub(crate) fn plan(&self) -> Result<Plan, ResultsError> {
         self.plan_of(&self.selection.benchmarks)
     }
 
@@ -96,7 +96,7 @@ impl Resolved {
     ///
     /// # Errors
     /// As [`Resolved::plan`].
-    pub fn plan_of(&self, benchmarks: &[&Benchmark]) -> Result<Plan, ResultsError> {
+    pub(crate) fn plan_of(&self, benchmarks: &[&Benchmark]) -> Result<Plan, ResultsError> {
         let facts = Facts {
             device_class: self.device.class.clone(),
             data: self.sources.digests(),
@@ -109,7 +109,7 @@ impl Resolved {
     ///
     /// # Errors
     /// [`ResultsError::NotMeasured`].
-    pub fn measurable(&self, plan: &Plan) -> Result<(), ResultsError> {
+    pub(crate) fn measurable(&self, plan: &Plan) -> Result<(), ResultsError> {
         self.selection.measurable(plan, &self.sources.missing)
     }
 }

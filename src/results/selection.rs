@@ -14,7 +14,7 @@ use crate::study::{self, Change, Protocol, ProtocolName, Study, Tier};
 
 /// A selection in the words of whoever asks.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// A table or figure, or `all`.
     pub id: &'a str,
     /// Patterns of cells; all cells without any.
@@ -33,7 +33,7 @@ pub struct Request<'a> {
 
 /// Benchmarks with their tier and protocol.
 #[derive(Clone, Debug)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// The benchmarks, in the paper's order.
     pub benchmarks: Vec<&'static Benchmark>,
     /// Smoke, reduced or paper.
@@ -45,7 +45,7 @@ pub struct Selection {
 
 /// What a plan depends on besides the selection: data and numerics as they are found.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// `cpu`, or the GPU model.
     pub device_class: String,
     /// Digest of each prepared dataset that is here, by id.
@@ -59,7 +59,7 @@ impl Selection {
     ///
     /// # Errors
     /// Unknown benchmarks, tiers that do not fit the data, changes that no protocol takes.
-    pub fn new(request: &Request<'_>) -> Result<Self, ResultsError> {
+    pub(crate) fn new(request: &Request<'_>) -> Result<Self, ResultsError> {
         let tier = tier(request)?;
         let mut protocol = changed_protocol(request, tier)?;
         let benchmarks = match request.id {
@@ -84,7 +84,7 @@ impl Selection {
     }
 
     /// The studies that its benchmarks read.
-    pub fn studies(&self) -> impl Iterator<Item = &Study> {
+    pub(crate) fn studies(&self) -> impl Iterator<Item = &Study> {
         let registered = self.benchmarks.iter().filter(|benchmark| benchmark.is_registered());
         let needed: BTreeSet<&str> = registered.flat_map(|benchmark| benchmark.studies()).collect();
         self.protocol.studies.values().filter(move |study| needed.contains(study.id.as_str()))
@@ -94,7 +94,7 @@ impl Selection {
     ///
     /// # Errors
     /// A benchmark that asks a study for what it lacks, or a run without a key.
-    pub fn plan(&self, benchmarks: &[&Benchmark], facts: &Facts) -> Result<Plan, ResultsError> {
+    pub(crate) fn plan(&self, benchmarks: &[&Benchmark], facts: &Facts) -> Result<Plan, ResultsError> {
         let most = benchmarks.iter().map(|benchmark| benchmark.seeds(&self.protocol)).max().unwrap_or(0);
         let Facts { device_class, data, numerics } = facts.clone();
         let context = Context {
@@ -119,7 +119,7 @@ impl Selection {
     ///
     /// # Errors
     /// [`ResultsError::NotMeasured`].
-    pub fn measurable(
+    pub(crate) fn measurable(
         &self,
         plan: &Plan,
         missing: &BTreeMap<&'static str, String>,

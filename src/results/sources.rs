@@ -11,7 +11,7 @@ use crate::digest::Digest;
 
 /// The datasets of a selection.
 #[derive(Clone, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// Where each is.
     pub places: BTreeMap<&'static str, Source>,
     /// Identities of those that are here.
@@ -24,7 +24,7 @@ pub struct Sources {
 
 /// Where a dataset is, given the folder of real data: DIR/<name> where there is such a folder, otherwise DIR itself;
 /// data that is synthetic by nature is a fixture whatever is given.
-pub fn source(spec: &DatasetSpec, data: Option<&Path>, out: &Path) -> Source {
+pub(crate) fn source(spec: &DatasetSpec, data: Option<&Path>, out: &Path) -> Source {
     match data.filter(|_| !spec.synthetic) {
         None => Source::Fixture(out.join("fixtures")),
         Some(folder) => {
@@ -39,7 +39,7 @@ impl Sources {
     ///
     /// # Errors
     /// A fixture that cannot be made.
-    pub fn find(
+    pub(crate) fn find(
         selection: &Selection,
         data: Option<&Path>,
         out: &Path,
@@ -63,12 +63,12 @@ impl Sources {
     }
 
     /// Digests of the datasets that are here.
-    pub fn digests(&self) -> BTreeMap<String, Digest> {
+    pub(crate) fn digests(&self) -> BTreeMap<String, Digest> {
         self.identities.iter().map(|(&id, identity)| (id.to_owned(), identity.digest)).collect()
     }
 
     /// Whether some of it is real.
-    pub fn are_real(&self) -> bool {
+    pub(crate) fn are_real(&self) -> bool {
         self.places.values().any(|source| matches!(source, Source::Folder(_)))
     }
 }

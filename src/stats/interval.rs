@@ -7,7 +7,7 @@ use super::summary::Summary;
 
 /// A closed range of values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// Lower end.
     pub low: f64,
     /// Upper end.

@@ -4,7 +4,7 @@
 
 /// Size, mean and standard deviation (n - 1 in the denominator) of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Number of values, at least 1.
     pub n: usize,
     /// Arithmetic mean.
@@ -15,7 +15,7 @@ pub struct Summary {
 
 impl Summary {
     /// Summarises values; `None` of an empty slice.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() {
             return None;
         }
@@ -30,12 +30,12 @@ impl Summary {
 
     /// The standard deviation with n in the denominator, as numpy's `std` computes it by default.
     #[cfg(test)]
-    pub fn population_std(&self) -> Option<f64> {
+    pub(crate) fn population_std(&self) -> Option<f64> {
         self.std.map(|std| std * ((self.n - 1) as f64 / self.n as f64).sqrt())
     }
 
     /// A summary from a standard deviation that was taken with n in the denominator.
-    pub fn from_population_std(n: usize, mean: f64, std: f64) -> Self {
+    pub(crate) fn from_population_std(n: usize, mean: f64, std: f64) -> Self {
         let std = (n > 1).then(|| std * (n as f64 / (n - 1) as f64).sqrt());
         Summary { n, mean, std }
     }

@@ -83,7 +83,7 @@ impl serde::de::Error for Fault {
 }
 
 /// `there is no key `epoch`; did you mean `epochs`?`, or which there are.
-pub fn unknown<'a>(what: &str, found: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(super) fn unknown<'a>(what: &str, found: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     match nearest(found, known.clone()) {
         Some(near) => format!("there is no {what} `{found}`; did you mean `{near}`?"),
         None => {
@@ -123,7 +123,7 @@ pub enum Value {
 }
 
 /// Values by name.
-pub type Table = BTreeMap<String, Node>;
+pub(super) type Table = BTreeMap<String, Node>;
 
 impl Value {
     fn kind(&self) -> &'static str {

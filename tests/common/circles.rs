@@ -10,7 +10,7 @@ use super::source::{ModulePath, Sources};
 type Ties = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// Siblings that import each other in a loop.
-pub struct Circle {
+pub(crate) struct Circle {
     /// The modules, as `device/cuda/buffer`, in order.
     pub members: Vec<String>,
     /// One loop, file by file, with what ties each to the next.
@@ -18,7 +18,7 @@ pub struct Circle {
 }
 
 /// All of them, folder by folder.
-pub fn circles(sources: &Sources) -> Vec<Circle> {
+pub(crate) fn circles(sources: &Sources) -> Vec<Circle> {
     folders(sources).values().flat_map(circles_of).collect()
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use safetensors::SafeTensors;
 
 /// Numbers in [0, 1) that depend on the name alone.
-pub fn uniforms(name: &str, count: usize) -> Vec<f64> {
+pub(crate) fn uniforms(name: &str, count: usize) -> Vec<f64> {
     let mut state =
         name.bytes().fold(1u64, |state, byte| state.wrapping_mul(31).wrapping_add(u64::from(byte)));
     (0..count)
@@ -17,12 +17,12 @@ pub fn uniforms(name: &str, count: usize) -> Vec<f64> {
 }
 
 /// Numbers in [offset - scale, offset + scale) that depend on the name alone.
-pub fn signed(name: &str, count: usize, scale: f64, offset: f64) -> Vec<f64> {
+pub(crate) fn signed(name: &str, count: usize, scale: f64, offset: f64) -> Vec<f64> {
     uniforms(name, count).into_iter().map(|u| offset + scale * (2.0 * u - 1.0)).collect()
 }
 
 /// The arrays of `fixtures/golden/<file>.safetensors`, which are f64.
-pub fn golden(file: &str) -> BTreeMap<String, Vec<f64>> {
+pub(crate) fn golden(file: &str) -> BTreeMap<String, Vec<f64>> {
     let path = format!("{}/fixtures/golden/{file}.safetensors", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(path).unwrap();
     let values = |view: &safetensors::tensor::TensorView<'_>| {

@@ -7,39 +7,39 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// A scratch folder and the binary.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 /// What a command printed and returned.
-pub struct Ran {
+pub(crate) struct Ran {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Bench { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_i2m2"));
         command.current_dir(self.folder.path()).env_remove("I2M2_OUT").env("NO_COLOR", "1").args(arguments);
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.command(arguments).output().unwrap().into()
     }
 
     /// Runs and wants the given exit code.
     #[track_caller]
-    pub fn expect(&self, code: i32, arguments: &[&str]) -> Ran {
+    pub(crate) fn expect(&self, code: i32, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
         assert_eq!(ran.code, code, "{arguments:?}\nstdout: {}\nstderr: {}", ran.stdout, ran.stderr);
         ran
@@ -47,14 +47,14 @@ impl Bench {
 
     /// Runs, wants success, and reads JSON from stdout.
     #[track_caller]
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let ran = self.expect(0, arguments);
         serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}", ran.stdout))
     }
 
     /// What must be equal between two executions of one plan: keys, weights, logits and metrics of each run.
     #[track_caller]
-    pub fn results(&self, out: &str) -> Vec<(String, String, String, Value)> {
+    pub(crate) fn results(&self, out: &str) -> Vec<(String, String, String, Value)> {
         let listed = self.json(&["store", "list", "--json", "--out", out]);
         let mut runs: Vec<_> = listed
             .as_array()
@@ -82,7 +82,7 @@ impl From<Output> for Ran {
 }
 
 /// Every regular file below a folder, relative, sorted.
-pub fn files(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

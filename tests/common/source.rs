@@ -14,10 +14,10 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, ItemUse, Meta, Token, UseTree};
 
 /// A path from the crate's root: `["device", "cuda", "Buffer"]` for `crate::device::cuda::Buffer`.
-pub type ModulePath = Vec<String>;
+pub(crate) type ModulePath = Vec<String>;
 
 /// A file, and what stands in it.
-pub struct Source {
+pub(crate) struct Source {
     /// Its place below `src/`.
     pub file: String,
     /// Its text.
@@ -28,7 +28,7 @@ pub struct Source {
 
 /// What a file names outside of its tests.
 #[derive(Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// All that it takes from this crate.
     pub imports: BTreeSet<ModulePath>,
     /// What `use` binds in the file's own module, by name: others reach it through this file.
@@ -40,11 +40,11 @@ pub struct Found {
 }
 
 /// All files below `src/`, by module; `main.rs` is the module `main`.
-pub struct Sources(pub BTreeMap<ModulePath, Source>);
+pub(crate) struct Sources(pub BTreeMap<ModulePath, Source>);
 
 impl Sources {
     /// Reads them all, from `lib.rs` and `main.rs` down.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut all = Sources(BTreeMap::new());
         all.add(Vec::new(), "lib.rs", false);
         all.add(vec!["main".to_owned()], "main.rs", false);
@@ -67,7 +67,7 @@ impl Sources {
     }
 
     /// The module whose file defines what a path names: re-exports are followed to where they come from.
-    pub fn defining(&self, path: &[String]) -> ModulePath {
+    pub(crate) fn defining(&self, path: &[String]) -> ModulePath {
         let mut path = path.to_vec();
         // A re-export of a re-export ends; one of itself does not compile.
         for _ in 0..16 {
@@ -83,7 +83,7 @@ impl Sources {
 }
 
 /// The folder of the sources.
-pub fn root() -> std::path::PathBuf {
+pub(crate) fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
@@ -91,7 +91,7 @@ pub fn root() -> std::path::PathBuf {
 ///
 /// # Panics
 /// If it is no Rust.
-pub fn find(text: &str, module: &[String]) -> Found {
+pub(crate) fn find(text: &str, module: &[String]) -> Found {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", module.join("::")));
     let mut reader = Reader { module: module.to_vec(), file: module.to_vec(), found: Found::default() };
     reader.visit_file(&file);
@@ -99,7 +99,7 @@ pub fn find(text: &str, module: &[String]) -> Found {
 }
 
 /// Every word of a text that stands for itself: not in a string, not in a comment.
-pub fn words(text: &str) -> BTreeSet<String> {
+pub(crate) fn words(text: &str) -> BTreeSet<String> {
     fn add(tokens: TokenStream, words: &mut BTreeSet<String>) {
         for token in tokens {
             match token {

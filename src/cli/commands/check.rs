@@ -12,7 +12,12 @@ use crate::provenance;
 use crate::results::{self, Accepted, Gate};
 
 /// Holds the store against the expected ranges.
-pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    selection: &Selection,
+    format: CheckFormat,
+    folder: &Path,
+    out: &Path,
+) -> Result<Exit, Failure> {
     let gate = Gate::hold(&to_read(selection, out)?, folder)?;
     match format {
         CheckFormat::Json => output::json(&gate)?,
@@ -28,7 +33,7 @@ pub fn run(selection: &Selection, format: CheckFormat, folder: &Path, out: &Path
 }
 
 /// Rewrites expected ranges from the store.
-pub fn accept(
+pub(crate) fn accept(
     selection: &Selection,
     reason: &str,
     new_seeds: Option<usize>,

@@ -28,7 +28,7 @@ struct Printed<'a> {
 }
 
 /// Prints claims; trains nothing.
-pub fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
     let all = claims()?;
     let wanted: Vec<_> = match &asked.id {
         None => all,

@@ -13,7 +13,7 @@ use crate::data::build::{BuildError, Progress};
 use crate::data::{DatasetSpec, Identity, Source, StatCache, registry};
 
 /// Runs a data command.
-pub fn run(command: &DataCommand, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
+pub(crate) fn run(command: &DataCommand, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
     let results = resolve::out(out);
     match command {
         DataCommand::Build(command) => build(command, out, quiet),

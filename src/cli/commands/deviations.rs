@@ -17,7 +17,7 @@ struct Known<'a> {
 }
 
 /// Prints the ledger, or one entry, or those that touch a benchmark.
-pub fn run(id: Option<&str>, json: bool) -> Result<Exit, Failure> {
+pub(crate) fn run(id: Option<&str>, json: bool) -> Result<Exit, Failure> {
     let mut found = deviations()?;
     if let Some(id) = id {
         found.retain(|deviation| {

@@ -18,7 +18,7 @@ use crate::results::{self, Report, effect};
 use crate::study::{Change, Deviation, deviations, listed};
 
 /// Measures a deviation on every table that it touches and that is here. The selection's id is that of the deviation.
-pub fn run(
+pub(crate) fn run(
     selection: &Selection,
     execution: &Execution,
     file: Option<&Path>,

@@ -29,7 +29,7 @@ struct Need {
 }
 
 /// Lists every table and figure.
-pub fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
     let cache = StatCache::open(out);
     // Without --data, the question is about the real data, which no fixture answers.
     let here = |needs: &Needs| match (needs, data) {

@@ -1,17 +1,17 @@
 //! One file per command.
 
-pub mod check;
-pub mod claims;
-pub mod data;
-pub mod deviations;
-pub mod doctor;
-pub mod effect;
-pub mod list;
-pub mod plan;
+pub(crate) mod check;
+pub(crate) mod claims;
+pub(crate) mod data;
+pub(crate) mod deviations;
+pub(crate) mod doctor;
+pub(crate) mod effect;
+pub(crate) mod list;
+pub(crate) mod plan;
 mod power;
-pub mod report;
-pub mod reproduce;
-pub mod self_test;
-pub mod store;
-pub mod train_run;
-pub mod why;
+pub(crate) mod report;
+pub(crate) mod reproduce;
+pub(crate) mod self_test;
+pub(crate) mod store;
+pub(crate) mod train_run;
+pub(crate) mod why;

@@ -52,7 +52,7 @@ fn status(status: &Status) -> String {
 }
 
 /// Prints the plan for another process.
-pub fn document(selection: &Selection, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn document(selection: &Selection, out: &Path) -> Result<Exit, Failure> {
     let resolved = to_read(selection, out)?;
     let plan = resolved.plan()?;
     resolved.measurable(&plan)?;
@@ -61,7 +61,7 @@ pub fn document(selection: &Selection, out: &Path) -> Result<Exit, Failure> {
 }
 
 /// Prints the plan; trains nothing.
-pub fn run(
+pub(crate) fn run(
     selection: &Selection,
     jobs: Option<usize>,
     power: bool,

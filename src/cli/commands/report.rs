@@ -16,7 +16,7 @@ use crate::results::{self, Report};
 use crate::study::deviations;
 
 /// Prints tables from the store; trains nothing.
-pub fn run(selection: &Selection, format: ReportFormat, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(selection: &Selection, format: ReportFormat, out: &Path) -> Result<Exit, Failure> {
     let resolved = to_read(selection, out)?;
     resolved.measurable(&resolved.plan()?)?;
     let reports = results::read(&resolved)?;

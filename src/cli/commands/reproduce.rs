@@ -21,7 +21,7 @@ use crate::results::{self, Opened, Report, Resolved};
 use crate::stats::Summary;
 
 /// How a plan is executed.
-pub struct Execution {
+pub(crate) struct Execution {
     /// Runs and threads at once.
     pub workers: Workers,
     /// JSON instead of a table.
@@ -31,7 +31,7 @@ pub struct Execution {
 }
 
 /// Trains what is missing, prints the tables, writes everything.
-pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<Exit, Failure> {
     let resolved = to_train(selection, out)?;
     if let Some(note) = &resolved.device.note {
         output::note(note);
@@ -65,7 +65,11 @@ pub fn run(selection: &Selection, execution: &Execution, out: &Path) -> Result<E
 }
 
 /// Trains what the store lacks of a plan.
-pub fn train(resolved: &Resolved, plan: &Plan, execution: &Execution) -> Result<engine::Summary, Failure> {
+pub(crate) fn train(
+    resolved: &Resolved,
+    plan: &Plan,
+    execution: &Execution,
+) -> Result<engine::Summary, Failure> {
     let defaults = Options::default();
     let threads = execution.workers.threads.unwrap_or(defaults.threads).max(1);
     let options = Options {

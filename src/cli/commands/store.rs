@@ -14,7 +14,7 @@ use crate::engine::StoreError;
 use crate::engine::store::{Depth, Entry, GcOptions, Listed, Payload, Store};
 
 /// Runs a store command.
-pub fn run(command: &StoreCommand, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(command: &StoreCommand, out: &Path) -> Result<Exit, Failure> {
     let store = Store::open(out);
     match command {
         StoreCommand::List { json } => list(&store, *json),
@@ -81,7 +81,7 @@ fn list(store: &Store, json: bool) -> Result<Exit, Failure> {
 }
 
 /// Says how many entries another version of the format wrote, what they are and what can be done; nothing where there are none.
-pub fn note_outdated(entries: &[(Digest, Result<Entry, StoreError>)]) {
+pub(crate) fn note_outdated(entries: &[(Digest, Result<Entry, StoreError>)]) {
     let outdated = entries.iter().filter(|(_, entry)| entry.as_ref().is_err_and(StoreError::is_outdated));
     match outdated.count() {
         0 => {}

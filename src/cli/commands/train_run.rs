@@ -16,7 +16,7 @@ use crate::engine::{self, Local, Options, Store, Threads};
 use crate::results::{Opened, Purpose, Request, Resolved, Selection};
 
 /// Trains the run, unless it is stored.
-pub fn run(asked: &TrainRun, quiet: bool, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(asked: &TrainRun, quiet: bool, out: &Path) -> Result<Exit, Failure> {
     let path = asked.plan.display();
     let text = std::fs::read_to_string(&asked.plan)
         .map_err(|error| Failure::usage(format!("cannot read `{path}`: {error}")))?;

@@ -13,7 +13,7 @@ use crate::gate::Reading;
 use crate::results::{self, Lineage, Run, SeedRun};
 
 /// Prints where a cell's number comes from; trains nothing. The selection's id is that of the cell.
-pub fn run(selection: &Selection, json: bool, expected: &Path, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(selection: &Selection, json: bool, expected: &Path, out: &Path) -> Result<Exit, Failure> {
     let cell = CellId::try_from(selection.id.clone()).map_err(Failure::usage)?;
     let selection =
         Selection { id: cell.benchmark.clone(), only: vec![cell.to_string()], ..selection.clone() };

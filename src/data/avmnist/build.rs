@@ -26,7 +26,7 @@ const BATCH: usize = 128;
 
 /// What to build from what. [`BuildOptions::new`] has the recipe's choices.
 #[derive(Clone, Debug)]
-pub struct BuildOptions {
+pub(crate) struct BuildOptions {
     /// Folder of MNIST's four idx files.
     pub mnist: PathBuf,
     /// Folder of FSDD, or of its recordings.
@@ -48,7 +48,7 @@ pub struct BuildOptions {
 
 /// Noise to add to the spoken digits.
 #[derive(Clone, Debug)]
-pub struct NoiseOptions {
+pub(crate) struct NoiseOptions {
     /// Folder of ESC-10's class folders.
     pub esc: PathBuf,
     /// Factor of the noise: `speech + power * noise`, both in [-1, 1].
@@ -58,7 +58,7 @@ pub struct NoiseOptions {
 impl BuildOptions {
     /// The recipe's decision: 4 components, no noise, the 4 speakers of the May-2020 state, and the first guess of
     /// the share of rows in place, 0.335.
-    pub fn new(mnist: PathBuf, fsdd: PathBuf, out: PathBuf) -> Self {
+    pub(crate) fn new(mnist: PathBuf, fsdd: PathBuf, out: PathBuf) -> Self {
         BuildOptions {
             mnist,
             fsdd,
@@ -97,7 +97,7 @@ impl BuildOptions {
 
 /// Where a build stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Reading MNIST and FSDD, and ESC-10 if noise is wanted.
     Reading,
     /// Fitting and projecting on the images' principal components.
@@ -126,7 +126,7 @@ impl fmt::Display for Stage {
 
 /// What was built.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct BuildReport {
+pub(crate) struct BuildReport {
     /// Over the content of the data files; the same on any x86-64 machine.
     pub digest: Digest,
     /// Bytes of all files.
@@ -140,7 +140,7 @@ pub struct BuildReport {
 /// # Errors
 /// Sources that are missing, broken or do not fit each other, options out of range, a target folder that holds
 /// something else, and whatever the system refuses; nothing is left behind then.
-pub fn build(options: &BuildOptions, progress: &dyn Fn(Stage)) -> Result<BuildReport, DataError> {
+pub(crate) fn build(options: &BuildOptions, progress: &dyn Fn(Stage)) -> Result<BuildReport, DataError> {
     options.check()?;
     let draft = Draft::begin(&options.out)?;
     let seeds = Seeds::root(options.seed).child("avmnist");

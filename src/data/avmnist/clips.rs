@@ -36,7 +36,7 @@ pub(super) enum Pool {
 
 impl Pool {
     /// Its name, and that of its folder.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Pool::Train => "train",
             Pool::Test => "test",
@@ -56,7 +56,7 @@ pub(super) struct Clips {
 
 impl Clips {
     /// Numbers of a pool's clips: of speech digit by digit, `len / 10` of each, sorted by name.
-    pub fn pool(&self, pool: Pool) -> &[u32] {
+    pub(super) fn pool(&self, pool: Pool) -> &[u32] {
         &self.pools[pool as usize]
     }
 

@@ -54,7 +54,7 @@ const ATTRIBUTION: &str = "Spectrograms are adapted from the Free Spoken Digit D
 
 /// What a build was made of and what it holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// Name and version of the form.
     pub form: String,
     /// Over every data file's name and content; goes into the keys of the runs that read it.
@@ -79,7 +79,7 @@ pub struct Manifest {
 
 /// The choices of a build (deviation A7).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BuildSettings {
+pub(crate) struct BuildSettings {
     /// Share of the rows that keep their own label's recording.
     pub aligned_share: f64,
     /// Principal components kept.
@@ -94,7 +94,7 @@ pub struct BuildSettings {
 
 /// One of the two files of the published set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub(crate) struct Part {
     /// Rows.
     pub rows: usize,
     /// Share of the rows whose recording says their label.
@@ -123,7 +123,7 @@ impl Draft {
     ///
     /// # Errors
     /// When `out` is something else than an earlier build, and what the system refuses.
-    pub fn begin(out: &Path) -> Result<Self, DataError> {
+    pub(super) fn begin(out: &Path) -> Result<Self, DataError> {
         replaceable(out)?;
         let create = || {
             let aside = files::folder_beside(out)?;
@@ -139,7 +139,12 @@ impl Draft {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn array<T: Element>(&self, name: &str, dims: &[usize], values: &[T]) -> Result<(), DataError> {
+    pub(super) fn array<T: Element>(
+        &self,
+        name: &str,
+        dims: &[usize],
+        values: &[T],
+    ) -> Result<(), DataError> {
         let path = self.aside.path().join(name);
         files::write_in_place(&path, |out| npy::write(out, dims, values))
             .map_err(DataError::io(&path, "write it"))
@@ -149,7 +154,7 @@ impl Draft {
     ///
     /// # Errors
     /// What `pieces` yields, and what the system refuses.
-    pub fn bytes(
+    pub(super) fn bytes(
         &self,
         name: &str,
         dims: &[usize],
@@ -170,7 +175,7 @@ impl Draft {
     ///
     /// # Errors
     /// What the system refuses; an earlier build is then still there.
-    pub fn finish(self, facts: Facts) -> Result<(Manifest, u64), DataError> {
+    pub(super) fn finish(self, facts: Facts) -> Result<(Manifest, u64), DataError> {
         let identity = identity_of(self.aside.path(), &StatCache::in_memory())?;
         let manifest = Manifest {
             form: FORM.into(),

@@ -32,7 +32,7 @@ const PUBLISHED: [&str; 6] = [
 ];
 
 /// AV-MNIST in either form.
-pub struct AvmnistDataset {
+pub(crate) struct AvmnistDataset {
     /// Training rows, validation rows behind them.
     train: Part,
     test: Part,
@@ -56,7 +56,7 @@ const AUDIO: usize = 1;
 
 /// Whether `root` holds a rebuild (whose choices were made with the paper's unimodal accuracies in view), not the
 /// published files.
-pub fn is_rebuilt(root: &Path) -> bool {
+pub(crate) fn is_rebuilt(root: &Path) -> bool {
     root.join(compact::MANIFEST).is_file()
 }
 
@@ -70,7 +70,7 @@ pub fn is_rebuilt(root: &Path) -> bool {
 /// # Errors
 /// Files that are missing, broken, of another shape or type, hold anything but finite numbers and digits, or do not
 /// agree with each other.
-pub fn load(root: &Path) -> Result<AvmnistDataset, DataError> {
+pub(crate) fn load(root: &Path) -> Result<AvmnistDataset, DataError> {
     let (train, test) = if is_rebuilt(root) {
         let side = Dim::UpTo(LARGEST_SIDE);
         let path = root.join(compact::SPECTROGRAMS);
@@ -111,7 +111,7 @@ pub fn load(root: &Path) -> Result<AvmnistDataset, DataError> {
 ///
 /// # Errors
 /// Files that are missing, unreadable, lead out of `root`, or are not those of the build's manifest.
-pub fn identity(root: &Path, cache: &StatCache) -> Result<Identity, DataError> {
+pub(crate) fn identity(root: &Path, cache: &StatCache) -> Result<Identity, DataError> {
     if !is_rebuilt(root) {
         exists(root)?;
         return Identity::of(root, &PUBLISHED, "i2m2 avmnist published v1", "", cache);

@@ -9,7 +9,7 @@ mod compact;
 mod components;
 mod dataset;
 mod eigen;
-pub mod fixture;
+pub(crate) mod fixture;
 mod gather;
 mod greys;
 mod options;
@@ -18,10 +18,7 @@ mod samples;
 mod spec;
 mod spectrogram;
 
-pub use build::{BuildOptions, BuildReport, NoiseOptions, Stage, build};
-pub use compact::{BuildSettings, Manifest, Part};
-pub use dataset::{AvmnistDataset, identity, is_rebuilt, load};
-pub use spec::SPEC;
+pub(crate) use spec::SPEC;
 
 use crate::data::{Target, Task};
 

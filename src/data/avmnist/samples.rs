@@ -38,7 +38,11 @@ impl Samples {
     ///
     /// # Errors
     /// When the file cannot be read any more.
-    pub fn gather(&self, rows: impl ExactSizeIterator<Item = usize>, out: &mut [f32]) -> io::Result<()> {
+    pub(super) fn gather(
+        &self,
+        rows: impl ExactSizeIterator<Item = usize>,
+        out: &mut [f32],
+    ) -> io::Result<()> {
         match self {
             Samples::Rows { array, numbers } => {
                 let (count, size) = (rows.len(), array.row_bytes());
@@ -72,7 +76,7 @@ impl Samples {
     ///
     /// # Errors
     /// The first row that holds something else, or a file that cannot be read.
-    pub fn check_finite(&self) -> Result<(), DataError> {
+    pub(super) fn check_finite(&self) -> Result<(), DataError> {
         let Samples::Rows { array, .. } = self else { return Ok(()) };
         if array.dtype().is_integer() {
             return Ok(());

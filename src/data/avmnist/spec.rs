@@ -13,7 +13,7 @@ use crate::data::{
 };
 
 /// AV-MNIST.
-pub static SPEC: DatasetSpec = DatasetSpec {
+pub(crate) static SPEC: DatasetSpec = DatasetSpec {
     id: ID,
     title: "AV-MNIST",
     modalities: &[

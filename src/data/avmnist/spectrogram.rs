@@ -49,7 +49,7 @@ pub(super) struct Spectrograph {
 
 impl Spectrograph {
     /// Prepares the transform.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let table = |function: fn(f64) -> f64| {
             let turn: Vec<f64> =
                 (0..TRANSFORM).map(|i| function(TAU * i as f64 / TRANSFORM as f64)).collect();
@@ -62,7 +62,7 @@ impl Spectrograph {
     ///
     /// `None` where a clip is so short or so long that no window gives 112 frames (below 112 samples, beyond
     /// about 25,000).
-    pub fn draw(&self, samples: &[f64]) -> Option<Vec<u8>> {
+    pub(super) fn draw(&self, samples: &[f64]) -> Option<Vec<u8>> {
         let Framing { window, overlap } = Framing::of(samples.len())?;
         let taper = hann(window);
         let norm = RATE * taper.iter().map(|w| w * w).sum::<f64>();
@@ -173,7 +173,7 @@ mod tests {
         let speakers = ["jackson", "nicolas", "theo", "yweweler"].map(str::to_owned);
         let speech = clips::speech(&data.join("fsdd"), &speakers).unwrap();
         let spectrograph = Spectrograph::new();
-        let images = golden.as_u8().unwrap().par_chunks_exact(SIDE * SIDE);
+        let images = golden.bytes().par_chunks_exact(SIDE * SIDE);
         let matching = speech.clips.par_iter().zip(images).filter(|((path, samples), golden)| {
             let drawn = spectrograph.draw(samples).unwrap();
             let different = drawn.iter().zip(*golden).filter(|(a, b)| a != b).count();

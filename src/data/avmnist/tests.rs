@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::build::{BuildOptions, NoiseOptions, build};
+use super::dataset::{AvmnistDataset, identity, is_rebuilt, load};
 use super::*;
 use crate::data::formats::npy::{Dim, Npy};
 use crate::data::formats::npz::Npz;
@@ -148,7 +150,7 @@ fn both_forms_of_the_same_data_give_the_same_batches() {
         }
         let mut audio = Vec::new();
         for number in read("sounds.npy").to_f32() {
-            audio.extend_from_slice(&spectrograms.as_u8().unwrap()[number as usize * 12544..][..12544]);
+            audio.extend_from_slice(&spectrograms.bytes()[number as usize * 12544..][..12544]);
         }
         let labels: Vec<i64> = read("labels.npy").to_f32().iter().map(|&label| label as i64).collect();
         write_npy(&published.join(format!("image/{part}_data.npy")), &[rows, 784], &images);
@@ -370,7 +372,7 @@ fn principal_components_agree_with_numpy() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/components.npz");
     let mut golden = Npz::open(&golden).unwrap();
     let images = golden.array("images", &[Dim::Is(60), Dim::Is(30)]).unwrap();
-    let found = components::project(images.as_u8().unwrap(), 30, 4).unwrap();
+    let found = components::project(images.bytes(), 30, 4).unwrap();
     let mut expected = vec![0.0; 60 * 30];
     golden.array("reconstruction", &[Dim::Is(60), Dim::Is(30)]).unwrap().read_f64(0, &mut expected);
     for (row, scores) in found.scores.chunks_exact(4).enumerate() {
@@ -383,7 +385,7 @@ fn principal_components_agree_with_numpy() {
     let mut explained = [0.0; 4];
     golden.array("explained", &[Dim::Is(4)]).unwrap().read_f64(0, &mut explained);
     assert!(found.explained.iter().zip(explained).all(|(a, b)| (a - b).abs() < 1e-12));
-    assert!(components::project(images.as_u8().unwrap(), 30, 31).is_none());
+    assert!(components::project(images.bytes(), 30, 31).is_none());
     assert!(components::project(&[7; 300], 30, 4).is_none());
 }
 

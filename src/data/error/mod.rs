@@ -9,7 +9,7 @@ use crate::digest::Digest;
 
 mod settings;
 
-pub use settings::{SettingsError, require};
+pub(crate) use settings::{SettingsError, require};
 
 /// Why a dataset could not be read, written or trusted.
 ///

@@ -58,7 +58,7 @@ pub enum SettingsError {
 }
 
 /// `Ok` when the condition holds, otherwise what was expected and found.
-pub fn require(
+pub(crate) fn require(
     condition: bool,
     place: &str,
     expected: &str,

@@ -76,12 +76,12 @@ pub struct Record {
 }
 
 /// Name of a volume's file of slices, below the cache.
-pub fn slices_name(id: &str) -> String {
+pub(super) fn slices_name(id: &str) -> String {
     format!("volumes/{id}.npy")
 }
 
 /// A volume's record, kept beside its slices until the index holds it.
-pub fn record_path(cache: &Path, id: &str) -> PathBuf {
+pub(super) fn record_path(cache: &Path, id: &str) -> PathBuf {
     cache.join("volumes").join(format!("{id}.json"))
 }
 

@@ -81,7 +81,7 @@ impl Container {
     ///
     /// # Errors
     /// A file that is missing, unreadable, or no HDF5.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
         let bytes = std::fs::metadata(path)
             .map_err(DataError::open(path, "a volume of fastMRI", "download it again"))?
@@ -96,7 +96,7 @@ impl Container {
     /// # Errors
     /// A dataset that is missing, has another type or rank, is stored in a way that scans are not, or promises more than
     /// the file holds.
-    pub fn array(&self, dataset: &str, element: Element) -> Result<Array, DataError> {
+    pub(super) fn array(&self, dataset: &str, element: Element) -> Result<Array, DataError> {
         if !self.datasets.iter().any(|name| name == dataset) {
             return Err(DataError::MissingArray {
                 file: self.name.clone(),
@@ -205,7 +205,7 @@ impl Array {
     ///
     /// # Errors
     /// A file that is damaged there or changed since, and a NaN or infinity.
-    pub fn row(&self, row: usize) -> Result<Vec<f32>, DataError> {
+    pub(super) fn row(&self, row: usize) -> Result<Vec<f32>, DataError> {
         let what = format!("slice {row}");
         let bytes = guarded(&self.name, &what, || self.dataset.read_raw_rows(row as u64, 1))?;
         let expected = self.dims[1] * self.dims[2] * self.element.bytes();

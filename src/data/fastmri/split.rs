@@ -51,7 +51,7 @@ fn train_test_split<'a>(ids: &[&'a String], part: usize, whole: usize) -> (Vec<&
 ///
 /// # Errors
 /// A file that cannot be read, or a line that is no name of a file.
-pub fn file_list(path: &Path) -> Result<Vec<String>, DataError> {
+pub(super) fn file_list(path: &Path) -> Result<Vec<String>, DataError> {
     let text = std::fs::read_to_string(path).map_err(DataError::open(
         path,
         "fastMRI+'s list of volumes, knee_file_list.csv",

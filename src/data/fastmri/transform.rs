@@ -13,7 +13,7 @@ use super::Space;
 
 /// The centre of a slice and how strong it is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Slice {
+pub(super) struct Slice {
     /// Real part, side x side.
     pub real: Vec<f32>,
     /// Imaginary part, side x side.
@@ -23,7 +23,7 @@ pub struct Slice {
 }
 
 /// Plans and buffers for slices of one geometry.
-pub struct Transform {
+pub(super) struct Transform {
     geometry: Geometry,
     space: Space,
     rows: Arc<dyn Fft<f64>>,
@@ -35,7 +35,7 @@ pub struct Transform {
 
 impl Transform {
     /// Prepares for slices of this geometry.
-    pub fn new(geometry: Geometry, space: Space) -> Self {
+    pub(super) fn new(geometry: Geometry, space: Space) -> Self {
         let mut planner = FftPlannerScalar::new();
         let (rows, columns) =
             (planner.plan_fft_inverse(geometry.rows), planner.plan_fft_inverse(geometry.columns));
@@ -58,7 +58,7 @@ impl Transform {
     ///
     /// # Panics
     /// If the sizes do not fit: a bug of the caller.
-    pub fn centre(&mut self, kspace: &[[f32; 2]], width: usize) -> Slice {
+    pub(super) fn centre(&mut self, kspace: &[[f32; 2]], width: usize) -> Slice {
         let Geometry { rows, columns, side } = self.geometry;
         assert!(width <= columns && kspace.len() == rows * width, "the volume was checked");
         assert!(side <= rows && side <= columns, "the geometry was checked");

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 const UNSIGNED_BYTES: u8 = 0x08;
 
 /// An array of unsigned bytes.
-pub struct Idx {
+pub(crate) struct Idx {
     /// Dimensions; the first is the number of images or labels.
     pub dims: Vec<usize>,
     /// The elements, last index fastest.
@@ -27,7 +27,7 @@ pub struct Idx {
 ///
 /// # Errors
 /// A missing or unreadable file, another magic number, or a length other than the header's.
-pub fn read<const N: usize>(path: &Path) -> Result<Idx, DataError> {
+pub(crate) fn read<const N: usize>(path: &Path) -> Result<Idx, DataError> {
     let file = || path.display().to_string();
     let remedy = "download MNIST's four idx files, unpack them (gunzip), and pass their folder with --mnist";
     let mut input = File::open(path).map_err(DataError::open(path, "an idx file of MNIST", remedy))?;

@@ -3,8 +3,8 @@
 //! Invariant: no reader trusts a header: what it declares is checked against the bytes that are there before memory
 //! is taken.
 
-pub mod idx;
-pub mod npy;
-pub mod npz;
-pub mod ogg;
-pub mod wav;
+pub(crate) mod idx;
+pub(crate) mod npy;
+pub(crate) mod npz;
+pub(crate) mod ogg;
+pub(crate) mod wav;

@@ -14,13 +14,12 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::super::DataError;
 use super::npy::{self, Dim, Element, Header, Npy};
-use crate::files;
 
 /// No deflate stream expands more than this.
 const DEFLATE_LIMIT: u64 = 1032;
 
 /// An archive that is open for reading.
-pub struct Npz {
+pub(crate) struct Npz {
     file: String,
     archive: ZipArchive<BufReader<File>>,
 }
@@ -30,7 +29,7 @@ impl Npz {
     ///
     /// # Errors
     /// A missing or unreadable file, or one that is no zip archive.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let (mut opened, size) = npy::open(path)?;
         let file = path.display().to_string();
         let mut magic = [0; 4];
@@ -55,7 +54,7 @@ impl Npz {
     }
 
     /// Names of the arrays, sorted, without `.npy`.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self
             .archive
             .file_names()
@@ -70,7 +69,7 @@ impl Npz {
     ///
     /// # Errors
     /// As [`Npz::array`].
-    pub fn dims(&mut self, name: &str, expected: &[Dim]) -> Result<Vec<usize>, DataError> {
+    pub(crate) fn dims(&mut self, name: &str, expected: &[Dim]) -> Result<Vec<usize>, DataError> {
         Ok(self.entry(name, expected)?.1.dims)
     }
 
@@ -78,7 +77,7 @@ impl Npz {
     ///
     /// # Errors
     /// A missing array, dimensions that are not as expected, sizes that do not agree, a failed checksum.
-    pub fn array(&mut self, name: &str, expected: &[Dim]) -> Result<Npy, DataError> {
+    pub(crate) fn array(&mut self, name: &str, expected: &[Dim]) -> Result<Npy, DataError> {
         let place = self.place(name);
         let (mut entry, header, size) = self.entry(name, expected)?;
         // Grows with the bytes that really come; one byte more than declared is enough to find a lie.
@@ -169,22 +168,23 @@ fn broken(file: &str, error: &io::Error) -> DataError {
 
 /// How an archive's entries are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub(crate) enum Packing {
     /// As they are, like `numpy.savez`: the same bytes with every version of every library.
     Stored,
-    /// Deflated, like `numpy.savez_compressed`.
+    /// Deflated, like `numpy.savez_compressed`: for tests of the reader.
+    #[cfg(test)]
     Deflated,
 }
 
 /// Builds an archive in memory, entry by entry; its bytes depend on the arrays alone (no clock, no permissions).
-pub struct NpzBuilder {
+pub(crate) struct NpzBuilder {
     zip: ZipWriter<Cursor<Vec<u8>>>,
     packing: Packing,
 }
 
 impl NpzBuilder {
     /// An empty archive.
-    pub fn new(packing: Packing) -> Self {
+    pub(crate) fn new(packing: Packing) -> Self {
         NpzBuilder { zip: ZipWriter::new(Cursor::new(Vec::new())), packing }
     }
 
@@ -192,9 +192,10 @@ impl NpzBuilder {
     ///
     /// # Errors
     /// When `values` does not hold as many elements as `dims` says, or the name is there already.
-    pub fn add<T: Element>(&mut self, name: &str, dims: &[usize], values: &[T]) -> io::Result<()> {
+    pub(crate) fn add<T: Element>(&mut self, name: &str, dims: &[usize], values: &[T]) -> io::Result<()> {
         let method = match self.packing {
             Packing::Stored => CompressionMethod::Stored,
+            #[cfg(test)]
             Packing::Deflated => CompressionMethod::Deflated,
         };
         let options = SimpleFileOptions::default()
@@ -210,17 +211,14 @@ impl NpzBuilder {
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub fn finish(self) -> io::Result<Vec<u8>> {
+    pub(crate) fn finish(self) -> io::Result<Vec<u8>> {
         Ok(self.zip.finish()?.into_inner())
     }
 
-    /// Writes the archive to a file, atomically.
-    ///
-    /// # Errors
-    /// When the system refuses to write.
-    pub fn write(self, path: &Path) -> Result<(), DataError> {
-        let bytes = self.finish().map_err(DataError::io(path, "write it"))?;
-        Ok(files::write(path, &bytes)?)
+    /// Writes the archive to a file.
+    #[cfg(test)]
+    pub(crate) fn write(self, path: &Path) -> io::Result<()> {
+        std::fs::write(path, self.finish()?)
     }
 }
 

@@ -26,7 +26,7 @@ const LONGEST: usize = 1 << 23;
 ///
 /// # Errors
 /// A file that is no Ogg Vorbis, breaks off, has several channels, or runs for minutes.
-pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<f64>, DataError> {
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<f64>, DataError> {
     let name = || path.display().to_string();
     let broken = |error: lewton::VorbisError| DataError::Malformed {
         file: name(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::DataError;
 
 /// Samples per second that speech must have.
-pub const RATE: u32 = 8000;
+pub(crate) const RATE: u32 = 8000;
 
 /// The samples of a wave file, in [-1, 1): the 16-bit integers divided by 32768.
 ///
@@ -16,7 +16,7 @@ pub const RATE: u32 = 8000;
 ///
 /// # Errors
 /// Another format, or a file that ends early.
-pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<f64>, DataError> {
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<f64>, DataError> {
     let name = || path.display().to_string();
     let broken = |error: hound::Error| DataError::Malformed {
         file: name(),

@@ -16,17 +16,17 @@ use super::gather::gather_rows;
 use super::{
     DataError, Dataset, Identity, Loaded, Modality, Split, StatCache, Target, Targets, Task, identity,
 };
-pub use spec::SPEC;
-pub use standardise::StandardiseOn;
+pub(crate) use spec::SPEC;
+pub(crate) use standardise::StandardiseOn;
 
 mod explain;
-pub mod fixture;
+pub(crate) mod fixture;
 mod labels;
 mod spec;
 mod standardise;
 
 /// The file, below the dataset's folder.
-pub const FILE: &str = "im.npz";
+pub(crate) const FILE: &str = "im.npz";
 /// Static features.
 const STATIC: [usize; 1] = [5];
 /// Hours and channels.
@@ -43,7 +43,7 @@ const LOADER: &str = "mimic 1";
 const SHUFFLE_SEED: u32 = 10;
 
 /// The rows of one file, standardised, in the order of the splits, with the labels of all three tasks.
-pub struct Cohort {
+pub(crate) struct Cohort {
     rows: usize,
     statics: Vec<f32>,
     series: Vec<f32>,
@@ -54,7 +54,7 @@ pub struct Cohort {
 }
 
 /// A cohort with the labels of one task. Tasks share the cohort's memory.
-pub struct MimicDataset {
+pub(crate) struct MimicDataset {
     cohort: Arc<Cohort>,
     /// The task's place among [`TASKS`].
     task: usize,
@@ -73,7 +73,7 @@ fn tasks() -> Vec<Task> {
 ///
 /// # Errors
 /// A file that is missing, unreadable, or outside of `root`.
-pub fn identity(root: &Path, on: StandardiseOn, cache: &StatCache) -> Result<Identity, DataError> {
+pub(crate) fn identity(root: &Path, on: StandardiseOn, cache: &StatCache) -> Result<Identity, DataError> {
     let choices = match on {
         StandardiseOn::All => "standardise on all",
         StandardiseOn::Train => "standardise on train",
@@ -86,7 +86,7 @@ pub fn identity(root: &Path, on: StandardiseOn, cache: &StatCache) -> Result<Ide
 ///
 /// # Errors
 /// A file that is missing, broken, or has other arrays, shapes or types than the preprocessed file.
-pub fn load(root: &Path, on: StandardiseOn) -> Result<Arc<Cohort>, DataError> {
+pub(crate) fn load(root: &Path, on: StandardiseOn) -> Result<Arc<Cohort>, DataError> {
     present(root)?;
     let mut npz = Npz::open(&identity::inside(root, FILE)?)?;
     let dims = |rows: Dim, rest: &[usize]| -> Vec<Dim> {
@@ -149,7 +149,7 @@ fn part(rows: usize, split: Split) -> Range<usize> {
 
 impl Cohort {
     /// The cohort with the labels of a task; `None` for a task of another dataset.
-    pub fn task(self: &Arc<Self>, task: &str) -> Option<MimicDataset> {
+    pub(crate) fn task(self: &Arc<Self>, task: &str) -> Option<MimicDataset> {
         let task = TASKS.iter().position(|(id, _)| *id == task)?;
         Some(MimicDataset { cohort: Arc::clone(self), task })
     }

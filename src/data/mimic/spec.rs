@@ -11,7 +11,7 @@ use crate::data::{
 };
 
 /// MIMIC-III.
-pub static SPEC: DatasetSpec = DatasetSpec {
+pub(crate) static SPEC: DatasetSpec = DatasetSpec {
     id: ID,
     title: "MIMIC-III",
     modalities: &[

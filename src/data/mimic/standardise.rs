@@ -11,7 +11,7 @@ use crate::data::formats::npy::Npy;
 /// The rows whose mean and standard deviation standardise all of them (deviation M5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StandardiseOn {
+pub(crate) enum StandardiseOn {
     /// Train, validation and test rows together, as the released code does; the paper is silent.
     #[default]
     All,

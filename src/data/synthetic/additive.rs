@@ -22,7 +22,7 @@ const GAIN: f64 = 1e-12;
 
 /// Scores of a log-additive predictor.
 #[derive(Clone)]
-pub struct Additive {
+pub(crate) struct Additive {
     classes: usize,
     /// `[a][y]`, flat.
     first: Vec<f64>,
@@ -32,13 +32,13 @@ pub struct Additive {
 
 impl Additive {
     /// Of two classes: how much more the pair of states speaks for the second.
-    pub fn margin(&self, a: usize, b: usize) -> f64 {
+    pub(crate) fn margin(&self, a: usize, b: usize) -> f64 {
         let difference = |scores: &[f64], state: usize| scores[2 * state + 1] - scores[2 * state];
         difference(&self.first, a) + difference(&self.second, b)
     }
 
     /// Share of right predictions; of equal scores the first label wins.
-    pub fn accuracy(&self, table: &Table) -> f64 {
+    pub(crate) fn accuracy(&self, table: &Table) -> f64 {
         let hit = |(pair, cells): (usize, &[f64])| {
             let f = &self.first[pair / table.second * self.classes..][..self.classes];
             let g = &self.second[pair % table.second * self.classes..][..self.classes];
@@ -55,7 +55,7 @@ impl Additive {
 }
 
 /// The log-additive posterior of least cross-entropy under a table of positive cells.
-pub fn fit(table: &Table) -> Additive {
+pub(crate) fn fit(table: &Table) -> Additive {
     let Table { first, second, classes, .. } = *table;
     let index = |a: usize, b: usize, y: usize| (a * second + b) * classes + y;
     // The three two-way margins, as lists of the cells that each of their entries sums.
@@ -94,7 +94,7 @@ pub fn fit(table: &Table) -> Additive {
 }
 
 /// Climbs from `start`, and from perturbations of the best predictor so far.
-pub fn improve(table: &Table, start: Additive) -> Additive {
+pub(crate) fn improve(table: &Table, start: Additive) -> Additive {
     let mut stream = Seeds::root(0).child("log-additive search").stream();
     let (mut best, mut accuracy) = climb(table, start);
     for _ in 0..STARTS {

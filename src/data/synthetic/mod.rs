@@ -17,7 +17,7 @@ mod references;
 mod settings;
 pub(in crate::data) mod waves;
 
-pub use crate::data::error::SettingsError;
+pub(crate) use crate::data::error::SettingsError;
 pub(in crate::data) use crate::data::error::require;
 pub use embedded::Embedded;
 pub use files::{generate, generate_from, verify};

@@ -28,7 +28,7 @@ fn name(expert: &ExpertLogits) -> Cow<'_, str> {
 }
 
 /// Identity of names and values.
-pub fn digest(logits: &[ExpertLogits]) -> Digest {
+pub(crate) fn digest(logits: &[ExpertLogits]) -> Digest {
     let mut hasher = Hasher::new("i2m2 logits v1");
     for expert in logits {
         hasher.field(name(expert).as_bytes());

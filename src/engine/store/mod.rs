@@ -17,7 +17,7 @@ mod entry;
 mod error;
 mod gc;
 mod lock;
-pub mod logits;
+pub(crate) mod logits;
 mod partial;
 mod sealed;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::ops::optimizer::StepStats;
 use crate::random::Seeds;
 
 /// The rows of an epoch, shuffled by the seed tree's node `shuffle/<epoch>`; epochs count from 1.
-pub fn shuffled(seeds: &Seeds, epoch: usize, examples: usize) -> Vec<u32> {
+pub(crate) fn shuffled(seeds: &Seeds, epoch: usize, examples: usize) -> Vec<u32> {
     seeds.child("shuffle").child(epoch).stream().permutation(examples)
 }
 
@@ -28,7 +28,7 @@ pub struct StepFailed {
 }
 
 /// What is done with each batch of an evaluation.
-pub type Work<'w, D> = &'w mut dyn FnMut(&Inputs<f32, D>) -> Result<(), ModelError>;
+pub(crate) type Work<'w, D> = &'w mut dyn FnMut(&Inputs<f32, D>) -> Result<(), ModelError>;
 
 /// A device that networks are trained on.
 pub trait TrainingDevice: Backend<f32> {

@@ -13,7 +13,7 @@ use crate::random::Seeds;
 use crate::study::Evaluation;
 
 /// A run's test split as one metric sees it: sound, and with a fault in every example. Draws mix the two.
-pub struct FaultInjection {
+pub(crate) struct FaultInjection {
     targets: TargetsBuf,
     fault: Fault,
     seen: Seen,
@@ -51,7 +51,7 @@ impl<T: Copy> Mixed<T> {
 impl FaultInjection {
     /// Prepares draws of a fault in the examples of a test split; `None` for a metric that is no outcome on it, or does not
     /// follow from logits, targets and the thresholds among `stored` metrics.
-    pub fn new(
+    pub(crate) fn new(
         (split, logits): (&str, &[Vec<f32>]),
         targets: Targets<'_>,
         (task, evaluation): (&Task, &Evaluation),
@@ -105,7 +105,7 @@ impl FaultInjection {
     }
 
     /// The metric with the fault in a share of the examples; `None` where it is not defined.
-    pub fn value(&self, share: f64, seeds: &Seeds) -> Option<f64> {
+    pub(crate) fn value(&self, share: f64, seeds: &Seeds) -> Option<f64> {
         let targets = self.targets.as_targets();
         let affected = affected(targets.len(), share, seeds);
         let relabelled = relabelled(targets, self.fault, &affected);

@@ -14,7 +14,7 @@ const ALPHA: f64 = 0.05;
 
 /// What a cell has.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// One value per seed.
     pub values: Vec<(u64, f64)>,
     /// The data behind them.

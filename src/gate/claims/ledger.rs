@@ -11,7 +11,7 @@ use crate::engine::plan::CellId;
 /// A sentence of the paper.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// A short name.
     pub id: String,
     /// The paper's words.
@@ -33,7 +33,7 @@ pub struct Claim {
 /// What is said of two cells: the first lies above the second, or above it by a size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Statement {
+pub(crate) struct Statement {
     /// `benchmark:column:row`.
     pub above: CellId,
     /// `benchmark:column:row`.
@@ -55,18 +55,18 @@ struct Ledger {
 
 impl Claim {
     /// Whether it speaks of cells of this benchmark.
-    pub fn touches(&self, benchmark: &str) -> bool {
+    pub(crate) fn touches(&self, benchmark: &str) -> bool {
         self.cells().any(|cell| cell.benchmark == benchmark)
     }
 
     /// Whether it speaks of cells of this benchmark and of no other.
-    pub fn is_about(&self, benchmark: &str) -> bool {
+    pub(crate) fn is_about(&self, benchmark: &str) -> bool {
         !self.comparisons.is_empty() && self.cells().all(|cell| cell.benchmark == benchmark)
     }
 
     /// Whether it speaks of the paper's generative model alone, which is synthetic by nature: what its runs say is said of a
     /// model, never of the paper's data.
-    pub fn is_about_the_model(&self) -> bool {
+    pub(crate) fn is_about_the_model(&self) -> bool {
         let synthetic = |cell: &CellId| benchmarks::find(&cell.benchmark).is_ok_and(Benchmark::is_synthetic);
         !self.comparisons.is_empty() && self.cells().all(synthetic)
     }
@@ -78,18 +78,8 @@ impl Claim {
 
 impl Statement {
     /// What the statement is about: the difference, in percent of the second where it is relative.
-    pub fn quantity(&self, above: f64, below: f64) -> f64 {
+    pub(crate) fn quantity(&self, above: f64, below: f64) -> f64 {
         if self.relative { 100.0 * (above / below - 1.0) } else { above - below }
-    }
-
-    /// Whether two means are as the statement says.
-    pub fn holds(&self, above: f64, below: f64) -> bool {
-        let quantity = self.quantity(above, below);
-        match (self.by, self.within) {
-            // Means come with two or three digits: what is exact on paper is not in binary.
-            (Some(by), Some(within)) => (quantity - by).abs() <= within + 1e-9,
-            _ => quantity > 0.0,
-        }
     }
 }
 
@@ -97,7 +87,7 @@ impl Statement {
 ///
 /// # Errors
 /// A file that is no such ledger.
-pub fn claims() -> Result<Vec<Claim>, ClaimError> {
+pub(crate) fn claims() -> Result<Vec<Claim>, ClaimError> {
     read(include_str!("../../../paper/claims.toml"))
 }
 

@@ -14,8 +14,8 @@ use serde::Serialize;
 use crate::benchmarks::PublishedError;
 use crate::engine::plan::CellId;
 
-pub use compare::Sample;
-pub use ledger::{Claim, Statement, claims};
+pub(crate) use compare::Sample;
+pub(crate) use ledger::{Claim, Statement, claims};
 
 use compare::{compare, correct, decide};
 
@@ -23,7 +23,7 @@ use compare::{compare, correct, decide};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "lowercase")]
-pub enum ClaimVerdict {
+pub(crate) enum ClaimVerdict {
     /// Every comparison shows it.
     Supported,
     /// A comparison shows the opposite.
@@ -38,7 +38,7 @@ pub enum ClaimVerdict {
 
 /// One comparison of a claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// What is said of which cells.
     #[serde(flatten)]
     pub statement: Statement,
@@ -58,7 +58,7 @@ pub struct Comparison {
 
 /// A claim and what the runs say about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TestedClaim {
+pub(crate) struct TestedClaim {
     /// The claim.
     pub claim: Claim,
     /// What the runs say.
@@ -69,7 +69,7 @@ pub struct TestedClaim {
 
 impl TestedClaim {
     /// The verdict, with what it is said of where that is not the paper's data.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let of = if self.claim.is_about_the_model() { " on the generative model" } else { "" };
         format!("{}{of}", self.verdict)
     }
@@ -77,7 +77,7 @@ impl TestedClaim {
 
 /// Why claims could not be tested.
 #[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
+pub(crate) enum ClaimError {
     /// The file of claims.
     #[error("paper/claims.toml: {found}, expected {expected}; correct the file and build again")]
     File {
@@ -96,7 +96,7 @@ pub enum ClaimError {
 ///
 /// # Errors
 /// Published values that cannot be read.
-pub fn test_claims(
+pub(crate) fn test_claims(
     claims: Vec<Claim>,
     values: &dyn Fn(&CellId) -> Option<Sample>,
 ) -> Result<Vec<TestedClaim>, ClaimError> {
@@ -118,7 +118,7 @@ pub fn test_claims(
 ///
 /// # Errors
 /// A ledger that is wrong.
-pub fn claims_about(benchmark: &str) -> Result<Vec<Claim>, ClaimError> {
+pub(crate) fn claims_about(benchmark: &str) -> Result<Vec<Claim>, ClaimError> {
     let mut found = claims()?;
     found.retain(|claim| claim.is_about(benchmark));
     Ok(found)

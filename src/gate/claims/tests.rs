@@ -22,6 +22,16 @@ fn every_claim_speaks_of_cells_that_there_are() {
     }
 }
 
+/// Whether two means are as a statement says.
+fn holds(statement: &Statement, above: f64, below: f64) -> bool {
+    let quantity = statement.quantity(above, below);
+    match (statement.by, statement.within) {
+        // Means come with two or three digits: what is exact on paper is not in binary.
+        (Some(by), Some(within)) => (quantity - by).abs() <= within + 1e-9,
+        _ => quantity > 0.0,
+    }
+}
+
 /// What the printed means say is said, and nothing else.
 #[test]
 fn sentences_that_the_printed_numbers_contradict_are_marked() {
@@ -29,7 +39,7 @@ fn sentences_that_the_printed_numbers_contradict_are_marked() {
         let mean = |cell| Published::of(cell).unwrap().map(|published| published.mean);
         let contradicted = claim.comparisons.iter().any(|statement| {
             let means = mean(&statement.above).zip(mean(&statement.below));
-            means.is_some_and(|(above, below)| !statement.holds(above, below))
+            means.is_some_and(|(above, below)| !holds(statement, above, below))
         });
         if contradicted {
             assert!(claim.printed.is_some(), "{} is contradicted in print", claim.id);

@@ -17,7 +17,7 @@ const ALPHA: f64 = 0.05;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "lowercase")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Shown to lie within the margin of the published value.
     Reproduced,
     /// Shown to differ, and not shown to lie within the margin.
@@ -39,7 +39,7 @@ pub enum Verdict {
 /// How the published deviation was computed, which the paper does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StdReading {
+pub(crate) enum StdReading {
     /// With n - 1.
     Sample,
     /// With n.
@@ -48,7 +48,7 @@ pub enum StdReading {
 
 /// Both tests under one reading of the published deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// The reading.
     pub std: StdReading,
     /// Two-sided p-value of equal means (Welch), after Holm.
@@ -71,7 +71,7 @@ pub struct Reading {
 
 /// A verdict and what it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Judgement {
+pub(crate) struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// Why, in a sentence without a full stop; empty when the verdict says it all.
@@ -86,7 +86,7 @@ pub struct Judgement {
 
 impl Judgement {
     /// Of a setting of the paper tier's protocol, at whatever tier: it is the printed one or it is not.
-    pub fn of_a_setting(ours: f64, published: Option<&Published>) -> Self {
+    pub(crate) fn of_a_setting(ours: f64, published: Option<&Published>) -> Self {
         let difference = published.map(|published| ours - published.mean);
         let verdict = match difference {
             Some(0.0) => Verdict::Agrees,
@@ -99,14 +99,14 @@ impl Judgement {
 
     /// What can be said of values that were made with a protocol changed on the command line: how far they lie from the
     /// published one, and nothing else.
-    pub fn of_a_changed_protocol(ours: &[f64], published: Option<&Published>, tier: Tier) -> Self {
+    pub(crate) fn of_a_changed_protocol(ours: &[f64], published: Option<&Published>, tier: Tier) -> Self {
         let difference = Summary::of(ours).and_then(|summary| Some(summary.mean - published?.mean));
         let reason = "the protocol was changed on the command line".to_owned();
         Judgement::plain(Verdict::NotComparable(tier), reason, difference)
     }
 
     /// Of a cell that nobody has looked at.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Judgement::plain(Verdict::NotMeasured, String::new(), None)
     }
 
@@ -117,7 +117,7 @@ impl Judgement {
 
 /// A cell as it is judged.
 #[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
+pub(crate) struct Case<'a> {
     /// Our values, one per seed.
     pub ours: &'a [f64],
     /// What the paper prints.
@@ -130,7 +130,7 @@ pub struct Case<'a> {
 
 /// Judges the cells of a table. `family` is the number of cells whose verdicts could be looked at; those that are not among
 /// `cases` count as tests that found nothing.
-pub fn judge(cases: &[Case<'_>], tier: Tier, family: usize) -> Vec<Judgement> {
+pub(crate) fn judge(cases: &[Case<'_>], tier: Tier, family: usize) -> Vec<Judgement> {
     let mut judged = verdicts(cases, tier, family);
     for (cell, case) in judged.iter_mut().zip(cases) {
         if cell.verdict == Verdict::Inconclusive && cell.reason.is_empty() {
@@ -201,7 +201,7 @@ impl Case<'_> {
 
 /// The published mean under both readings of its deviation; `None` without a deviation of two runs or more. A printed
 /// deviation is known to half a unit of its last digit, and the larger end is taken: one printed as zero is not exact.
-pub fn readings(published: &Published) -> Option<[(StdReading, Summary); 2]> {
+pub(crate) fn readings(published: &Published) -> Option<[(StdReading, Summary); 2]> {
     let (std, n) = (published.std?, published.n.filter(|&n| n > 1)?);
     let std = std + 0.5 * libm::pow(10.0, -(published.decimals as f64));
     Some([
@@ -227,7 +227,7 @@ impl Reading {
     }
 
     /// The smallest true difference that this cell alone would show with 80 % power.
-    pub fn minimum_detectable(&self) -> f64 {
+    pub(crate) fn minimum_detectable(&self) -> f64 {
         let Reading { standard_error, df, .. } = *self;
         minimum_detectable(&Difference { value: 0.0, standard_error, df }, ALPHA)
     }

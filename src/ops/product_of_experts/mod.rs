@@ -15,7 +15,7 @@ use crate::device::{self, Storage1};
 mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
-pub mod evaluate;
+pub(crate) mod evaluate;
 mod heads;
 pub(crate) mod soft;
 #[cfg(test)]

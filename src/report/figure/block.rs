@@ -20,20 +20,20 @@ pub(super) struct Block<'f> {
 }
 
 impl<'f> Block<'f> {
-    pub fn new(height: i32, draw: impl Fn(&Area<'_>) -> Drawn + 'f) -> Self {
+    pub(super) fn new(height: i32, draw: impl Fn(&Area<'_>) -> Drawn + 'f) -> Self {
         Block { height, draw: Box::new(draw) }
     }
 
-    pub fn space(height: i32) -> Self {
+    pub(super) fn space(height: i32) -> Self {
         Block::new(height, |_| Ok(()))
     }
 
     /// A line of text that stands on the block's lower edge.
-    pub fn line(text: String, font: Font, height: i32) -> Self {
+    pub(super) fn line(text: String, font: Font, height: i32) -> Self {
         Block::new(height, move |area| font.draw(area, &text, (MARGIN, height), HPos::Left))
     }
 
-    pub fn draw(&self, area: &Area<'_>) -> Drawn {
+    pub(super) fn draw(&self, area: &Area<'_>) -> Drawn {
         (self.draw)(area)
     }
 }

@@ -15,7 +15,7 @@ use crate::results::{CellResult, Reference, Report};
 ///
 /// # Errors
 /// A row of a figure of curves that is not called `<method>@<number>`.
-pub fn from_report(report: &Report) -> Result<Option<Figure>, FigureError> {
+pub(crate) fn from_report(report: &Report) -> Result<Option<Figure>, FigureError> {
     let benchmark = report.benchmark;
     let Some(chart) = benchmark.chart else { return Ok(None) };
     let (subtitle, warning) = if report.is_comparable() {
@@ -144,7 +144,8 @@ mod tests {
     use crate::digest::Digest;
     use crate::gate::{Case, judge};
     use crate::metric::Metric;
-    use crate::results::{Known, SeedValue};
+    use crate::results::Known;
+    use crate::results::cell::SeedValue;
     use crate::study::{ProtocolName, Tier};
 
     const COLUMNS: &[Column] = &[

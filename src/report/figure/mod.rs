@@ -19,11 +19,11 @@ mod text;
 
 use plotters::drawing::DrawingAreaErrorKind;
 
-pub use from_report::from_report;
+pub(crate) use from_report::from_report;
 
 /// A figure: what is drawn, without any benchmark behind it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Figure {
+pub(crate) enum Figure {
     /// Grouped bars.
     Bars(Bars),
     /// Curves over a common x.
@@ -32,7 +32,7 @@ pub enum Figure {
 
 /// What stands around the panels.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Caption {
+pub(crate) struct Caption {
     /// In bold at the top; wrapped.
     pub title: String,
     /// Smaller beneath it; wrapped.
@@ -43,7 +43,7 @@ pub struct Caption {
 
 /// Grouped bars: the bars of all panels stand in the same order, and equal labels look alike.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bars {
+pub(crate) struct Bars {
     /// Title, subtitle, warning.
     pub caption: Caption,
     /// Rows of panels, one y axis each.
@@ -52,7 +52,7 @@ pub struct Bars {
 
 /// Curves: equal labels look alike in all panels.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Curves {
+pub(crate) struct Curves {
     /// Title, subtitle, warning.
     pub caption: Caption,
     /// What the x axis shows, with its unit.
@@ -65,7 +65,7 @@ pub struct Curves {
 
 /// Panels that share a y axis.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Row<T> {
+pub(crate) struct Row<T> {
     /// What the y axis shows, with its unit.
     pub y_label: String,
     /// From left to right; more than four stand in several lines.
@@ -74,7 +74,7 @@ pub struct Row<T> {
 
 /// One panel of bars or curves.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Panel<T> {
+pub(crate) struct Panel<T> {
     /// Above it.
     pub title: String,
     /// What it shows.
@@ -83,7 +83,7 @@ pub struct Panel<T> {
 
 /// One bar.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bar {
+pub(crate) struct Bar {
     /// In the legend.
     pub label: String,
     /// `None` where it is not measured.
@@ -94,7 +94,7 @@ pub struct Bar {
 
 /// One curve.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Series {
+pub(crate) struct Series {
     /// In the legend.
     pub label: String,
     /// By rising x.
@@ -105,7 +105,7 @@ pub struct Series {
 
 /// One point of a curve.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// Where it stands on the x axis.
     pub x: f64,
     /// `None` where it is not measured.
@@ -118,7 +118,7 @@ pub struct Point {
 
 /// A mean and its standard deviation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Mean {
+pub(crate) struct Mean {
     /// The mean.
     pub mean: f64,
     /// The standard deviation; `None` for a single value.
@@ -129,7 +129,7 @@ pub struct Mean {
 
 /// Why a figure could not be drawn.
 #[derive(Debug, thiserror::Error)]
-pub enum FigureError {
+pub(crate) enum FigureError {
     /// The picture has no sensible size.
     #[error(
         "a picture of {width:.0} x {height:.0} at scale {scale} is not drawn; expected at most {most} pixels a side"
@@ -169,7 +169,7 @@ pub enum FigureError {
 ///
 /// # Errors
 /// None that its numbers or labels could cause.
-pub fn svg(figure: &Figure) -> Result<String, FigureError> {
+pub(crate) fn svg(figure: &Figure) -> Result<String, FigureError> {
     page::draw(figure)
 }
 
@@ -177,7 +177,7 @@ pub fn svg(figure: &Figure) -> Result<String, FigureError> {
 ///
 /// # Errors
 /// A scale that is no positive number or makes the picture larger than 16,384 pixels a side.
-pub fn png(svg: &str, scale: f64) -> Result<Vec<u8>, FigureError> {
+pub(crate) fn png(svg: &str, scale: f64) -> Result<Vec<u8>, FigureError> {
     png::write(svg, scale)
 }
 

@@ -53,15 +53,15 @@ pub(super) struct Frame<'f, 'a> {
 }
 
 impl Frame<'_, '_> {
-    pub fn index(&self, label: &str) -> usize {
+    pub(super) fn index(&self, label: &str) -> usize {
         self.labels.iter().position(|known| known == label).unwrap_or(0)
     }
 
-    pub fn at(&self, x: f64, y: f64) -> Pixel {
+    pub(super) fn at(&self, x: f64, y: f64) -> Pixel {
         self.plot.map_coordinate(&(x, y))
     }
 
-    pub fn bottom(&self) -> i32 {
+    pub(super) fn bottom(&self) -> i32 {
         self.plot.get_pixel_range().1.end
     }
 }

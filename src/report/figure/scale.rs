@@ -33,7 +33,7 @@ pub(super) struct Scale {
 impl Scale {
     /// Around values, from a tick on, with a little room above and below; of lengths from 0, where the values lie close
     /// enough to it.
-    pub fn around(values: impl Iterator<Item = f64>, lengths: bool) -> Self {
+    pub(super) fn around(values: impl Iterator<Item = f64>, lengths: bool) -> Self {
         let (low, high) = bounds(values);
         let room = match high - low {
             span if span > 0.0 => 0.06 * span,
@@ -49,14 +49,14 @@ impl Scale {
     }
 
     /// From the first to the last value exactly, for an x axis.
-    pub fn over(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn over(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = bounds(values);
         let (low, high) = if high > low { (low, high) } else { (low - 1.0, high + 1.0) };
         Scale::ticked(low, high, step((high - low) / 8.0))
     }
 
     /// From the first to the last positive value, equal factors equally far apart; as [`Scale::over`] where there are none.
-    pub fn over_factors(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn over_factors(values: impl Iterator<Item = f64>) -> Self {
         let positive: Vec<f64> = values.filter(|&value| drawable(value) && value > 0.0).collect();
         let (low, high) = bounds(positive.iter().copied());
         if positive.is_empty() || low == high {
@@ -73,7 +73,7 @@ impl Scale {
     }
 
     /// Slots for bars, which stand at 0, 1, 2 and so on.
-    pub fn slots(count: usize) -> Self {
+    pub(super) fn slots(count: usize) -> Self {
         Scale { low: -0.8, high: count as f64 - 0.2, ticks: Vec::new(), logarithmic: false }
     }
 
@@ -93,7 +93,7 @@ impl Scale {
     }
 
     /// With this much room at both ends of an axis of that length, and without numbers that would touch their neighbours.
-    pub fn fitted(mut self, room: i32, length: i32, font: Font) -> Self {
+    pub(super) fn fitted(mut self, room: i32, length: i32, font: Font) -> Self {
         let share = f64::from(room) / f64::from((length - 2 * room).max(1));
         if self.logarithmic {
             let factor = libm::pow(self.high / self.low, share);
@@ -116,7 +116,7 @@ impl Scale {
     }
 
     /// Without any number.
-    pub fn silent(mut self) -> Self {
+    pub(super) fn silent(mut self) -> Self {
         self.ticks.iter_mut().for_each(|(_, word)| word.clear());
         self
     }

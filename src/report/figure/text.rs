@@ -40,15 +40,15 @@ pub(super) struct Font {
 }
 
 impl Font {
-    pub const fn new(em: i32, colour: RGBColor) -> Self {
+    pub(super) const fn new(em: i32, colour: RGBColor) -> Self {
         Font { em, bold: false, colour }
     }
 
-    pub const fn bold(self) -> Self {
+    pub(super) const fn bold(self) -> Self {
         Font { bold: true, ..self }
     }
 
-    pub const fn tinted(self, colour: RGBColor) -> Self {
+    pub(super) const fn tinted(self, colour: RGBColor) -> Self {
         Font { colour, ..self }
     }
 
@@ -57,7 +57,7 @@ impl Font {
     }
 
     /// For plotters: the place of a text is that end of its upper edge.
-    pub fn style(self, end: HPos) -> TextStyle<'static> {
+    pub(super) fn style(self, end: HPos) -> TextStyle<'static> {
         // An em that plotters would write with sixteen digits is a step or two smaller.
         let short = |em: &f64| EM * em / EM == *em;
         let em = (1..=self.em).rev().map(f64::from).find(short).unwrap_or(1.0);
@@ -65,28 +65,28 @@ impl Font {
     }
 
     /// From the upper edge down to the baseline, as plotters writes it.
-    pub fn ascent(self) -> i32 {
+    pub(super) fn ascent(self) -> i32 {
         76 * self.em / 100
     }
 
-    pub fn width(self, text: &str) -> i32 {
+    pub(super) fn width(self, text: &str) -> i32 {
         let measured = self.sized(ASCENDER_TO_DESCENDER * f64::from(self.em)).box_size(text);
         measured.map_or(0, |(width, _)| width as i32)
     }
 
     /// Draws a line of text that begins, ends or has its middle on its baseline there.
-    pub fn draw(self, area: &Area<'_>, text: &str, (x, y): (i32, i32), end: HPos) -> Drawn {
+    pub(super) fn draw(self, area: &Area<'_>, text: &str, (x, y): (i32, i32), end: HPos) -> Drawn {
         Ok(area.draw(&Text::new(text, (x, y - self.ascent()), self.style(end)))?)
     }
 
     /// The same from the bottom up.
-    pub fn draw_upward(self, area: &Area<'_>, text: &str, (x, y): (i32, i32)) -> Drawn {
+    pub(super) fn draw_upward(self, area: &Area<'_>, text: &str, (x, y): (i32, i32)) -> Drawn {
         let style = self.style(HPos::Left).transform(FontTransform::Rotate270);
         Ok(area.draw(&Text::new(text, (x - self.ascent(), y), style))?)
     }
 
     /// Lines of at most this width; a word that is wider is cut.
-    pub fn wrap(self, text: &str, most: i32) -> Vec<String> {
+    pub(super) fn wrap(self, text: &str, most: i32) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for word in text.split_whitespace() {
             let word = self.shorten(word, most);
@@ -102,7 +102,7 @@ impl Font {
     }
 
     /// The text on one line, or as much of it as fits before an ellipsis.
-    pub fn shorten(self, text: &str, most: i32) -> String {
+    pub(super) fn shorten(self, text: &str, most: i32) -> String {
         let text = text.replace(['\t', '\n', '\r'], " ");
         if self.width(&text) <= most {
             return text;

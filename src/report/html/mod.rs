@@ -19,7 +19,7 @@ use crate::results::Report;
 use crate::study::Deviation;
 
 /// What the page is made of.
-pub struct Page<'a> {
+pub(crate) struct Page<'a> {
     /// The tables and figures, in the paper's order.
     pub reports: &'a [Report],
     /// Every claim of the paper.
@@ -41,7 +41,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 ///
 /// # Errors
 /// A figure that cannot be drawn.
-pub fn render(page: &Page<'_>) -> Result<String, FigureError> {
+pub(crate) fn render(page: &Page<'_>) -> Result<String, FigureError> {
     let mut sections = Vec::new();
     for report in page.reports {
         sections.push(section(report)?);

@@ -22,7 +22,7 @@ const LARGEST: u64 = 256 << 20;
 
 /// How many faults of a kind were caught.
 #[derive(Debug, Serialize)]
-pub struct Caught {
+pub(crate) struct Caught {
     /// What was changed.
     pub fault: String,
     /// How often.

@@ -15,13 +15,13 @@ use serde::Serialize;
 use crate::engine::store::Store;
 use crate::results::{Resolved, ResultsError, values};
 
-pub use digests::Caught;
-pub use statistics::{DRAWS, Found, LEARNING_RATE, SHARES};
-pub use tally::Point;
+pub(crate) use digests::Caught;
+pub(crate) use statistics::{DRAWS, Found, LEARNING_RATE, SHARES};
+pub(crate) use tally::Point;
 
 /// What came of all faults.
 #[derive(Debug, Serialize)]
-pub struct SelfTest {
+pub(crate) struct SelfTest {
     /// Whether every fault that must be caught was.
     pub passed: bool,
     /// Faults that digests must catch.
@@ -36,7 +36,7 @@ impl SelfTest {
     ///
     /// # Errors
     /// A selection of which nothing can be measured; stored runs that contradict themselves.
-    pub fn run(resolved: &Resolved, folder: &Path) -> Result<Option<Self>, ResultsError> {
+    pub(crate) fn run(resolved: &Resolved, folder: &Path) -> Result<Option<Self>, ResultsError> {
         let plan = resolved.plan()?;
         resolved.measurable(&plan)?;
         let reports = values(resolved)?;

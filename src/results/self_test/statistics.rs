@@ -23,19 +23,19 @@ use crate::results::{CellResult, Opened, Report, Resolved, ResultsError};
 use crate::stats::Summary;
 
 /// Shares of the test split that are hit.
-pub const SHARES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+pub(crate) const SHARES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 /// What learning rates are multiplied by.
 const FACTORS: [f64; 4] = [0.5, 0.3, 0.1, 0.03];
 /// The fault of training, which is no share of the test split.
-pub const LEARNING_RATE: &str = "learning rate times";
+pub(crate) const LEARNING_RATE: &str = "learning rate times";
 /// Draws of the examples that are hit.
-pub const DRAWS: u64 = 100;
+pub(crate) const DRAWS: u64 = 100;
 /// Cells of a benchmark that are trained anew, at most: spread evenly over those that have a range.
 const MOST_RETRAINED: usize = 16;
 
 /// What came of all faults.
 #[derive(Debug, Serialize)]
-pub struct Found {
+pub(crate) struct Found {
     /// Detection by fault and size: the power curve.
     pub curve: Vec<Point>,
     /// Faults of three times the detectable size or more: caught, of how many.

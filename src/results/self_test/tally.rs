@@ -11,7 +11,7 @@ const Z80: f64 = 0.841_621_233_572_914_3;
 
 /// A point of the power curve.
 #[derive(Debug, Serialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// What was put in.
     pub fault: &'static str,
     /// Share of the test split that is hit, or what the learning rate is multiplied by.

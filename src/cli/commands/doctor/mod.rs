@@ -36,7 +36,7 @@ pub(super) fn say(json: bool, text: &str, value: &impl Serialize) -> Result<(), 
 }
 
 /// Looks, tests, and says what was found.
-pub fn run(doctor: &Doctor) -> Result<Exit, Failure> {
+pub(crate) fn run(doctor: &Doctor) -> Result<Exit, Failure> {
     let cpu = Cpu {
         version: env!("CARGO_PKG_VERSION"),
         cuda_build: cfg!(feature = "cuda"),

@@ -13,7 +13,12 @@ use crate::cli::resolve::to_read;
 use crate::results::self_test::SelfTest;
 
 /// Runs every part on what the store has of the selection.
-pub fn run(selection: &Selection, format: CheckFormat, expected: &Path, out: &Path) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    selection: &Selection,
+    format: CheckFormat,
+    expected: &Path,
+    out: &Path,
+) -> Result<Exit, Failure> {
     let Some(test) = SelfTest::run(&to_read(selection, out)?, expected)? else {
         return Err(Failure::not_measured(format!(
             "no run of `{}` is in the store: `i2m2 reproduce {}` with the same options first",

@@ -64,7 +64,7 @@ impl Dtype {
 }
 
 /// A Rust type that an npy array can hold.
-pub trait Element: Copy {
+pub(crate) trait Element: Copy {
     /// Its type in the file.
     const DTYPE: Dtype;
     /// From `DTYPE.size()` little-endian bytes; `None` for any other number of bytes.

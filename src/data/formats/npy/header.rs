@@ -28,10 +28,10 @@ pub(in crate::data::formats) struct Header {
 
 impl Header {
     /// Bytes to read to know how long the header is.
-    pub const PREFIX: usize = 12;
+    pub(crate) const PREFIX: usize = 12;
 
     /// How many bytes the header takes in all, from the first [`Header::PREFIX`] bytes (or all there are).
-    pub fn length(file: &str, prefix: &[u8]) -> Result<usize, DataError> {
+    pub(crate) fn length(file: &str, prefix: &[u8]) -> Result<usize, DataError> {
         if prefix.get(..6) != Some(MAGIC.as_slice()) {
             let found = match &prefix[..prefix.len().min(6)] {
                 [] => "nothing (it is empty)".to_owned(),
@@ -60,7 +60,7 @@ impl Header {
     }
 
     /// Parses a whole header, as long as [`Header::length`] says; `available` is the number of bytes after it.
-    pub fn parse(file: &str, header: &[u8], available: u64) -> Result<Self, DataError> {
+    pub(crate) fn parse(file: &str, header: &[u8], available: u64) -> Result<Self, DataError> {
         let offset = Self::length(file, &header[..header.len().min(Self::PREFIX)])?;
         let start = if header[6] == 1 { 10 } else { 12 };
         let text = header.get(start..offset).and_then(|text| std::str::from_utf8(text).ok());
@@ -81,7 +81,7 @@ impl Header {
     }
 
     /// The header that `numpy.save` writes for a C-order array of little-endian elements.
-    pub fn write(dtype: Dtype, dims: &[usize]) -> Vec<u8> {
+    pub(crate) fn write(dtype: Dtype, dims: &[usize]) -> Vec<u8> {
         let order = if dtype.size() == 1 { '|' } else { '<' };
         let shape = match dims {
             [one] => format!("({one},)"),

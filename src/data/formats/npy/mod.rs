@@ -15,9 +15,9 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use super::super::DataError;
-pub use element::{Dtype, Element};
+pub(crate) use element::{Dtype, Element};
 pub(super) use header::Header;
-pub use rows::NpyRows;
+pub(crate) use rows::NpyRows;
 
 mod element;
 mod header;
@@ -25,7 +25,7 @@ mod rows;
 
 /// What a dimension must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dim {
+pub(crate) enum Dim {
     /// Exactly this.
     Is(usize),
     /// At least 1, at most this.
@@ -35,7 +35,7 @@ pub enum Dim {
 /// An npy array: its elements in C order, little-endian.
 ///
 /// No `Debug`: its content may be credentialed.
-pub struct Npy {
+pub(crate) struct Npy {
     file: String,
     dtype: Dtype,
     dims: Vec<usize>,
@@ -62,7 +62,7 @@ impl Npy {
     ///
     /// # Errors
     /// A missing or unreadable file, and anything that is not a whole npy array of a known type.
-    pub fn read(path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, DataError> {
         let (mut file, size) = open(path)?;
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.read_to_end(&mut bytes).map_err(DataError::io(path, "read it"))?;
@@ -77,7 +77,7 @@ impl Npy {
     ///
     /// # Errors
     /// As [`Npy::read`].
-    pub fn map(path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn map(path: &Path) -> Result<Self, DataError> {
         let (file, size) = open(path)?;
         if size == 0 {
             return Self::parse(path.display().to_string(), Bytes::Owned(Vec::new()));
@@ -122,22 +122,22 @@ impl Npy {
     }
 
     /// The file's name, for messages; an array of an archive is `im.npz[ep_tdata]`.
-    pub fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
     /// Type of the elements.
-    pub fn dtype(&self) -> Dtype {
+    pub(crate) fn dtype(&self) -> Dtype {
         self.dtype
     }
 
     /// Dimensions; empty for a scalar.
-    pub fn dims(&self) -> &[usize] {
+    pub(crate) fn dims(&self) -> &[usize] {
         &self.dims
     }
 
     /// Number of elements.
-    pub fn elements(&self) -> usize {
+    pub(crate) fn elements(&self) -> usize {
         self.bytes().len() / self.dtype.size()
     }
 
@@ -145,22 +145,17 @@ impl Npy {
     ///
     /// # Errors
     /// Another number of dimensions, or one that is not what it must be.
-    pub fn expect(&self, dims: &[Dim]) -> Result<(), DataError> {
+    pub(crate) fn expect(&self, dims: &[Dim]) -> Result<(), DataError> {
         expect(&self.file, &self.dims, dims)
     }
 
     /// The elements' bytes, in C order and little-endian.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes.all()[self.start..]
     }
 
-    /// The elements without a copy, where they are u8.
-    pub fn as_u8(&self) -> Option<&[u8]> {
-        (self.dtype == Dtype::U8).then(|| self.bytes())
-    }
-
     /// The elements without a copy, where they are f32 and stand aligned (they do in every file that numpy writes).
-    pub fn as_f32(&self) -> Option<&[f32]> {
+    pub(crate) fn as_f32(&self) -> Option<&[f32]> {
         if self.dtype != Dtype::F32 || cfg!(target_endian = "big") {
             return None;
         }
@@ -173,7 +168,7 @@ impl Npy {
     ///
     /// # Panics
     /// If the array ends before `start + out.len()`.
-    pub fn read_f32(&self, start: usize, out: &mut [f32]) {
+    pub(crate) fn read_f32(&self, start: usize, out: &mut [f32]) {
         element::decode_f32(self.dtype, self.part(start, out.len()), out);
     }
 
@@ -181,7 +176,7 @@ impl Npy {
     ///
     /// # Panics
     /// If the array ends before `start + out.len()`.
-    pub fn read_f64(&self, start: usize, out: &mut [f64]) {
+    pub(crate) fn read_f64(&self, start: usize, out: &mut [f64]) {
         element::decode_f64(self.dtype, self.part(start, out.len()), out);
     }
 
@@ -190,7 +185,7 @@ impl Npy {
     }
 
     /// All elements as 32-bit floats.
-    pub fn to_f32(&self) -> Vec<f32> {
+    pub(crate) fn to_f32(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.elements()];
         self.read_f32(0, &mut out);
         out
@@ -200,7 +195,7 @@ impl Npy {
     ///
     /// # Errors
     /// Elements that are no integers, and a label outside of its range, with its row.
-    pub fn to_labels(&self, classes: usize) -> Result<Vec<u32>, DataError> {
+    pub(crate) fn to_labels(&self, classes: usize) -> Result<Vec<u32>, DataError> {
         if !self.dtype.is_integer() {
             return Err(DataError::Dtype {
                 file: self.file.clone(),
@@ -230,7 +225,11 @@ impl Npy {
 ///
 /// # Errors
 /// When `out` refuses, or when `values` does not hold as many elements as `dims` says.
-pub fn write<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize], values: &[T]) -> io::Result<()> {
+pub(crate) fn write<T: Element>(
+    out: &mut (impl Write + ?Sized),
+    dims: &[usize],
+    values: &[T],
+) -> io::Result<()> {
     if dims.iter().product::<usize>() != values.len() {
         let message = format!("{} values do not fill an array of shape {dims:?}", values.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -249,7 +248,7 @@ pub fn write<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize], values
 ///
 /// # Errors
 /// When `out` refuses.
-pub fn write_header<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize]) -> io::Result<()> {
+pub(crate) fn write_header<T: Element>(out: &mut (impl Write + ?Sized), dims: &[usize]) -> io::Result<()> {
     out.write_all(&Header::write(T::DTYPE, dims))
 }
 

@@ -15,7 +15,7 @@ use crate::data::DataError;
 /// An npy array of at least one dimension, read row by row (a row is everything behind the first index).
 ///
 /// No `Debug`: its content may be credentialed.
-pub struct NpyRows {
+pub(crate) struct NpyRows {
     name: String,
     dtype: Dtype,
     dims: Vec<usize>,
@@ -34,7 +34,7 @@ impl NpyRows {
     /// # Errors
     /// A missing or unreadable file, anything that is not a whole npy array of a known type, other dimensions than
     /// `dims`, and arrays in Fortran order or of big-endian elements.
-    pub fn open(path: &Path, dims: &[Dim], resident: usize) -> Result<Self, DataError> {
+    pub(crate) fn open(path: &Path, dims: &[Dim], resident: usize) -> Result<Self, DataError> {
         let (file, size) = open(path)?;
         let name = path.display().to_string();
         let read = |bytes: &mut Vec<u8>, offset| {
@@ -75,27 +75,27 @@ impl NpyRows {
     }
 
     /// The file's name, for messages.
-    pub fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         &self.name
     }
 
     /// Type of the elements.
-    pub fn dtype(&self) -> Dtype {
+    pub(crate) fn dtype(&self) -> Dtype {
         self.dtype
     }
 
     /// Dimensions, the first being the number of rows.
-    pub fn dims(&self) -> &[usize] {
+    pub(crate) fn dims(&self) -> &[usize] {
         &self.dims
     }
 
     /// Number of rows.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.dims.first().copied().unwrap_or(0)
     }
 
     /// Bytes of one row.
-    pub fn row_bytes(&self) -> usize {
+    pub(crate) fn row_bytes(&self) -> usize {
         self.dims.iter().skip(1).product::<usize>() * self.dtype.size()
     }
 
@@ -103,7 +103,7 @@ impl NpyRows {
     ///
     /// # Errors
     /// When the file cannot be read any more, or the array ends before.
-    pub fn read(&self, first: usize, out: &mut [u8]) -> io::Result<()> {
+    pub(crate) fn read(&self, first: usize, out: &mut [u8]) -> io::Result<()> {
         let start = first * self.row_bytes();
         match &self.rows {
             Rows::Resident(all) => {
@@ -116,7 +116,7 @@ impl NpyRows {
     }
 
     /// Converts bytes that [`NpyRows::read`] gave; `bytes` holds exactly `out.len()` elements.
-    pub fn decode(&self, bytes: &[u8], out: &mut [f64]) {
+    pub(crate) fn decode(&self, bytes: &[u8], out: &mut [f64]) {
         element::decode_f64(self.dtype, bytes, out);
     }
 
@@ -124,7 +124,7 @@ impl NpyRows {
     ///
     /// # Errors
     /// Another type, or a file that cannot be read any more.
-    pub fn elements<T: Element>(&self) -> Result<Vec<T>, DataError> {
+    pub(crate) fn elements<T: Element>(&self) -> Result<Vec<T>, DataError> {
         if self.dtype != T::DTYPE {
             return Err(DataError::Dtype {
                 file: self.name.clone(),
