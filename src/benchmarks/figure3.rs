@@ -1,4 +1,4 @@
-//! Figure 3: ensembles with as many parameters as I2M2, on fastMRI (Section 5).
+//! Figure 3: ensembles with as many parameters as I2M2, on fastMRI (Section 4.6).
 //!
 //! Invariant: an ensemble is an evaluation of runs that Figure 2 has trained, never trained itself.
 

@@ -1,4 +1,4 @@
-//! Figure 4: wider networks instead of more experts, on fastMRI (Section 5).
+//! Figure 4: wider networks instead of more experts, on fastMRI (Section 4.6).
 //!
 //! Invariant: the last row is the I2M2 of Figure 2, with narrow experts.
 

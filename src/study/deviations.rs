@@ -68,10 +68,10 @@ mod tests {
     #[test]
     fn every_deviation_of_the_spec_stands_in_the_ledger_once() {
         let ids: Vec<String> = deviations().unwrap().into_iter().map(|deviation| deviation.id).collect();
-        let expected: Vec<String> = (1..=9)
+        let expected: Vec<String> = (1..=13)
             .map(|n| format!("A{n}"))
-            .chain((1..=10).map(|n| format!("M{n}")))
-            .chain((1..=16).map(|n| format!("F{n}")))
+            .chain((1..=15).map(|n| format!("M{n}")))
+            .chain((1..=20).map(|n| format!("F{n}")))
             .chain((1..=24).map(|n| format!("V{n}")))
             .chain(["G1".to_owned()])
             .collect();

@@ -10,7 +10,7 @@ use super::{Change, ProtocolName, Study, StudyError, StudyFile, Tier, read};
 use crate::data::{DatasetSpec, nearest, registry};
 
 /// Every study, with its file.
-const REGISTRY: &[StudyFile<'static>] = &[
+pub(super) const REGISTRY: &[StudyFile<'static>] = &[
     file("avmnist", "paper/studies/avmnist.toml", include_str!("../../paper/studies/avmnist.toml")),
     file("mimic", "paper/studies/mimic.toml", include_str!("../../paper/studies/mimic.toml")),
     file("fastmri", "paper/studies/fastmri.toml", include_str!("../../paper/studies/fastmri.toml")),

@@ -274,8 +274,8 @@ fn what_cannot_be_is_refused_with_file_line_and_the_nearest_name() {
 #[test]
 fn an_encoder_or_a_backbone_but_not_both() {
     let low_rank = refused(
-        "head = { hidden = 40, activation = { leaky-relu = { slope = 0.2 } } } # M2\n\n[experts.inter]",
-        "head = { hidden = 40 }\nfusion.low-rank = { rank = 2, output = 3, trainable = true }\n\n[experts.inter]",
+        "head = { hidden = 40, activation = { leaky-relu = { slope = 0.2 } } } # M2\n\n# \"late",
+        "head = { hidden = 40 }\nfusion.low-rank = { rank = 2, output = 3, trainable = true }\n\n# \"late",
     );
     assert!(low_rank.contains("joins two modalities, found 1"), "{low_rank}");
     let both = refused(
@@ -300,4 +300,31 @@ fn every_study_file_is_registered() {
         .map(|id| format!("{id}.toml"))
         .collect();
     assert_eq!(files, known);
+}
+
+/// Every value of the paper's protocol cites the text that states it, or names the deviation that says who chose it.
+#[test]
+fn every_value_of_the_protocol_says_where_it_comes_from() {
+    let ids: Vec<String> = deviations().unwrap().into_iter().map(|deviation| deviation.id).collect();
+    let known = |comment: &str| {
+        let mut words = comment.split(|c: char| !c.is_alphanumeric());
+        let cited = ["Section ", "Appendix ", "Table "].iter().any(|place| comment.contains(place));
+        cited || words.any(|word| ids.iter().any(|id| id == word))
+    };
+    for file in protocol::REGISTRY.iter().filter(|file| file.id != "generative") {
+        // The rest says itself whose it is: the released code's, or this project's own budgets.
+        let (paper, _) = file.text.split_once("\n[released").unwrap();
+        let mut above = String::new();
+        for (number, line) in paper.lines().enumerate() {
+            let (value, beside) = line.split_once('#').unwrap_or((line, ""));
+            match value.trim() {
+                "" if beside.is_empty() => above.clear(),
+                "" => above += beside,
+                header if header.starts_with('[') => {}
+                name if name.starts_with("dataset =") || name.starts_with("modalities =") => {}
+                _ => assert!(known(beside) || known(&above), "{}:{}: {line}", file.path, number + 1),
+            }
+        }
+    }
+    assert!(!known(" silent") && !known(" chosen by A99") && known(" silent (A6)"));
 }
