@@ -20,8 +20,7 @@ pub(super) fn write(report: &Report, out: &Path) -> Result<PathBuf, Failure> {
     put("summary.parquet", &report::write_parquet(&mut summary)?)?;
     put("summary.csv", &report::write_csv(&mut summary)?)?;
     for format in [Format::Text, Format::Markdown, Format::Latex, Format::Csv] {
-        let exporter = format.exporter();
-        put(&format!("table.{}", exporter.extension()), exporter.export(report)?.as_bytes())?;
+        put(&format!("table.{}", format.extension()), format.export(report)?.as_bytes())?;
     }
     if !report.references.is_empty() {
         put("references.csv", report::references_csv(report)?.as_bytes())?;
