@@ -43,7 +43,6 @@ pub(super) struct StudySettings {
     pub preparation: BTreeMap<String, String>,
     pub experts: BTreeMap<String, ExpertSettings>,
     pub models: BTreeMap<String, ModelSettings>,
-    #[serde(default)]
     pub ensemble: Option<Ensemble>,
 }
 
@@ -60,11 +59,8 @@ pub(super) struct ExpertSettings {
     pub name: Option<String>,
     #[serde(default)]
     pub encoders: BTreeMap<String, Encoder>,
-    #[serde(default)]
     pub fusion: Option<Fusion>,
-    #[serde(default)]
     pub head: Option<Head>,
-    #[serde(default)]
     pub backbone: Option<Backbone>,
 }
 

@@ -152,11 +152,7 @@ fn status(
     if states.iter().any(|state| state.here) {
         cache.save().map_err(Failure::internal)?;
     }
-    if json {
-        output::json(&states)?;
-    } else {
-        output::data(&states.iter().map(State::text).collect::<String>())?;
-    }
+    output::shown(json, &states, || states.iter().map(State::text).collect())?;
     Ok(if states.iter().all(|state| state.here) { Exit::Success } else { Exit::NotMeasured })
 }
 
@@ -167,11 +163,7 @@ fn verify(spec: &DatasetSpec, data: Option<&Path>, json: bool, out: &Path) -> Re
         spec.identify(&source, &spec.defaults(), &StatCache::in_memory()).map_err(Failure::not_measured)?;
     spec.verify(&source, &identity).map_err(Failure::not_measured)?;
     let state = State::new(spec, &source, Ok(identity));
-    if json {
-        output::json(&state)?;
-    } else {
-        output::data(&state.text())?;
-    }
+    output::shown(json, &state, || state.text())?;
     output::note("verified: every file was hashed again and read as training reads it");
     Ok(Exit::Success)
 }

@@ -17,7 +17,7 @@ use crate::engine::store::Depth;
 use crate::engine::{self, Local, Options, Store, Threads};
 use crate::experiment;
 use crate::report::Format;
-use crate::results::{self, Opened, Report, Resolved};
+use crate::results::{self, Opened, Reference, Report, Resolved};
 use crate::stats::Summary;
 
 /// How a plan is executed.
@@ -53,7 +53,7 @@ pub(crate) fn run(selection: &Selection, execution: &Execution, out: &Path) -> R
         })?;
     } else {
         for report in &reports {
-            output::data(&(Format::Text.exporter().export(report)? + "\n"))?;
+            output::data(&(Format::Text.export(report)? + "\n"))?;
         }
     }
     if !execution.quiet {
@@ -97,33 +97,27 @@ pub(crate) fn train(
 }
 
 #[derive(Serialize)]
-struct Printed {
+struct Printed<'a> {
     trained: usize,
     resumed: usize,
     stored: usize,
-    benchmarks: Vec<Table>,
+    benchmarks: Vec<Table<'a>>,
 }
 
 #[derive(Serialize)]
-struct Table {
+struct Table<'a> {
     benchmark: &'static str,
     tier: String,
     protocol: String,
-    device_class: String,
-    determinism: String,
-    deviations: Vec<String>,
-    references: Vec<Known>,
-    cells: Vec<PrintedCell>,
+    device_class: &'a str,
+    determinism: &'a str,
+    deviations: &'a [String],
+    references: &'a [Reference],
+    cells: Vec<PrintedCell<'a>>,
 }
 
 #[derive(Serialize)]
-struct Known {
-    label: String,
-    values: std::collections::BTreeMap<String, f64>,
-}
-
-#[derive(Serialize)]
-struct PrintedCell {
+struct PrintedCell<'a> {
     id: String,
     unit: String,
     values: Vec<f64>,
@@ -133,40 +127,36 @@ struct PrintedCell {
     published_mean: Option<f64>,
     published_std: Option<f64>,
     verdict: String,
-    reason: String,
-    missing: Option<String>,
+    reason: &'a str,
+    missing: Option<&'a str>,
 }
 
-impl Table {
-    fn of(report: &Report) -> Self {
+impl<'a> Table<'a> {
+    fn of(report: &'a Report) -> Self {
         let cells = report.cells.iter().map(|cell| {
             let summary: Option<Summary> = cell.summary();
             PrintedCell {
                 id: cell.id.to_string(),
                 unit: cell.unit().to_string(),
-                values: cell.values.iter().map(|seed| seed.value).collect(),
+                values: cell.numbers(),
                 keys: cell.values.iter().map(|seed| seed.key.to_string()).collect(),
                 mean: cell.mean(),
                 std: summary.as_ref().and_then(|summary| summary.std),
                 published_mean: cell.published.as_ref().map(|published| published.mean),
                 published_std: cell.published.as_ref().and_then(|published| published.std),
                 verdict: cell.judgement.verdict.to_string(),
-                reason: cell.judgement.reason.clone(),
-                missing: cell.missing.clone(),
+                reason: &cell.judgement.reason,
+                missing: cell.missing.as_deref(),
             }
         });
         Table {
             benchmark: report.benchmark.id,
             tier: report.tier.to_string(),
             protocol: report.protocol_words(),
-            device_class: report.device_class.clone(),
-            determinism: report.determinism.clone(),
-            deviations: report.deviations.clone(),
-            references: report
-                .references
-                .iter()
-                .map(|known| Known { label: known.label.clone(), values: known.values.clone() })
-                .collect(),
+            device_class: &report.device_class,
+            determinism: &report.determinism,
+            deviations: &report.deviations,
+            references: &report.references,
             cells: cells.collect(),
         }
     }
