@@ -3,7 +3,7 @@
 //! Invariant: an error names the place and, where there is one, the nearest name.
 
 use super::layered::Fault;
-use crate::data::did_you_mean;
+use crate::data::{did_you_mean, nearest};
 
 /// Why a study could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,19 @@ pub enum StudyError {
         /// What was probably meant.
         nearest: Option<String>,
     },
+}
+
+impl StudyError {
+    /// `study` has no `what` of this name, but those that are known.
+    pub(super) fn unknown<'a>(
+        study: &str,
+        what: &'static str,
+        name: &str,
+        known: impl Iterator<Item = &'a String>,
+    ) -> Self {
+        let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
+        StudyError::Unknown { study: study.to_owned(), what, name: name.to_owned(), nearest }
+    }
 }
 
 /// Files are compiled in; a flag is not.

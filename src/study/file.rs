@@ -165,14 +165,14 @@ pub(super) fn lay(
         Some(models) => models.table("models")?.keys().cloned().collect(),
         None => Vec::new(),
     };
-    let mut wanted = Vec::new();
-    wanted.extend((protocol == ProtocolName::Released).then_some("released"));
-    wanted.extend(match tier {
+    let of_protocol = (protocol == ProtocolName::Released).then_some("released");
+    let of_tier = match tier {
         Tier::Smoke => Some("smoke"),
         Tier::Reduced => Some("reduced"),
         Tier::Paper => None,
-    });
-    let mut over: Vec<Node> = wanted.into_iter().filter_map(|name| layers.remove(name)).collect();
+    };
+    let wanted = [of_protocol, of_tier].into_iter().flatten();
+    let mut over: Vec<Node> = wanted.filter_map(|name| layers.remove(name)).collect();
     for change in changes {
         let mut line = Node::parse("--set", change.as_str(), false)?;
         over.extend(line.take(file.id));
