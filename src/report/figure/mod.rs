@@ -19,7 +19,9 @@ mod text;
 
 use plotters::drawing::DrawingAreaErrorKind;
 
+pub(crate) use self::png::png;
 pub(crate) use from_report::from_report;
+pub(crate) use page::svg;
 use scale::drawable;
 
 /// A figure: what is drawn, without any benchmark behind it. Equal labels look alike in all panels.
@@ -151,22 +153,6 @@ pub(crate) enum FigureError {
         /// The row's id.
         row: String,
     },
-}
-
-/// The figure as an SVG document that needs no other file.
-///
-/// # Errors
-/// None that its numbers or labels could cause.
-pub(crate) fn svg(figure: &Figure) -> Result<String, FigureError> {
-    page::draw(figure)
-}
-
-/// What [`svg`] drew as a PNG; at scale 1 it is at most 720 pixels wide, which is 7.2 inches at 100 dots per inch.
-///
-/// # Errors
-/// A scale that is no positive number or makes the picture larger than 16,384 pixels a side.
-pub(crate) fn png(svg: &str, scale: f64) -> Result<Vec<u8>, FigureError> {
-    png::write(svg, scale)
 }
 
 #[cfg(test)]

@@ -15,8 +15,11 @@ use super::{Caption, Figure, FigureError, Row, Series, bars, curves, document};
 const TITLE: Font = Font::new(130, TEXT).bold();
 const NOTE: Font = Font::new(90, QUIET);
 
-/// Draws a figure as SVG.
-pub(super) fn draw(figure: &Figure) -> Result<String, FigureError> {
+/// The figure as an SVG document that needs no other file.
+///
+/// # Errors
+/// None that its numbers or labels could cause.
+pub(crate) fn svg(figure: &Figure) -> Result<String, FigureError> {
     text::register()?;
     let Figure { caption, x, rows } = figure;
     let x = x.as_ref().map(|x| {
