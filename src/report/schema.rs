@@ -88,7 +88,7 @@ const SEED: &[ColumnSchema] = &[
 const SUMMARY: &[ColumnSchema] = &[
     count("n", |row| Some(row.cell.values.len() as u32)),
     number("mean", |row| row.cell.mean()),
-    number("std", |row| row.cell.summary()?.std),
+    number("std", |row| row.cell.std()),
 ];
 
 const PUBLISHED: &[ColumnSchema] = &[

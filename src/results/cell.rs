@@ -107,6 +107,11 @@ impl CellResult {
         self.configured.or_else(|| self.summary().map(|summary| summary.mean))
     }
 
+    /// The deviation of our values; `None` for a single seed.
+    pub(crate) fn std(&self) -> Option<f64> {
+        self.summary()?.std
+    }
+
     /// Its verdict; none was measured where it has no value.
     pub(crate) fn verdict(&self) -> Verdict {
         if self.mean().is_none() { Verdict::NotMeasured } else { self.judgement.verdict }

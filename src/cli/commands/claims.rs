@@ -29,22 +29,16 @@ struct Printed<'a> {
 
 /// Prints claims; trains nothing.
 pub(crate) fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
-    let all = claims()?;
-    let wanted: Vec<_> = match &asked.id {
-        None => all,
-        Some(id) => {
-            let ids: Vec<String> = all.iter().map(|claim| claim.id.clone()).collect();
-            let found: Vec<_> =
-                all.into_iter().filter(|claim| claim.id == *id || claim.touches(id)).collect();
-            if found.is_empty() {
-                let hint = did_you_mean(nearest(id, ids.iter().map(String::as_str)));
-                return Err(Failure::usage(format!(
-                    "there is no claim `{id}` and none about a table of this name{hint}; `i2m2 claims` prints them all"
-                )));
-            }
-            found
+    let mut wanted = claims()?;
+    if let Some(id) = &asked.id {
+        let hint = did_you_mean(nearest(id, wanted.iter().map(|claim| claim.id.as_str())));
+        wanted.retain(|claim| claim.id == *id || claim.touches(id));
+        if wanted.is_empty() {
+            return Err(Failure::usage(format!(
+                "there is no claim `{id}` and none about a table of this name{hint}; `i2m2 claims` prints them all"
+            )));
         }
-    };
+    }
     // The paper's budget on real data, where there is some, and its generative model, which is always at hand.
     let model = benchmarks::all().iter().filter(|benchmark| benchmark.is_synthetic());
     let model = model.map(|benchmark| asked.selection(benchmark.id, Tier::Smoke));

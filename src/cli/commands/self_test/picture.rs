@@ -29,7 +29,7 @@ fn curves(found: &Found, selection: &str) -> Figure {
             .iter()
             .map(|point| figure::Point {
                 x: 100.0 * point.size,
-                value: Some(Mean { mean: rate(point), std: None, n: 0 }),
+                value: Some(Mean { mean: point.rate(), std: None, n: 0 }),
                 ..figure::Point::default()
             })
             .collect(),
@@ -48,11 +48,6 @@ fn curves(found: &Found, selection: &str) -> Figure {
         x: Some(XLabel { text: "Share of the test split that is at fault (%)".to_owned(), factors: true }),
         rows: vec![Row { y_label: "caught (%)".to_owned(), panels: vec![panel] }],
     }
-}
-
-/// In percent.
-fn rate(point: &Point) -> f64 {
-    100.0 * point.caught as f64 / point.injected.max(1) as f64
 }
 
 fn csv(curve: &[Point]) -> Result<String, csv::Error> {
