@@ -8,14 +8,18 @@
 //! Invariant: with the same seed all methods of a point train on the same rows; columns differ in their number alone. Every
 //! seed draws its own rows, so a band is about draws of that size, not about one of them.
 
-use super::{Benchmark, Chart, Column, Layout, ModelCell, Needs, Row, Source, Status};
+use super::layout::points;
+use super::{Benchmark, Chart, Column, Layout, ModelCell, Needs, Row, Source};
 use crate::metric::{ACCURACY, Metric};
 
-const FIRST: &str = "x alone";
-const SECOND: &str = "x' alone";
-const INTRA: &str = "Intra-modality";
-const INTER: &str = "Inter-modality";
-const I2M2: &str = "I2M2";
+/// By method and selection strength.
+static CURVES: [[Row; 5]; 5] = [
+    points!("first", "x alone", "", [0, 1, 2, 3, 4]),
+    points!("second", "x' alone", "", [0, 1, 2, 3, 4]),
+    points!("intra", "Intra-modality", "", [0, 1, 2, 3, 4]),
+    points!("inter", "Inter-modality", "", [0, 1, 2, 3, 4]),
+    points!("i2m2", "I2M2", "", [0, 1, 2, 3, 4]),
+];
 
 /// Figure 1.
 pub(super) static BENCHMARK: Benchmark = Benchmark {
@@ -33,38 +37,11 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
             Column::new("rows-1000", "1,000 training rows"),
             Column::new("rows-4000", "4,000 training rows"),
         ],
-        rows: &[
-            Row::new("first@0", "0").under(FIRST),
-            Row::new("first@1", "1").under(FIRST),
-            Row::new("first@2", "2").under(FIRST),
-            Row::new("first@3", "3").under(FIRST),
-            Row::new("first@4", "4").under(FIRST),
-            Row::new("second@0", "0").under(SECOND),
-            Row::new("second@1", "1").under(SECOND),
-            Row::new("second@2", "2").under(SECOND),
-            Row::new("second@3", "3").under(SECOND),
-            Row::new("second@4", "4").under(SECOND),
-            Row::new("intra@0", "0").under(INTRA),
-            Row::new("intra@1", "1").under(INTRA),
-            Row::new("intra@2", "2").under(INTRA),
-            Row::new("intra@3", "3").under(INTRA),
-            Row::new("intra@4", "4").under(INTRA),
-            Row::new("inter@0", "0").under(INTER),
-            Row::new("inter@1", "1").under(INTER),
-            Row::new("inter@2", "2").under(INTER),
-            Row::new("inter@3", "3").under(INTER),
-            Row::new("inter@4", "4").under(INTER),
-            Row::new("i2m2@0", "0").under(I2M2),
-            Row::new("i2m2@1", "1").under(I2M2),
-            Row::new("i2m2@2", "2").under(I2M2),
-            Row::new("i2m2@3", "3").under(I2M2),
-            Row::new("i2m2@4", "4").under(I2M2),
-        ],
+        rows: CURVES.as_flattened(),
     },
     chart: Some(Chart::Curves { x: "Selection strength (nats)" }),
-    status: Status::Registered,
     source,
-    values: None,
+    ..Benchmark::BLANK
 };
 
 /// What the ids of a row and a column say: a model, a selection strength and a number of training rows.

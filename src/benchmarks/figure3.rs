@@ -3,7 +3,7 @@
 //! Invariant: an ensemble is an evaluation of runs that Figure 2 has trained, never trained itself.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, Chart, EnsembleCell, Layout, Needs, Row, Source, Status};
+use super::{Benchmark, Chart, EnsembleCell, Layout, Needs, Row, Source};
 use crate::metric::{AUROC, Metric};
 
 /// Figure 3.
@@ -25,9 +25,8 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
         ],
     },
     chart: Some(Chart::Bars),
-    status: Status::Registered,
     source,
-    values: None,
+    ..Benchmark::BLANK
 };
 
 /// Rows that are ensembles, with the models of their members.

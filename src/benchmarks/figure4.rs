@@ -3,7 +3,7 @@
 //! Invariant: the last row is the I2M2 of Figure 2, with narrow experts.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, Chart, Layout, Needs, Row, Source, Status};
+use super::{Benchmark, Chart, Layout, Needs, Row, Source};
 
 /// Figure 4.
 pub(super) static BENCHMARK: Benchmark = Benchmark {
@@ -23,9 +23,8 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
         ],
     },
     chart: Some(Chart::Bars),
-    status: Status::Registered,
     source,
-    values: None,
+    ..Benchmark::BLANK
 };
 
 fn source(row: &'static str, column: &'static str) -> Option<Source> {

@@ -15,6 +15,14 @@ pub(crate) enum Chart {
     },
 }
 
+/// Rows that are the points of a curve: `method@level` under a group, with a unit behind the levels.
+macro_rules! points {
+    ($method:literal, $group:expr, $unit:literal, [$($level:literal),+]) => {
+        [$($crate::benchmarks::Row::new(concat!($method, "@", $level), concat!($level, $unit)).under($group)),+]
+    };
+}
+pub(super) use points;
+
 /// A head in plain text and, where that differs by more than escaping, in LaTeX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Heading {

@@ -91,6 +91,20 @@ impl Needs {
 }
 
 impl Benchmark {
+    /// What most of them have in common: registered, of one dataset or none, drawn as a table.
+    const BLANK: Benchmark = Benchmark {
+        id: "",
+        title: "",
+        caption: "",
+        shows: "",
+        needs: &[],
+        layout: Layout::NONE,
+        chart: None,
+        status: Status::Registered,
+        source: |_, _| None,
+        values: None,
+    };
+
     /// Whether it can be reproduced.
     pub(crate) fn is_registered(&self) -> bool {
         self.status == Status::Registered
@@ -134,12 +148,10 @@ impl Benchmark {
             title: "Figure 0",
             caption: "Made-up numbers.",
             shows: "made-up numbers",
-            needs: &[],
             layout,
             chart: Some(chart),
             status: Status::NotYet("it is made up"),
-            source: |_, _| None,
-            values: None,
+            ..Benchmark::BLANK
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the order is the paper's; adding a benchmark adds its module and one line here.
 
-use crate::data::nearest;
+use crate::data::{did_you_mean, nearest};
 
 use super::{
     Benchmark, figure_b7, figure1, figure2, figure3, figure4, figures, table_b6, table_c7, table1, table2,
@@ -27,16 +27,12 @@ static REGISTRY: &[&Benchmark] = &[
 
 /// No benchmark has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no benchmark `{asked}`{}; `i2m2 list` shows them all", hint(*.nearest))]
+#[error("there is no benchmark `{asked}`{}; `i2m2 list` shows them all", did_you_mean(*.nearest))]
 pub(crate) struct UnknownBenchmark {
     /// What was asked for.
     pub asked: String,
     /// The registered or known benchmark with the nearest name.
     pub nearest: Option<&'static str>,
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|id| format!("; did you mean `{id}`?")).unwrap_or_default()
 }
 
 /// Every table and figure, in the paper's order.

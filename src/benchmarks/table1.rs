@@ -2,7 +2,7 @@
 //!
 //! Invariant: each row is one model; the runs behind it are shared with every other row that starts from them.
 
-use super::{Benchmark, Column, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, Column, Layout, Needs, PaperFile, Row, Source};
 use crate::metric::{ACCURACY, Metric};
 
 /// Table 1.
@@ -25,9 +25,8 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
             Row::new("i2m2-lrtf", "LRTF").under("I2M2"),
         ],
     },
-    chart: None,
-    status: Status::Registered,
     // A row is called as its model is.
     source: |row, _| Some(Source::model("avmnist", row, "digits", Metric::test(&ACCURACY))),
     values: Some(PaperFile { path: "paper/table1.csv", text: include_str!("../../paper/table1.csv") }),
+    ..Benchmark::BLANK
 };

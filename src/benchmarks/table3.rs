@@ -35,11 +35,11 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
             Row::checked("i2m2", &[true, true, true]),
         ],
     },
-    chart: None,
     status: Status::NotYet(WHY),
     source: |_, column| {
         let measure = if column == "nlvr2" { &ACCURACY } else { &SCORE };
         Some(Source::Unread { metric: Metric::test(measure), why: WHY })
     },
     values: Some(PaperFile { path: "paper/table3.csv", text: include_str!("../../paper/table3.csv") }),
+    ..Benchmark::BLANK
 };

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it trains nothing of its own; the AV-MNIST column reads metrics of Table 1's I2M2-LF runs.
 
-use super::{Benchmark, Column, Heading, Layout, Needs, PaperFile, Row, Source, Status};
+use super::{Benchmark, Column, Heading, Layout, Needs, PaperFile, Row, Source};
 use crate::metric::{ENTROPY, LABEL_ENTROPY, Metric};
 
 /// Table C.7.
@@ -29,10 +29,9 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
             },
         ],
     },
-    chart: None,
-    status: Status::Registered,
     source,
     values: Some(PaperFile { path: "paper/table-c7.csv", text: include_str!("../../paper/table-c7.csv") }),
+    ..Benchmark::BLANK
 };
 
 fn source(row: &'static str, column: &'static str) -> Option<Source> {

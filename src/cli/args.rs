@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::data::build::Build;
 use crate::data::{DatasetSpec, registry};
+use crate::device::Precision;
 use crate::digest::Digest;
 use crate::gate::effects;
 use crate::study::{Change, ProtocolName, Tier};
@@ -263,8 +264,8 @@ pub(crate) struct Selection {
     pub device: DeviceChoice,
     /// What products are computed in; other than f32 on a GPU only. Such results are another device class: own keys, own
     /// ranges, and the precision stands in every table.
-    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
-    pub precision: PrecisionChoice,
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub precision: Precision,
     /// Only these cells: a cell id with `*`, or the id of a row or a column; may be given several times.
     #[arg(long, value_name = "CELL-PATTERN")]
     pub only: Vec<String>,
@@ -285,8 +286,8 @@ pub(crate) struct TrainRun {
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
     /// What products are computed in, as for `plan`.
-    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
-    pub precision: PrecisionChoice,
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub precision: Precision,
     /// Threads of the run [default: one per core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -333,7 +334,7 @@ impl Claims {
             data: self.data.clone().filter(|_| tier != Tier::Smoke),
             seeds: None,
             device: self.device,
-            precision: PrecisionChoice::F32,
+            precision: Precision::F32,
             only: Vec::new(),
         }
     }
@@ -365,15 +366,6 @@ impl std::str::FromStr for DeviceChoice {
     }
 }
 
-/// What the products of the networks are computed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PrecisionChoice {
-    /// Single precision.
-    F32,
-    /// Operands rounded to TF32, sums in f32.
-    Tf32,
-}
-
 /// What the doctor looks at.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
@@ -381,8 +373,8 @@ pub(crate) struct Doctor {
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
     /// What products are computed in on a GPU.
-    #[arg(long, value_enum, default_value_t = PrecisionChoice::F32)]
-    pub precision: PrecisionChoice,
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub precision: Precision,
     /// Which test of the GPU.
     #[arg(long, value_enum, default_value_t = Stage::Ops)]
     pub stage: Stage,

@@ -3,7 +3,7 @@
 //! Invariant: `auto` never fails: it computes on the CPU where there is no GPU, and says why; a GPU that was asked for by name
 //! is used or the command fails, with what is missing and how to get it.
 
-use crate::cli::args::{DeviceChoice, PrecisionChoice};
+use crate::cli::args::DeviceChoice;
 use crate::cli::failure::Failure;
 use crate::device::{Device, Precision};
 use crate::results::ChosenDevice;
@@ -16,11 +16,7 @@ fn cpu(note: Option<String>) -> ChosenDevice {
 ///
 /// # Errors
 /// When a GPU was asked for that cannot be used.
-pub(super) fn choose(choice: DeviceChoice, precision: PrecisionChoice) -> Result<ChosenDevice, Failure> {
-    let precision = match precision {
-        PrecisionChoice::F32 => Precision::F32,
-        PrecisionChoice::Tf32 => Precision::Tf32,
-    };
+pub(super) fn choose(choice: DeviceChoice, precision: Precision) -> Result<ChosenDevice, Failure> {
     let chosen = match choice {
         DeviceChoice::Cpu => cpu(None),
         DeviceChoice::Auto => auto(precision),

@@ -4,29 +4,24 @@ use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Exit {
     /// Done, or the gate passed.
-    Success,
+    Success = 0,
     /// The gate failed: a number is out of its range.
-    GateFailed,
+    GateFailed = 1,
     /// The command line was wrong.
-    Usage,
+    Usage = 2,
     /// Nothing was measured, or what was measured decides nothing.
-    NotMeasured,
+    NotMeasured = 3,
     /// Something broke.
-    Internal,
+    Internal = 4,
 }
 
 impl Exit {
     /// The process's exit code.
     pub fn code(self) -> u8 {
-        match self {
-            Exit::Success => 0,
-            Exit::GateFailed => 1,
-            Exit::Usage => 2,
-            Exit::NotMeasured => 3,
-            Exit::Internal => 4,
-        }
+        self as u8
     }
 }
 

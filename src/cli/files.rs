@@ -13,15 +13,13 @@ pub(super) fn write(report: &Report, out: &Path) -> Result<PathBuf, Failure> {
     let folder = out.join(report.folder());
     let put = |file: &str, bytes: &[u8]| files::write(&folder.join(file), bytes);
     let reports = std::slice::from_ref(report);
-    let mut frame = report::result_frame(reports)?;
-    put("frame.parquet", &report::write_parquet(&mut frame)?)?;
-    put("frame.csv", &report::write_csv(&mut frame)?)?;
-    let mut summary = report::summary_frame(reports)?;
-    put("summary.parquet", &report::write_parquet(&mut summary)?)?;
-    put("summary.csv", &report::write_csv(&mut summary)?)?;
+    let frames = [("frame", report::result_frame(reports)?), ("summary", report::summary_frame(reports)?)];
+    for (name, mut frame) in frames {
+        put(&format!("{name}.parquet"), &report::write_parquet(&mut frame)?)?;
+        put(&format!("{name}.csv"), &report::write_csv(&mut frame)?)?;
+    }
     for format in [Format::Text, Format::Markdown, Format::Latex, Format::Csv] {
-        let exporter = format.exporter();
-        put(&format!("table.{}", exporter.extension()), exporter.export(report)?.as_bytes())?;
+        put(&format!("table.{}", format.extension()), format.export(report)?.as_bytes())?;
     }
     if !report.references.is_empty() {
         put("references.csv", report::references_csv(report)?.as_bytes())?;

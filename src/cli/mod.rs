@@ -56,11 +56,9 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
             let execution = reproduce::Execution { workers: *workers, json: *json, quiet: cli.quiet };
             reproduce::run(selection, &execution, &out)
         }
-        Command::Check { selection, format, self_test: true, expected } => {
-            self_test::run(selection, *format, expected, &out)
-        }
-        Command::Check { selection, format, self_test: false, expected } => {
-            check::run(selection, *format, expected, &out)
+        Command::Check { selection, format, self_test, expected } => {
+            let run = if *self_test { self_test::run } else { check::run };
+            run(selection, *format, expected, &out)
         }
         Command::Accept { selection, reason, new_seeds, expected } => {
             check::accept(selection, reason, *new_seeds, expected, &out)

@@ -19,6 +19,15 @@ pub(crate) fn json(value: &impl serde::Serialize) -> std::io::Result<()> {
     data(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
+/// Writes a value to stdout: as JSON, or in words.
+pub(crate) fn shown(
+    json: bool,
+    value: &impl serde::Serialize,
+    words: impl FnOnce() -> String,
+) -> std::io::Result<()> {
+    if json { self::json(value) } else { data(&words()) }
+}
+
 /// Writes one line to stderr; nothing is lost if stderr is closed.
 pub(crate) fn note(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");

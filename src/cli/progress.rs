@@ -50,7 +50,7 @@ fn label(run: &Run) -> String {
     format!("{} seed {}", run.name, run.seed)
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     // A template that does not parse would be a bug; the default bar then does.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -33,7 +33,7 @@ mod task;
 pub use error::DataError;
 pub use gather::gather_rows;
 pub use identity::StatCache;
-pub use names::{UnknownName, nearest};
+pub use names::{UnknownName, did_you_mean, nearest};
 pub use preparation::{Choice, Population, Preparation};
 pub use spec::{DatasetSpec, Kind, Loader, ModalitySpec, Prepared, Source};
 pub use task::{Target, Targets, TargetsBuf, Task};

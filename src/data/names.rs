@@ -40,6 +40,11 @@ pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option
     nearest.map(|(_, name)| name)
 }
 
+/// `; did you mean `mimic`?`, or nothing where no name is near.
+pub fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
 /// A name that something does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{owner} has no {what} `{asked}`: expected {}", self.possible())]

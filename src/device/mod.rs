@@ -29,12 +29,14 @@ pub enum Device {
 
 /// What the products of convolutions, linear layers and fusions are computed in; sums, norms and everything else are f32 or f64.
 /// Part of the device class, and so of every key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Precision {
-    /// 24 bits of significand.
+    // 24 bits of significand.
+    /// Single precision.
     #[default]
     F32,
-    /// Operands rounded to 11 bits of significand, as tensor cores read them; sums in f32. On a GPU only.
+    // To 11 bits of significand, as tensor cores read them; on a GPU only.
+    /// Operands rounded to TF32, sums in f32.
     Tf32,
 }
 

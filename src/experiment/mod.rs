@@ -13,6 +13,8 @@ mod checkpoint;
 pub(crate) mod data_loader;
 mod error;
 mod evaluate;
+#[cfg(feature = "cuda")]
+pub(crate) mod examine;
 pub(crate) mod faults;
 mod heads;
 #[cfg(test)]

@@ -2,21 +2,13 @@
 //!
 //! Invariant: it is the summary frame, written as CSV.
 
-use super::{Exporter, FrameError, summary_frame, words, write_csv};
+use super::{FrameError, summary_frame, words, write_csv};
 use crate::results::Report;
 
 /// Comma-separated values with a header.
-pub(crate) struct Csv;
-
-impl Exporter for Csv {
-    fn extension(&self) -> &'static str {
-        "csv"
-    }
-
-    fn export(&self, report: &Report) -> Result<String, FrameError> {
-        let bytes = write_csv(&mut summary_frame(std::slice::from_ref(report))?)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
+pub(super) fn export(report: &Report) -> Result<String, FrameError> {
+    let bytes = write_csv(&mut summary_frame(std::slice::from_ref(report))?)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Known optima of synthetic data: a line for each predictor and place.

@@ -4,33 +4,25 @@
 
 use std::fmt::Write as _;
 
-use super::{Exporter, FrameError, words};
+use super::words;
 use crate::benchmarks::Heading;
 use crate::gate::Verdict;
 use crate::results::{CellResult, Report};
 
 /// LaTeX with booktabs.
-pub(crate) struct Latex;
-
-impl Exporter for Latex {
-    fn extension(&self) -> &'static str {
-        "tex"
+pub(super) fn export(report: &Report) -> String {
+    let mut text = format!(
+        "% {} of the I2M2 paper, {}.\n% Written by i2m2 {}; \\usepackage{{booktabs,amssymb}}.\n",
+        report.benchmark.title,
+        words::header(report).replace(['\n', '\r'], " "),
+        env!("CARGO_PKG_VERSION"),
+    );
+    text += &tabular(report);
+    text.push('\n');
+    for note in notes(report) {
+        let _ = writeln!(text, "{{\\footnotesize {note}\\par}}");
     }
-
-    fn export(&self, report: &Report) -> Result<String, FrameError> {
-        let mut text = format!(
-            "% {} of the I2M2 paper, {}.\n% Written by i2m2 {}; \\usepackage{{booktabs,amssymb}}.\n",
-            report.benchmark.title,
-            words::header(report).replace(['\n', '\r'], " "),
-            env!("CARGO_PKG_VERSION"),
-        );
-        text += &tabular(report);
-        text.push('\n');
-        for note in notes(report) {
-            let _ = writeln!(text, "{{\\footnotesize {note}\\par}}");
-        }
-        Ok(text)
-    }
+    text
 }
 
 /// The table alone.

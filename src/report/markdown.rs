@@ -4,62 +4,45 @@
 
 use std::fmt::Write as _;
 
-use super::{Exporter, FrameError, words};
+use super::words;
 use crate::results::Report;
 
 /// GitHub-flavoured Markdown.
-pub(crate) struct Markdown;
-
-impl Exporter for Markdown {
-    fn extension(&self) -> &'static str {
-        "md"
+pub(super) fn export(report: &Report) -> String {
+    let layout = &report.benchmark.layout;
+    let mut heads: Vec<String> = Vec::new();
+    if layout.has_row_heads() {
+        heads.push(String::new());
     }
-
-    fn export(&self, report: &Report) -> Result<String, FrameError> {
-        let layout = &report.benchmark.layout;
-        let mut heads: Vec<String> = Vec::new();
+    heads.extend(layout.checks.iter().map(|check| format!("{} {}", check.group, check.head)));
+    for column in layout.columns {
+        let head = column.full_head();
+        heads.extend([format!("{head}: ours"), "paper".to_owned()]);
+        heads.extend(report.is_comparable().then(|| "verdict".to_owned()));
+    }
+    let mut text = format!(
+        "**{}.** {}\n\n*{}*\n\n",
+        report.benchmark.title,
+        escape(report.benchmark.caption),
+        escape(&words::header(report))
+    );
+    line(&mut text, &heads);
+    line(&mut text, &vec!["---".to_owned(); heads.len()]);
+    for row in layout.rows {
+        let mut cells: Vec<String> = Vec::new();
         if layout.has_row_heads() {
-            heads.push(String::new());
+            cells.push(format!("{} {}", row.group, row.head.text).trim().to_owned());
         }
-        heads.extend(layout.checks.iter().map(|check| format!("{} {}", check.group, check.head)));
-        for column in layout.columns {
-            let head = column.full_head();
-            heads.extend([format!("{head}: ours"), "paper".to_owned()]);
-            heads.extend(report.is_comparable().then(|| "verdict".to_owned()));
-        }
-        let mut text = format!(
-            "**{}.** {}\n\n*{}*\n\n",
-            report.benchmark.title,
-            escape(report.benchmark.caption),
-            escape(&words::header(report))
-        );
-        line(&mut text, &heads);
-        line(&mut text, &vec!["---".to_owned(); heads.len()]);
-        for row in layout.rows {
-            let mut cells: Vec<String> = Vec::new();
-            if layout.has_row_heads() {
-                cells.push(format!("{} {}", row.group, row.head.text).trim().to_owned());
-            }
-            cells.extend(row.checks.iter().map(|&mark| if mark { "✓" } else { "✗" }.to_owned()));
-            for column in layout.columns {
-                let cell = report.cell(row.id, column.id);
-                cells.push(words::pair(cell.and_then(words::ours)));
-                cells.push(words::pair(cell.and_then(words::paper)));
-                if report.is_comparable() {
-                    let verdict = cell.map(|cell| cell.judgement.verdict.to_string());
-                    cells.push(verdict.unwrap_or_else(|| "not measured".to_owned()));
-                }
-            }
-            line(&mut text, &cells);
-        }
-        for sentence in words::optimum_sentences(report, escape) {
-            let _ = write!(text, "\n{sentence}\n");
-        }
-        for note in [words::claims(report), words::notes(report)].concat() {
-            let _ = write!(text, "\n{}\n", escape(&note));
-        }
-        Ok(text)
+        cells.extend(words::marks_and_numbers(report, row));
+        line(&mut text, &cells);
     }
+    for sentence in words::optimum_sentences(report, escape) {
+        let _ = write!(text, "\n{sentence}\n");
+    }
+    for note in [words::claims(report), words::notes(report)].concat() {
+        let _ = write!(text, "\n{}\n", escape(&note));
+    }
+    text
 }
 
 fn line(text: &mut String, cells: &[String]) {

@@ -15,25 +15,14 @@ mod words;
 
 pub(crate) use frame::{FrameError, result_frame, summary_frame, write_csv, write_parquet};
 
-pub(crate) use self::csv::{Csv, references_csv};
-pub(crate) use latex::{Latex, document};
-pub(crate) use markdown::Markdown;
-pub(crate) use text::Text;
+pub(crate) use self::csv::references_csv;
+pub(crate) use latex::document;
 pub(crate) use words::comparison as comparison_words;
 
 use crate::results::Report;
 
-/// Renders a report.
-pub(crate) trait Exporter {
-    /// Extension of the file it makes, without a dot.
-    fn extension(&self) -> &'static str;
-
-    /// The whole rendered text, ending with a newline.
-    fn export(&self, report: &Report) -> Result<String, FrameError>;
-}
-
 /// The formats that a report can be asked for in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// A table for the terminal.
     Text,
@@ -46,13 +35,26 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// What renders this format.
-    pub(crate) fn exporter(self) -> &'static dyn Exporter {
+    /// Extension of a file of this format, without a dot.
+    pub(crate) fn extension(self) -> &'static str {
         match self {
-            Format::Text => &Text,
-            Format::Markdown => &Markdown,
-            Format::Latex => &Latex,
-            Format::Csv => &Csv,
+            Format::Text => "txt",
+            Format::Markdown => "md",
+            Format::Latex => "tex",
+            Format::Csv => "csv",
+        }
+    }
+
+    /// The whole rendered text, ending with a newline.
+    ///
+    /// # Errors
+    /// Values that make no frame.
+    pub(crate) fn export(self, report: &Report) -> Result<String, FrameError> {
+        match self {
+            Format::Text => Ok(text::export(report)),
+            Format::Markdown => Ok(markdown::export(report)),
+            Format::Latex => Ok(latex::export(report)),
+            Format::Csv => csv::export(report),
         }
     }
 }

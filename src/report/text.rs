@@ -2,36 +2,27 @@
 //!
 //! Invariant: the first lines say what the table is, and at which tier and on which device it was made.
 
-use super::{Exporter, FrameError, words};
-use crate::benchmarks::Row;
-use crate::results::{CellResult, Report};
+use super::words;
+use crate::results::Report;
 
 /// Plain text.
-pub(crate) struct Text;
-
-impl Exporter for Text {
-    fn extension(&self) -> &'static str {
-        "txt"
+pub(super) fn export(report: &Report) -> String {
+    let mut lines = vec![
+        format!("{}: {}", report.benchmark.title, report.benchmark.caption),
+        words::header(report),
+        String::new(),
+    ];
+    lines.extend(align(&table(report), 2));
+    if !report.references.is_empty() {
+        lines.push(String::new());
+        lines.extend(align(&references(report), 1));
     }
-
-    fn export(&self, report: &Report) -> Result<String, FrameError> {
-        let mut lines = vec![
-            format!("{}: {}", report.benchmark.title, report.benchmark.caption),
-            words::header(report),
-            String::new(),
-        ];
-        lines.extend(align(&table(report), 2));
-        if !report.references.is_empty() {
-            lines.push(String::new());
-            lines.extend(align(&references(report), 1));
-        }
-        let notes = [words::claims(report), words::notes(report)].concat();
-        if !notes.is_empty() {
-            lines.push(String::new());
-            lines.extend(notes);
-        }
-        Ok(lines.join("\n") + "\n")
+    let notes = [words::claims(report), words::notes(report)].concat();
+    if !notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(notes);
     }
+    lines.join("\n") + "\n"
 }
 
 fn table(report: &Report) -> Vec<Vec<String>> {
@@ -63,40 +54,18 @@ fn table(report: &Report) -> Vec<Vec<String>> {
             rows.push(vec![row.group.to_owned()]);
         }
         group = row.group;
-        rows.push(body(report, row, heads));
+        let indent = if row.group.is_empty() { "" } else { "  " };
+        let head = heads.then(|| format!("{indent}{}", row.head.text));
+        rows.push(head.into_iter().chain(words::marks_and_numbers(report, row)).collect());
     }
     rows
-}
-
-fn body(report: &Report, row: &Row, heads: bool) -> Vec<String> {
-    let mut cells = Vec::new();
-    if heads {
-        let indent = if row.group.is_empty() { "" } else { "  " };
-        cells.push(format!("{indent}{}", row.head.text));
-    }
-    cells.extend(row.checks.iter().map(|&mark| if mark { "✓" } else { "✗" }.to_owned()));
-    for column in report.benchmark.layout.columns {
-        let cell = report.cell(row.id, column.id);
-        cells.push(words::pair(cell.and_then(words::ours)));
-        cells.push(words::pair(cell.and_then(words::paper)));
-        if report.is_comparable() {
-            cells.push(cell.map_or_else(|| "not measured".to_owned(), verdict));
-        }
-    }
-    cells
-}
-
-fn verdict(cell: &CellResult) -> String {
-    cell.judgement.verdict.to_string()
 }
 
 fn references(report: &Report) -> Vec<Vec<String>> {
     let (heads, lines) = words::optima(report);
     let mut rows = vec![std::iter::once(words::optima_title(report).to_owned()).chain(heads).collect()];
     for (label, values) in lines {
-        let values =
-            values.into_iter().map(|value| value.map_or("–".to_owned(), |value| format!("{value:.2}")));
-        rows.push(std::iter::once(label.to_owned()).chain(values).collect());
+        rows.push(std::iter::once(label.to_owned()).chain(values.into_iter().map(words::optimum)).collect());
     }
     rows
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::benchmarks::Column;
+use crate::benchmarks::{Column, Row};
 use crate::engine::plan::CellId;
 use crate::gate::{Claim, Comparison, TestedClaim};
 use crate::results::{CellResult, Report};
@@ -73,6 +73,21 @@ pub(super) fn pair(words: Option<(String, Option<String>)>) -> String {
     }
 }
 
+/// The check marks of a row, then its cells: our number, the paper's, and the verdict where the report is comparable.
+pub(super) fn marks_and_numbers(report: &Report, row: &Row) -> Vec<String> {
+    let mut words: Vec<String> =
+        row.checks.iter().map(|&mark| if mark { "✓" } else { "✗" }.to_owned()).collect();
+    for column in report.benchmark.layout.columns {
+        let cell = report.cell(row.id, column.id);
+        words.extend([pair(cell.and_then(ours)), pair(cell.and_then(paper))]);
+        if report.is_comparable() {
+            let verdict = cell.map(|cell| cell.judgement.verdict.to_string());
+            words.push(verdict.unwrap_or_else(|| "not measured".to_owned()));
+        }
+    }
+    words
+}
+
 fn decimals(cell: &CellResult) -> usize {
     cell.published.as_ref().map_or(2, |published| published.decimals.max(2))
 }
@@ -126,6 +141,11 @@ pub(super) fn optima(report: &Report) -> (Vec<String>, Vec<Optimum<'_>>) {
         .map(|reference| (reference.label.as_str(), values(&reference.values)))
         .collect();
     (places.iter().map(head).collect(), lines)
+}
+
+/// A value in the table of [`optima`].
+pub(super) fn optimum(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{value:.2}"))
 }
 
 /// One known optimum in a sentence: `Bayes (Eq. 2): mortality 81.20, ...`.

@@ -79,6 +79,11 @@ impl CellResult {
         self.metric.unit()
     }
 
+    /// Its values alone.
+    pub(crate) fn numbers(&self) -> Vec<f64> {
+        self.values.iter().map(|value| value.value).collect()
+    }
+
     /// Its values by seed, for claims.
     pub(crate) fn sample(&self) -> Sample {
         Sample {
@@ -89,8 +94,7 @@ impl CellResult {
 
     /// The 95 % interval of our mean over all resamples of the seeds; `None` for a single seed or very many.
     pub(crate) fn bootstrap(&self) -> Option<Interval> {
-        let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
-        bootstrap_mean(&values, 0.95)
+        bootstrap_mean(&self.numbers(), 0.95)
     }
 
     /// The 95 % confidence interval of our mean by Student's t; `None` for a single seed.
@@ -103,6 +107,11 @@ impl CellResult {
         self.configured.or_else(|| self.summary().map(|summary| summary.mean))
     }
 
+    /// The deviation of our values; `None` for a single seed.
+    pub(crate) fn std(&self) -> Option<f64> {
+        self.summary()?.std
+    }
+
     /// Its verdict; none was measured where it has no value.
     pub(crate) fn verdict(&self) -> Verdict {
         if self.mean().is_none() { Verdict::NotMeasured } else { self.judgement.verdict }
@@ -110,7 +119,6 @@ impl CellResult {
 
     /// Size, mean and deviation of our values; `None` without any.
     pub(crate) fn summary(&self) -> Option<Summary> {
-        let values: Vec<f64> = self.values.iter().map(|value| value.value).collect();
-        Summary::of(&values)
+        Summary::of(&self.numbers())
     }
 }

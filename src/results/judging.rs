@@ -15,8 +15,7 @@ pub(super) fn judge_cells(
     family: usize,
 ) -> Result<(), MarginError> {
     let margins = margins()?;
-    let ours: Vec<Vec<f64>> =
-        cells.iter().map(|cell| cell.values.iter().map(|value| value.value).collect()).collect();
+    let ours: Vec<Vec<f64>> = cells.iter().map(CellResult::numbers).collect();
     let cases: Vec<Case<'_>> = cells
         .iter()
         .zip(&ours)

@@ -139,10 +139,8 @@ impl Lineage {
         folder: &Path,
         store: &Store,
     ) -> Result<Self, ResultsError> {
-        let range = expected(folder, report)?;
-        let range = range.and_then(|expected| {
-            expected.cells.get(&result.id.to_string()).map(|range| [range.low, range.high])
-        });
+        let expected = expected(folder, report)?;
+        let range = expected.and_then(|expected| expected.cells.get(&result.id.to_string()).cloned());
         let mut runs = Vec::new();
         for value in &result.values {
             let Some(entry) = store.find(value.key, Depth::Manifest)? else { continue };
@@ -161,7 +159,7 @@ impl Lineage {
             metric: result.metric.name(),
             unit: result.unit().to_string(),
             mean: result.mean(),
-            std: result.summary().and_then(|summary| summary.std),
+            std: result.std(),
             paper: result.published.as_ref().map(|published| Paper {
                 printed: published.printed.clone(),
                 std: published.std,
@@ -169,7 +167,7 @@ impl Lineage {
                 place: published.place.clone(),
             }),
             judgement: result.judgement.clone(),
-            range,
+            range: range.map(|range| [range.low, range.high]),
             missing: result.missing.clone(),
             deviations: report.deviations.clone(),
             runs,

@@ -49,5 +49,5 @@ pub(crate) use read::{read, values};
 pub(crate) use reference::{Known, Reference};
 pub(crate) use report::Report;
 pub(crate) use resolved::{ChosenDevice, Purpose, Resolved};
-pub(crate) use selection::{Facts, Request, Selection};
+pub(crate) use selection::{Request, Selection};
 pub(crate) use sources::{Sources, source};

@@ -1,6 +1,5 @@
 //! What the store and the data say, for a report to be assembled from.
 
-use super::Reference;
 use crate::benchmarks::Published;
 use crate::digest::Digest;
 use crate::metric::Metric;
@@ -13,8 +12,6 @@ pub(crate) struct Observed<'a> {
     pub calibrated_data: bool,
     /// What was found about repeating a run on this device.
     pub determinism: String,
-    /// Known optima of synthetic data.
-    pub references: Vec<Reference>,
 }
 
 impl Observed<'_> {

@@ -48,7 +48,7 @@ impl Power {
         let mut ours: BTreeMap<CellId, f64> = BTreeMap::new();
         if selection.tier == Tier::Paper {
             for cell in values(resolved)?.into_iter().flat_map(|report| report.cells) {
-                ours.extend(cell.summary().and_then(|summary| summary.std).map(|std| (cell.id.clone(), std)));
+                ours.extend(cell.std().map(|std| (cell.id.clone(), std)));
             }
         }
         let std = |id: &CellId| ours.get(id).copied();

@@ -118,7 +118,7 @@ fn range(cell: &CellResult, new_seeds: Option<usize>) -> Result<Range, ResultsEr
             cell.id.benchmark
         )));
     }
-    let values: Vec<f64> = cell.values.iter().map(|seed| seed.value).collect();
+    let values = cell.numbers();
     let keys = cell.values.iter().map(|seed| seed.key).collect();
     let verdict = cell.judgement.verdict.to_string();
     Range::predict(&values, new_seeds.unwrap_or(values.len()), cell.unit(), verdict, keys).ok_or_else(|| {

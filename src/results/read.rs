@@ -58,7 +58,6 @@ pub(crate) fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
             value: &|key, metric| metrics.get(&key)?.value(metric),
             calibrated_data,
             determinism: resolved.numerics.determinism.to_string(),
-            references: Vec::new(),
         };
         Report::assemble(benchmark, plan, &observed)
     };

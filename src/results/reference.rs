@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 /// A known value of synthetic data: the Bayes optimum, the best log-additive predictor, a negative control.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub(crate) struct Reference {
     /// What it is.
     pub label: String,
     /// By column id, in the column's unit; of a figure of curves by `@<number>`, a place on the x axis of all its panels.
     pub values: BTreeMap<String, f64>,
     /// What kind of value it is.
+    #[serde(skip)]
     pub known: Known,
 }
 

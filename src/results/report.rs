@@ -66,7 +66,7 @@ impl Report {
             device_class: plan.device_class.clone(),
             determinism: observed.determinism.clone(),
             cells,
-            references: observed.references.clone(),
+            references: Vec::new(),
             deviations: deviations_of(benchmark.id)?.into_iter().map(|deviation| deviation.id).collect(),
             claims,
         })

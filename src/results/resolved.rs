@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::numerics::Numerics;
-use super::{Facts, ResultsError, Selection, Sources, canaries};
+use super::{ResultsError, Selection, Sources, canaries};
 use crate::benchmarks::Benchmark;
 use crate::data::StatCache;
 use crate::device::Device;
@@ -97,12 +97,8 @@ impl Resolved {
     /// # Errors
     /// As [`Resolved::plan`].
     pub(crate) fn plan_of(&self, benchmarks: &[&Benchmark]) -> Result<Plan, ResultsError> {
-        let facts = Facts {
-            device_class: self.device.class.clone(),
-            data: self.sources.digests(),
-            numerics: self.numerics.digests.clone(),
-        };
-        self.selection.plan(benchmarks, &facts)
+        let (class, numerics) = (self.device.class.clone(), self.numerics.digests.clone());
+        self.selection.plan(benchmarks, class, self.sources.digests(), numerics)
     }
 
     /// Fails when no cell is selected, or none of them can be measured here.

@@ -1,7 +1,7 @@
 //! What is asked for: which benchmarks, at which tier, with which protocol, and the plan of that.
 //!
-//! Invariant: pure. Nothing here looks at a disk or a device; what they say comes in as [`Facts`]. Real data never serves the
-//! smoke tier, and synthetic data never serves any other.
+//! Invariant: pure. Nothing here looks at a disk or a device; what they say is given to [`Selection::plan`]. Real data never serves
+//! the smoke tier, and synthetic data never serves any other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,17 +43,6 @@ pub(crate) struct Selection {
     only: Vec<String>,
 }
 
-/// What a plan depends on besides the selection: data and numerics as they are found.
-#[derive(Clone, Debug)]
-pub(crate) struct Facts {
-    /// `cpu`, or the GPU model.
-    pub device_class: String,
-    /// Digest of each prepared dataset that is here, by id.
-    pub data: BTreeMap<String, Digest>,
-    /// Digest of each canary, by name.
-    pub numerics: BTreeMap<String, Digest>,
-}
-
 impl Selection {
     /// What a request means.
     ///
@@ -90,13 +79,19 @@ impl Selection {
         self.protocol.studies.values().filter(move |study| needed.contains(study.id.as_str()))
     }
 
-    /// The plan of the selected cells of these benchmarks, with only the runs that they need.
+    /// The plan of the selected cells of these benchmarks, with only the runs that they need, on a device (`cpu`, or the GPU
+    /// model) with the datasets and numerics that are there: digests by id, and by canary.
     ///
     /// # Errors
     /// A benchmark that asks a study for what it lacks, or a run without a key.
-    pub(crate) fn plan(&self, benchmarks: &[&Benchmark], facts: &Facts) -> Result<Plan, ResultsError> {
+    pub(crate) fn plan(
+        &self,
+        benchmarks: &[&Benchmark],
+        device_class: String,
+        data: BTreeMap<String, Digest>,
+        numerics: BTreeMap<String, Digest>,
+    ) -> Result<Plan, ResultsError> {
         let most = benchmarks.iter().map(|benchmark| benchmark.seeds(&self.protocol)).max().unwrap_or(0);
-        let Facts { device_class, data, numerics } = facts.clone();
         let context = Context {
             tier: self.tier,
             protocol: self.protocol.name,

@@ -3,6 +3,7 @@
 //! Invariant: an error names the place and, where there is one, the nearest name.
 
 use super::layered::Fault;
+use crate::data::{did_you_mean, nearest};
 
 /// Why a study could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum StudyError {
         message: String,
     },
     /// It has no such model, task or expert.
-    #[error("the study `{study}` has no {what} `{name}`{}", hint(nearest.as_deref()))]
+    #[error("the study `{study}` has no {what} `{name}`{}", did_you_mean(nearest.as_deref()))]
     Unknown {
         /// The study.
         study: String,
@@ -36,14 +37,23 @@ pub enum StudyError {
     },
 }
 
+impl StudyError {
+    /// `study` has no `what` of this name, but those that are known.
+    pub(super) fn unknown<'a>(
+        study: &str,
+        what: &'static str,
+        name: &str,
+        known: impl Iterator<Item = &'a String>,
+    ) -> Self {
+        let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
+        StudyError::Unknown { study: study.to_owned(), what, name: name.to_owned(), nearest }
+    }
+}
+
 /// Files are compiled in; a flag is not.
 fn rebuild(fault: &Fault) -> &'static str {
     match &fault.location {
         Some(location) if location.line > 0 => " and build again",
         _ => "",
     }
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

@@ -43,7 +43,6 @@ pub(super) struct StudySettings {
     pub preparation: BTreeMap<String, String>,
     pub experts: BTreeMap<String, ExpertSettings>,
     pub models: BTreeMap<String, ModelSettings>,
-    #[serde(default)]
     pub ensemble: Option<Ensemble>,
 }
 
@@ -60,11 +59,8 @@ pub(super) struct ExpertSettings {
     pub name: Option<String>,
     #[serde(default)]
     pub encoders: BTreeMap<String, Encoder>,
-    #[serde(default)]
     pub fusion: Option<Fusion>,
-    #[serde(default)]
     pub head: Option<Head>,
-    #[serde(default)]
     pub backbone: Option<Backbone>,
 }
 
@@ -169,14 +165,14 @@ pub(super) fn lay(
         Some(models) => models.table("models")?.keys().cloned().collect(),
         None => Vec::new(),
     };
-    let mut wanted = Vec::new();
-    wanted.extend((protocol == ProtocolName::Released).then_some("released"));
-    wanted.extend(match tier {
+    let of_protocol = (protocol == ProtocolName::Released).then_some("released");
+    let of_tier = match tier {
         Tier::Smoke => Some("smoke"),
         Tier::Reduced => Some("reduced"),
         Tier::Paper => None,
-    });
-    let mut over: Vec<Node> = wanted.into_iter().filter_map(|name| layers.remove(name)).collect();
+    };
+    let wanted = [of_protocol, of_tier].into_iter().flatten();
+    let mut over: Vec<Node> = wanted.filter_map(|name| layers.remove(name)).collect();
     for change in changes {
         let mut line = Node::parse("--set", change.as_str(), false)?;
         over.extend(line.take(file.id));

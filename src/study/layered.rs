@@ -182,10 +182,7 @@ impl Node {
 
     /// A table's value by name.
     pub fn get(&self, name: &str) -> Option<&Node> {
-        match &self.value {
-            Value::Table(table) => table.get(name),
-            _ => None,
-        }
+        self.table("").ok()?.get(name)
     }
 
     /// Lays `over` on this, table by table; anything but a table is replaced.

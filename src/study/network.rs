@@ -197,6 +197,12 @@ pub(super) struct Impossible {
     pub problem: String,
 }
 
+impl Impossible {
+    fn at(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        Impossible { path: path.into(), problem: problem.into() }
+    }
+}
+
 impl Network {
     /// Refuses sizes that cannot be built: zeros, slopes outside of [0, 1), groups that do not divide channels.
     pub(super) fn check(&self) -> Result<(), Impossible> {
@@ -208,13 +214,9 @@ impl Network {
                 if let Fusion::LowRank(LowRank { rank, output, .. }) = *fusion {
                     sizes("fusion.low-rank", &[("rank", rank), ("output", output)])?;
                     if encoders.len() != 2 {
-                        return Err(Impossible {
-                            path: "fusion".to_owned(),
-                            problem: format!(
-                                "low-rank fusion joins two modalities, found {}",
-                                encoders.len()
-                            ),
-                        });
+                        let found = encoders.len();
+                        let problem = format!("low-rank fusion joins two modalities, found {found}");
+                        return Err(Impossible::at("fusion", problem));
                     }
                 }
                 sizes("head", &[("hidden", head.hidden)])?;
@@ -243,22 +245,18 @@ impl Encoder {
 impl Backbone {
     fn check(&self) -> Result<(), Impossible> {
         let Backbone::PreactResnet { stem, widths, blocks, groups, pool, .. } = self;
-        let path = "backbone";
-        sizes(path, &[("stem", *stem), ("blocks", *blocks), ("groups", *groups), ("pool", *pool)])?;
+        sizes("backbone", &[("stem", *stem), ("blocks", *blocks), ("groups", *groups), ("pool", *pool)])?;
         if widths.is_empty() {
-            return Err(Impossible {
-                path: format!("{path}.widths"),
-                problem: "expected a stage or more".to_owned(),
-            });
+            return Err(Impossible::at("backbone.widths", "expected a stage or more"));
         }
         let wrong =
             widths.iter().chain([stem]).find(|channels| **channels == 0 || !channels.is_multiple_of(*groups));
         match wrong {
             None => Ok(()),
-            Some(channels) => Err(Impossible {
-                path: format!("{path}.widths"),
-                problem: format!("expected channels that {groups} groups divide, found {channels}"),
-            }),
+            Some(channels) => {
+                let problem = format!("expected channels that {groups} groups divide, found {channels}");
+                Err(Impossible::at("backbone.widths", problem))
+            }
         }
     }
 }
@@ -266,10 +264,10 @@ impl Backbone {
 impl Activation {
     fn check(self, path: &str) -> Result<(), Impossible> {
         match self {
-            Activation::LeakyRelu { slope } if !(0.0..1.0).contains(&slope) => Err(Impossible {
-                path: format!("{path}.activation.leaky-relu.slope"),
-                problem: format!("expected a number in [0, 1), found {slope}"),
-            }),
+            Activation::LeakyRelu { slope } if !(0.0..1.0).contains(&slope) => {
+                let problem = format!("expected a number in [0, 1), found {slope}");
+                Err(Impossible::at(format!("{path}.activation.leaky-relu.slope"), problem))
+            }
             Activation::Relu | Activation::LeakyRelu { .. } => Ok(()),
         }
     }
@@ -278,9 +276,6 @@ impl Activation {
 fn sizes(path: &str, sizes: &[(&str, usize)]) -> Result<(), Impossible> {
     match sizes.iter().find(|(_, size)| *size == 0) {
         None => Ok(()),
-        Some((name, _)) => Err(Impossible {
-            path: format!("{path}.{name}"),
-            problem: "expected 1 or more, found 0".to_owned(),
-        }),
+        Some((name, _)) => Err(Impossible::at(format!("{path}.{name}"), "expected 1 or more, found 0")),
     }
 }

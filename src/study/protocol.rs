@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::layered::{Fault, Node, unknown};
 use super::{Change, ProtocolName, Study, StudyError, StudyFile, Tier, read};
-use crate::data::{DatasetSpec, nearest, registry};
+use crate::data::{DatasetSpec, registry};
 
 /// Every study, with its file.
 pub(super) const REGISTRY: &[StudyFile<'static>] = &[
@@ -40,12 +40,7 @@ impl Protocol {
     /// # Errors
     /// When none is registered under it.
     pub fn study(&self, id: &str) -> Result<&Study, StudyError> {
-        self.studies.get(id).ok_or_else(|| StudyError::Unknown {
-            study: "paper".to_owned(),
-            what: "study",
-            name: id.to_owned(),
-            nearest: nearest(id, self.studies.keys().map(String::as_str)).map(str::to_owned),
-        })
+        self.studies.get(id).ok_or_else(|| StudyError::unknown("paper", "study", id, self.studies.keys()))
     }
 
     /// Sets the number of seeds of every study, as `--seeds` asks.

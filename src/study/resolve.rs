@@ -81,17 +81,23 @@ impl Resolver<'_> {
     /// The kind of each modality, in the study's order.
     fn modalities(&self, spec: &DatasetSpec) -> Result<Vec<(String, Kind)>, Fault> {
         let named = &self.settings.modalities;
-        self.check(!named.is_empty(), "modalities", || "expected a modality or more, found none".to_owned())?;
-        let mut kinds: Vec<(String, Kind)> = Vec::new();
-        for name in named {
+        self.each_once(named, "modalities")?;
+        let kind = |name: &String| {
             let place =
                 spec.modality(name).map_err(|unknown| self.wrong("modalities", unknown.to_string()))?;
-            let modality = &spec.modalities[place];
-            let once = kinds.iter().all(|(other, _)| other != name);
-            self.check(once, "modalities", || format!("`{name}` stands twice; leave one out"))?;
-            kinds.push((name.clone(), modality.kind));
-        }
-        Ok(kinds)
+            Ok((name.clone(), spec.modalities[place].kind))
+        };
+        named.iter().map(kind).collect()
+    }
+
+    /// That there are modalities, none of them twice.
+    fn each_once(&self, modalities: &[String], path: &str) -> Result<(), Fault> {
+        self.check(!modalities.is_empty(), path, || "expected a modality or more, found none".to_owned())?;
+        modalities.iter().enumerate().try_for_each(|(place, name)| {
+            self.check(!modalities[..place].contains(name), path, || {
+                format!("`{name}` stands twice; leave one out")
+            })
+        })
     }
 
     fn tasks(&self, spec: &DatasetSpec) -> Result<BTreeMap<String, (Task, SelectBy)>, Fault> {
@@ -153,16 +159,8 @@ impl Resolver<'_> {
         match (&settings.backbone, &settings.head) {
             (Some(backbone), None) if settings.encoders.is_empty() && settings.fusion.is_none() => {
                 let path = format!("{path}.backbone.modalities");
-                let modalities = backbone.modalities();
-                self.check(!modalities.is_empty(), &path, || {
-                    "expected a modality or more, found none".to_owned()
-                })?;
-                for (index, name) in modalities.iter().enumerate() {
-                    fits(name, backbone.reads(), &path)?;
-                    self.check(!modalities[..index].contains(name), &path, || {
-                        format!("`{name}` stands twice; leave one out")
-                    })?;
-                }
+                self.each_once(backbone.modalities(), &path)?;
+                backbone.modalities().iter().try_for_each(|name| fits(name, backbone.reads(), &path))?;
                 Ok(Network::Backbone { backbone: backbone.clone() })
             }
             (Some(_), _) => {
@@ -323,35 +321,24 @@ impl Resolver<'_> {
         select_by: SelectBy,
         path: &str,
     ) -> Result<ModelTask, Fault> {
-        let TrainingSettings {
-            optimizer,
-            learning_rate,
-            weight_decay,
-            clip_norm,
-            batch_size,
-            epochs,
-            patience,
-            select_by: own,
-            class_weights,
-        } = settings.training;
         let EvaluationSettings { norm, combine, score, operating_point } = settings.evaluation;
-        let select_by = own.unwrap_or(select_by);
+        let own = &settings.training;
+        let select_by = own.select_by.unwrap_or(select_by);
         self.selects(task, select_by, &format!("{path}.training.select_by"))?;
         let binary = matches!(task.target, Target::Binary { .. });
-        self.check(binary || class_weights.is_none(), &format!("{path}.training.class_weights"), || {
+        self.check(binary || own.class_weights.is_none(), &format!("{path}.training.class_weights"), || {
             format!("they belong to binary questions, and `{}` has none", task.id)
         })?;
-        let class_weights = binary.then(|| class_weights.unwrap_or(super::ClassWeights::None));
         let training = Training {
-            optimizer,
-            learning_rate,
-            weight_decay,
-            clip_norm,
-            batch_size,
-            epochs,
-            patience,
+            optimizer: own.optimizer,
+            learning_rate: own.learning_rate,
+            weight_decay: own.weight_decay,
+            clip_norm: own.clip_norm,
+            batch_size: own.batch_size,
+            epochs: own.epochs,
+            patience: own.patience,
             select_by,
-            class_weights,
+            class_weights: binary.then(|| own.class_weights.unwrap_or(super::ClassWeights::None)),
         };
         let ranking = binary.then_some(Ranking { score, operating_point });
         Ok(ModelTask {

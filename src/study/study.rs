@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::StudyError;
 use super::network::Network;
 use super::recipe::{Combine, Evaluation, ExpertSpec, Init, Recipe, Training};
-use crate::data::{DatasetSpec, Population, Preparation, Task, nearest};
+use crate::data::{DatasetSpec, Population, Preparation, Task};
 
 /// A dataset with its modalities and tasks, the experts and the models on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +80,7 @@ impl Study {
     /// # Errors
     /// When there is none, with the nearest name.
     pub fn model(&self, name: &str) -> Result<&Model, StudyError> {
-        self.models.get(name).ok_or_else(|| self.unknown("model", name, self.models.keys()))
+        self.models.get(name).ok_or_else(|| StudyError::unknown(&self.id, "model", name, self.models.keys()))
     }
 
     /// How a model is trained and evaluated for a task.
@@ -89,17 +89,7 @@ impl Study {
     /// When there is no such model or task.
     pub fn model_task(&self, model: &str, task: &str) -> Result<&ModelTask, StudyError> {
         let tasks = &self.model(model)?.tasks;
-        tasks.get(task).ok_or_else(|| self.unknown("task", task, tasks.keys()))
-    }
-
-    fn unknown<'a>(
-        &self,
-        what: &'static str,
-        name: &str,
-        known: impl Iterator<Item = &'a String>,
-    ) -> StudyError {
-        let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
-        StudyError::Unknown { study: self.id.clone(), what, name: name.to_owned(), nearest }
+        tasks.get(task).ok_or_else(|| StudyError::unknown(&self.id, "task", task, tasks.keys()))
     }
 
     /// The run of a model for a task; of `population`, where the dataset is one to draw from.
@@ -128,17 +118,15 @@ impl Study {
                     Init::Upstream { run }
                 }
             };
-            let Expert { name, network } = self.expert(expert)?;
+            let known = self.experts.get(expert);
+            let unknown = || StudyError::unknown(&self.id, "expert", expert, self.experts.keys());
+            let Expert { name, network } = known.ok_or_else(unknown)?;
             Ok(ExpertSpec { name: name.clone(), network: network.clone(), init })
         });
         let experts = experts.collect::<Result<_, StudyError>>()?;
         let dataset = self.dataset.id.to_owned();
         let recipe = Recipe { dataset, task, experts, training: Some(training), evaluation, population };
         Ok(ModelRun { name, recipe, upstream })
-    }
-
-    fn expert(&self, id: &str) -> Result<&Expert, StudyError> {
-        self.experts.get(id).ok_or_else(|| self.unknown("expert", id, self.experts.keys()))
     }
 
     /// What a run is called; the task is named where there are several.

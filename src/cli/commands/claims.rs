@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::resolve::to_read;
-use crate::data::nearest;
+use crate::data::{did_you_mean, nearest};
 use crate::engine::plan::CellId;
 use crate::engine::store::Store;
 use crate::gate::{TestedClaim, claims};
@@ -29,23 +29,16 @@ struct Printed<'a> {
 
 /// Prints claims; trains nothing.
 pub(crate) fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
-    let all = claims()?;
-    let wanted: Vec<_> = match &asked.id {
-        None => all,
-        Some(id) => {
-            let ids: Vec<String> = all.iter().map(|claim| claim.id.clone()).collect();
-            let found: Vec<_> =
-                all.into_iter().filter(|claim| claim.id == *id || claim.touches(id)).collect();
-            if found.is_empty() {
-                let near = nearest(id, ids.iter().map(String::as_str));
-                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                return Err(Failure::usage(format!(
-                    "there is no claim `{id}` and none about a table of this name{hint}; `i2m2 claims` prints them all"
-                )));
-            }
-            found
+    let mut wanted = claims()?;
+    if let Some(id) = &asked.id {
+        let hint = did_you_mean(nearest(id, wanted.iter().map(|claim| claim.id.as_str())));
+        wanted.retain(|claim| claim.id == *id || claim.touches(id));
+        if wanted.is_empty() {
+            return Err(Failure::usage(format!(
+                "there is no claim `{id}` and none about a table of this name{hint}; `i2m2 claims` prints them all"
+            )));
         }
-    };
+    }
     // The paper's budget on real data, where there is some, and its generative model, which is always at hand.
     let model = benchmarks::all().iter().filter(|benchmark| benchmark.is_synthetic());
     let model = model.map(|benchmark| asked.selection(benchmark.id, Tier::Smoke));
@@ -56,17 +49,14 @@ pub(crate) fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
         reports.extend(results::values(&to_read(&selection, out)?)?);
     }
     let tested = test(wanted, &reports)?;
-    if asked.json {
-        output::json(&Printed { summary: counts(&tested), claims: &tested })?;
-    } else {
-        output::data(&text(&tested, asked))?;
-    }
+    let printed = Printed { summary: counts(&tested), claims: &tested };
+    output::shown(asked.json, &printed, || text(&printed, asked))?;
     Ok(if tested.iter().all(is_decided) { Exit::Success } else { Exit::NotMeasured })
 }
 
-fn text(tested: &[TestedClaim], asked: &Claims) -> String {
+fn text(printed: &Printed<'_>, asked: &Claims) -> String {
     let mut text = String::new();
-    for claim in tested {
+    for claim in printed.claims {
         text += &format!("{:<14} {:<34} {}\n", claim.words(), claim.claim.id, claim.claim.place);
         text += &format!("  “{}”\n", claim.claim.sentence);
         if let Some(printed) = &claim.claim.printed {
@@ -86,9 +76,8 @@ fn text(tested: &[TestedClaim], asked: &Claims) -> String {
         }
         text.push('\n');
     }
-    let counts: Vec<String> =
-        counts(tested).into_iter().map(|(name, count)| format!("{count} {name}")).collect();
-    text += &format!("{} claims: {}\n", tested.len(), counts.join(", "));
+    let counts: Vec<String> = printed.summary.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    text += &format!("{} claims: {}\n", printed.claims.len(), counts.join(", "));
     if asked.data.is_none() {
         text += "Claims are tested at the paper tier on real data (add --data DIR), those about the generative model on figure1's runs.\n";
     }

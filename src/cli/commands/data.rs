@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::cli::args::{BuildCommand, DataCommand};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::progress::style;
 use crate::cli::{output, resolve};
 use crate::data::build::{BuildError, Progress};
 use crate::data::{DatasetSpec, Identity, Source, StatCache, registry};
+use crate::digest::Digest;
 
 /// Runs a data command.
 pub(crate) fn run(command: &DataCommand, out: Option<&Path>, quiet: bool) -> Result<Exit, Failure> {
@@ -62,8 +64,7 @@ impl Progress for Shown {
     fn part(&self, done: usize, all: usize, what: &str, reused: bool) {
         if self.0.length() != Some(all as u64) {
             let template = format!("{{pos}}/{{len}} {what} {{wide_bar}} {{elapsed}}, {{eta}} left");
-            let style = ProgressStyle::with_template(&template);
-            self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.0.set_style(style(&template));
             self.0.set_length(all as u64);
         }
         self.0.set_position(done as u64);
@@ -79,7 +80,7 @@ struct State {
     kind: &'static str,
     folder: PathBuf,
     here: bool,
-    digest: Option<String>,
+    digest: Option<Digest>,
     files: Vec<File>,
     problem: Option<String>,
 }
@@ -88,7 +89,7 @@ struct State {
 struct File {
     name: String,
     bytes: u64,
-    sha256: String,
+    sha256: Digest,
 }
 
 impl State {
@@ -97,26 +98,17 @@ impl State {
             Source::Fixture(folder) => ("synthetic fixture", folder.clone()),
             Source::Folder(folder) => ("real data", folder.clone()),
         };
-        let (identity, problem) = match identity {
-            Ok(identity) => (Some(identity), None),
-            Err(problem) => (None, Some(problem)),
-        };
-        let files = identity.as_ref().map(|identity| identity.files.as_slice()).unwrap_or_default();
+        let files = identity.iter().flat_map(|identity| &identity.files);
+        let files =
+            files.map(|file| File { name: file.name.clone(), bytes: file.stat.size, sha256: file.digest });
         State {
             dataset: spec.id,
             kind,
             folder,
-            here: identity.is_some(),
-            digest: identity.as_ref().map(|identity| identity.digest.to_string()),
-            files: files
-                .iter()
-                .map(|file| File {
-                    name: file.name.clone(),
-                    bytes: file.stat.size,
-                    sha256: file.digest.to_string(),
-                })
-                .collect(),
-            problem,
+            here: identity.is_ok(),
+            digest: identity.as_ref().ok().map(|identity| identity.digest),
+            files: files.collect(),
+            problem: identity.err(),
         }
     }
 
@@ -152,11 +144,7 @@ fn status(
     if states.iter().any(|state| state.here) {
         cache.save().map_err(Failure::internal)?;
     }
-    if json {
-        output::json(&states)?;
-    } else {
-        output::data(&states.iter().map(State::text).collect::<String>())?;
-    }
+    output::shown(json, &states, || states.iter().map(State::text).collect())?;
     Ok(if states.iter().all(|state| state.here) { Exit::Success } else { Exit::NotMeasured })
 }
 
@@ -167,11 +155,7 @@ fn verify(spec: &DatasetSpec, data: Option<&Path>, json: bool, out: &Path) -> Re
         spec.identify(&source, &spec.defaults(), &StatCache::in_memory()).map_err(Failure::not_measured)?;
     spec.verify(&source, &identity).map_err(Failure::not_measured)?;
     let state = State::new(spec, &source, Ok(identity));
-    if json {
-        output::json(&state)?;
-    } else {
-        output::data(&state.text())?;
-    }
+    output::shown(json, &state, || state.text())?;
     output::note("verified: every file was hashed again and read as training reads it");
     Ok(Exit::Success)
 }

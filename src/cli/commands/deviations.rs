@@ -35,12 +35,7 @@ pub(crate) fn run(id: Option<&str>, json: bool) -> Result<Exit, Failure> {
         .iter()
         .map(|deviation| Known { deviation, effects: effects_of(&measured, &deviation.id) })
         .collect();
-    if json {
-        output::json(&known)?;
-        return Ok(Exit::Success);
-    }
-    let text: String = known.iter().map(words).collect();
-    output::data(&text)?;
+    output::shown(json, &known, || known.iter().map(words).collect())?;
     Ok(Exit::Success)
 }
 

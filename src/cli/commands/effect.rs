@@ -11,11 +11,15 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::resolve::to_train;
-use crate::data::nearest;
+use crate::data::{did_you_mean, nearest};
 use crate::gate::effects::record;
 use crate::provenance;
 use crate::results::{self, Report, effect};
 use crate::study::{Change, Deviation, deviations, listed};
+
+/// What the numbers are.
+const UNITS: &str = "switched less as it stands, each seed's mean over a row's columns, in the unit of the cells; 95 % intervals over \
+                     the seeds\n";
 
 /// Measures a deviation on every table that it touches and that is here. The selection's id is that of the deviation.
 pub(crate) fn run(
@@ -46,16 +50,11 @@ pub(crate) fn run(
     if effects.is_empty() {
         return Err(Failure::not_measured(format!("nothing of `{}` could be measured here", deviation.id)));
     }
-    if execution.json {
-        output::json(&effects)?;
-    } else {
-        let mut text = format!(
-            "{}  {}\nswitched less as it stands, each seed's mean over a row's columns, in the unit of the cells; 95 % intervals over the seeds\n",
-            deviation.id, deviation.title
-        );
-        effects.iter().for_each(|effect| text += &format!("  {effect}\n"));
-        output::data(&text)?;
-    }
+    output::shown(execution.json, &effects, || {
+        let title = format!("{}  {}\n", deviation.id, deviation.title);
+        let lines = effects.iter().map(|effect| format!("  {effect}\n"));
+        [title, UNITS.to_owned()].into_iter().chain(lines).collect()
+    })?;
     if let Some(file) = file {
         record(&effects, file).map_err(Failure::internal)?;
         output::note(&format!(
@@ -71,8 +70,7 @@ fn asked(selection: &Selection) -> Result<(Deviation, Vec<Change>), Failure> {
     let id = &selection.id;
     let ledger = deviations()?;
     let Some(deviation) = ledger.iter().find(|deviation| deviation.id.eq_ignore_ascii_case(id)) else {
-        let near = nearest(id, ledger.iter().map(|deviation| &*deviation.id));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let hint = did_you_mean(nearest(id, ledger.iter().map(|deviation| &*deviation.id)));
         return Err(Failure::usage(format!(
             "there is no deviation `{id}`{hint}; `i2m2 deviations` prints them all"
         )));

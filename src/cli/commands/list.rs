@@ -55,12 +55,13 @@ pub(crate) fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, F
                 .collect(),
         })
         .collect();
-    if json {
-        output::json(&entries)?;
-        return Ok(Exit::Success);
-    }
+    output::shown(json, &entries, || text(&entries, data))?;
+    Ok(Exit::Success)
+}
+
+fn text(entries: &[Entry], data: Option<&Path>) -> String {
     let mut text = String::new();
-    for entry in &entries {
+    for entry in entries {
         let data: Vec<String> = entry
             .data
             .iter()
@@ -73,6 +74,5 @@ pub(crate) fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, F
     if data.is_none() {
         text += "Data was looked for nowhere: add --data DIR.\n";
     }
-    output::data(&text)?;
-    Ok(Exit::Success)
+    text
 }

@@ -78,11 +78,7 @@ pub(crate) fn run(
     let forecast = Forecast::of(&resolved, &plan, jobs)?;
     if power {
         let power = Power::of(&resolved, &plan, &forecast.seconds())?;
-        if json {
-            output::json(&power)?;
-        } else {
-            output::data(&super::power::text(&power))?;
-        }
+        output::shown(json, &power, || super::power::text(&power))?;
         return Ok(Exit::Success);
     }
     let Forecast { statuses, missing, time, bytes } = forecast;
@@ -105,11 +101,7 @@ pub(crate) fn run(
         runs: runs.collect(),
         cells: &plan.cells,
     };
-    if json {
-        output::json(&printed)?;
-    } else {
-        output::data(&text(&printed, jobs))?;
-    }
+    output::shown(json, &printed, || text(&printed, jobs))?;
     Ok(Exit::Success)
 }
 

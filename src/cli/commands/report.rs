@@ -21,8 +21,7 @@ pub(crate) fn run(selection: &Selection, format: ReportFormat, out: &Path) -> Re
     resolved.measurable(&resolved.plan()?)?;
     let reports = results::read(&resolved)?;
     let tables = |format: Format| -> Result<String, Failure> {
-        let tables: Result<Vec<String>, _> =
-            reports.iter().map(|report| format.exporter().export(report)).collect();
+        let tables: Result<Vec<String>, _> = reports.iter().map(|report| format.export(report)).collect();
         Ok(tables?.join("\n"))
     };
     let text = match format {

@@ -17,8 +17,7 @@ use crate::engine::store::Depth;
 use crate::engine::{self, Local, Options, Store, Threads};
 use crate::experiment;
 use crate::report::Format;
-use crate::results::{self, Opened, Report, Resolved};
-use crate::stats::Summary;
+use crate::results::{self, Opened, Reference, Report, Resolved};
 
 /// How a plan is executed.
 pub(crate) struct Execution {
@@ -53,7 +52,7 @@ pub(crate) fn run(selection: &Selection, execution: &Execution, out: &Path) -> R
         })?;
     } else {
         for report in &reports {
-            output::data(&(Format::Text.exporter().export(report)? + "\n"))?;
+            output::data(&(Format::Text.export(report)? + "\n"))?;
         }
     }
     if !execution.quiet {
@@ -70,26 +69,33 @@ pub(crate) fn train(
     plan: &Plan,
     execution: &Execution,
 ) -> Result<engine::Summary, Failure> {
+    with_threads(resolved, execution.workers, |store, executor| {
+        let jobs = executor.options.jobs;
+        // Only large runs are looked for: the others need no memory worth a warning.
+        let large = plan.runs.iter().filter(|run| experiment::is_large(&run.recipe));
+        let absent = large.filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
+        memory::warn(results::bytes_at_once(absent, executor.datasets, jobs), jobs);
+        // Only where something is to be trained is every manifest of the store looked at.
+        if plan.runs.iter().any(|run| !store.entry_path(run.key).exists()) {
+            super::store::note_outdated(&store.list(Depth::Manifest)?);
+        }
+        Ok(engine::execute(plan, store, executor, &Bars::new(execution.quiet))?)
+    })
+}
+
+/// Trains with threads of this process, and keeps the digests of the data.
+pub(super) fn with_threads(
+    resolved: &Resolved,
+    workers: Workers,
+    train: impl FnOnce(&Store, &Threads<'_>) -> Result<engine::Summary, Failure>,
+) -> Result<engine::Summary, Failure> {
     let defaults = Options::default();
-    let threads = execution.workers.threads.unwrap_or(defaults.threads).max(1);
-    let options = Options {
-        jobs: execution.workers.jobs.unwrap_or(threads).max(1),
-        threads,
-        determinism: resolved.numerics.determinism,
-        ..defaults
-    };
-    let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
-    // Only large runs are looked for: the others need no memory worth a warning.
-    let large = plan.runs.iter().filter(|run| experiment::is_large(&run.recipe));
-    let absent = large.filter(|run| !matches!(store.find(run.key, Depth::Manifest), Ok(Some(_))));
-    memory::warn(results::bytes_at_once(absent, &opened, options.jobs), options.jobs);
-    // Only where something is to be trained is every manifest of the store looked at.
-    if plan.runs.iter().any(|run| !store.entry_path(run.key).exists()) {
-        super::store::note_outdated(&store.list(Depth::Manifest)?);
-    }
-    let trainer = Local(resolved.device.device);
-    let executor = Threads { datasets: &opened, trainer: &trainer, options: &options };
-    let summary = engine::execute(plan, &store, &executor, &Bars::new(execution.quiet))?;
+    let threads = workers.threads.unwrap_or(defaults.threads).max(1);
+    let jobs = workers.jobs.unwrap_or(threads).max(1);
+    let options = Options { jobs, threads, determinism: resolved.numerics.determinism, ..defaults };
+    let opened = Opened::new(resolved);
+    let executor = Threads { datasets: &opened, trainer: &Local(resolved.device.device), options: &options };
+    let summary = train(&Store::open(&resolved.out), &executor)?;
     if summary.trained + summary.resumed > 0 {
         resolved.keep_digests()?;
     }
@@ -97,33 +103,27 @@ pub(crate) fn train(
 }
 
 #[derive(Serialize)]
-struct Printed {
+struct Printed<'a> {
     trained: usize,
     resumed: usize,
     stored: usize,
-    benchmarks: Vec<Table>,
+    benchmarks: Vec<Table<'a>>,
 }
 
 #[derive(Serialize)]
-struct Table {
+struct Table<'a> {
     benchmark: &'static str,
     tier: String,
     protocol: String,
-    device_class: String,
-    determinism: String,
-    deviations: Vec<String>,
-    references: Vec<Known>,
-    cells: Vec<PrintedCell>,
+    device_class: &'a str,
+    determinism: &'a str,
+    deviations: &'a [String],
+    references: &'a [Reference],
+    cells: Vec<PrintedCell<'a>>,
 }
 
 #[derive(Serialize)]
-struct Known {
-    label: String,
-    values: std::collections::BTreeMap<String, f64>,
-}
-
-#[derive(Serialize)]
-struct PrintedCell {
+struct PrintedCell<'a> {
     id: String,
     unit: String,
     values: Vec<f64>,
@@ -133,40 +133,33 @@ struct PrintedCell {
     published_mean: Option<f64>,
     published_std: Option<f64>,
     verdict: String,
-    reason: String,
-    missing: Option<String>,
+    reason: &'a str,
+    missing: Option<&'a str>,
 }
 
-impl Table {
-    fn of(report: &Report) -> Self {
-        let cells = report.cells.iter().map(|cell| {
-            let summary: Option<Summary> = cell.summary();
-            PrintedCell {
-                id: cell.id.to_string(),
-                unit: cell.unit().to_string(),
-                values: cell.values.iter().map(|seed| seed.value).collect(),
-                keys: cell.values.iter().map(|seed| seed.key.to_string()).collect(),
-                mean: cell.mean(),
-                std: summary.as_ref().and_then(|summary| summary.std),
-                published_mean: cell.published.as_ref().map(|published| published.mean),
-                published_std: cell.published.as_ref().and_then(|published| published.std),
-                verdict: cell.judgement.verdict.to_string(),
-                reason: cell.judgement.reason.clone(),
-                missing: cell.missing.clone(),
-            }
+impl<'a> Table<'a> {
+    fn of(report: &'a Report) -> Self {
+        let cells = report.cells.iter().map(|cell| PrintedCell {
+            id: cell.id.to_string(),
+            unit: cell.unit().to_string(),
+            values: cell.numbers(),
+            keys: cell.values.iter().map(|seed| seed.key.to_string()).collect(),
+            mean: cell.mean(),
+            std: cell.std(),
+            published_mean: cell.published.as_ref().map(|published| published.mean),
+            published_std: cell.published.as_ref().and_then(|published| published.std),
+            verdict: cell.judgement.verdict.to_string(),
+            reason: &cell.judgement.reason,
+            missing: cell.missing.as_deref(),
         });
         Table {
             benchmark: report.benchmark.id,
             tier: report.tier.to_string(),
             protocol: report.protocol_words(),
-            device_class: report.device_class.clone(),
-            determinism: report.determinism.clone(),
-            deviations: report.deviations.clone(),
-            references: report
-                .references
-                .iter()
-                .map(|known| Known { label: known.label.clone(), values: known.values.clone() })
-                .collect(),
+            device_class: &report.device_class,
+            determinism: &report.determinism,
+            deviations: &report.deviations,
+            references: &report.references,
             cells: cells.collect(),
         }
     }

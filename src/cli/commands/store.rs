@@ -50,9 +50,7 @@ fn list(store: &Store, json: bool) -> Result<Exit, Failure> {
     let entries = store.list(Depth::Manifest)?;
     let listed: Vec<Listed> =
         entries.iter().filter_map(|(_, entry)| Some(entry.as_ref().ok()?.into())).collect();
-    if json {
-        output::json(&listed)?;
-    } else {
+    output::shown(json, &listed, || {
         let mut text = String::new();
         for run in &listed {
             text += &format!(
@@ -66,8 +64,8 @@ fn list(store: &Store, json: bool) -> Result<Exit, Failure> {
                 run.created
             );
         }
-        output::data(&format!("{text}{} runs\n", listed.len()))?;
-    }
+        format!("{text}{} runs\n", listed.len())
+    })?;
     note_outdated(&entries);
     let broken: Vec<_> = entries
         .iter()

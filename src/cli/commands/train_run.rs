@@ -4,16 +4,17 @@
 
 use std::path::Path;
 
-use crate::cli::args::TrainRun;
+use crate::cli::args::{TrainRun, Workers};
+use crate::cli::commands::reproduce::with_threads;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bars;
 use crate::cli::{device, output};
+use crate::engine;
 use crate::engine::document::PlanDocument;
 use crate::engine::plan::Plan;
 use crate::engine::planner::numerics_of;
-use crate::engine::{self, Local, Options, Store, Threads};
-use crate::results::{Opened, Purpose, Request, Resolved, Selection};
+use crate::results::{Purpose, Request, Resolved, Selection};
 
 /// Trains the run, unless it is stored.
 pub(crate) fn run(asked: &TrainRun, quiet: bool, out: &Path) -> Result<Exit, Failure> {
@@ -31,16 +32,10 @@ pub(crate) fn run(asked: &TrainRun, quiet: bool, out: &Path) -> Result<Exit, Fai
             run.name
         )));
     }
-    let defaults = Options::default();
-    let threads = asked.threads.unwrap_or(defaults.threads).max(1);
-    let options = Options { jobs: 1, threads, determinism: resolved.numerics.determinism, ..defaults };
-    let (store, opened) = (Store::open(out), Opened::new(&resolved));
-    let trainer = Local(resolved.device.device);
-    let executor = Threads { datasets: &opened, trainer: &trainer, options: &options };
-    let summary = engine::execute_run(&plan, asked.key, &store, &executor, &Bars::new(quiet))?;
-    if summary.trained + summary.resumed > 0 {
-        resolved.keep_digests()?;
-    }
+    let workers = Workers { jobs: Some(1), threads: asked.threads };
+    let summary = with_threads(&resolved, workers, |store, executor| {
+        Ok(engine::execute_run(&plan, asked.key, store, executor, &Bars::new(quiet))?)
+    })?;
     let done = if summary.stored > 0 { "was stored already" } else { "trained" };
     output::note(&format!("{}: {done}", asked.key));
     Ok(Exit::Success)

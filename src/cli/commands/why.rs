@@ -27,11 +27,7 @@ pub(crate) fn run(selection: &Selection, json: bool, expected: &Path, out: &Path
         )));
     };
     let lineage = Lineage::of(report, result, expected, &Store::open(out))?;
-    if json {
-        output::json(&lineage)?;
-    } else {
-        output::data(&text(&lineage))?;
-    }
+    output::shown(json, &lineage, || text(&lineage))?;
     Ok(if lineage.runs.is_empty() && lineage.mean.is_none() { Exit::NotMeasured } else { Exit::Success })
 }
 

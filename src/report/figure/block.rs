@@ -4,10 +4,10 @@
 
 use plotters::style::text_anchor::HPos;
 
-use super::Row;
 use super::document::{Area, Drawn};
 use super::style::TEXT;
 use super::text::Font;
+use super::{Row, Series};
 
 pub(super) const MARGIN: i32 = 120;
 pub(super) const TICK: Font = Font::new(95, TEXT);
@@ -39,6 +39,6 @@ impl<'f> Block<'f> {
 }
 
 /// Everything in the panels of a page.
-pub(super) fn items<T>(rows: &[Row<T>]) -> impl Iterator<Item = &T> {
+pub(super) fn items(rows: &[Row]) -> impl Iterator<Item = &Series> {
     rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.items)
 }

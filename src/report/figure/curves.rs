@@ -3,69 +3,48 @@
 //! Invariant: a line, and the band around it, joins neighbouring points only where both are measured.
 
 use super::document::{Area, Drawn};
-use super::panel::{Frame, Item, shown};
+use super::panel::{Frame, Look, shown};
 use super::scale::drawable;
 use super::style::{self, Pixel};
-use super::{Mean, Panel, Point, Series};
+use super::{Panel, Point, Series};
 
 /// Neighbouring curves stand this far apart, so that equal ones do not hide each other.
 const DODGE: i32 = 16;
 
-impl Item for Series {
-    fn label(&self) -> &str {
-        &self.label
-    }
+/// How curves look.
+pub(super) const LOOK: Look = Look { draw, sample };
 
-    fn xs(&self) -> Vec<f64> {
-        self.points.iter().map(|point| point.x).collect()
+fn draw(panel: &Panel, frame: &Frame<'_, '_>) -> Drawn {
+    let (known, measured): (Vec<&Series>, _) = panel.items.iter().partition(|series| series.known.is_some());
+    let count = measured.len() as i32;
+    let curve = |(series, place): (&'_ Series, i32)| {
+        Curve::of(series, (DODGE * (2 * place - count + 1) / 2).clamp(-50, 50), frame)
+    };
+    let curves: Vec<Curve<'_, '_>> = measured.into_iter().zip(0..).map(curve).collect();
+    // Kind by kind, so that no curve's line lies over another's markers.
+    curves.iter().try_for_each(Curve::bands)?;
+    for series in known {
+        let curve = Curve::of(series, 0, frame);
+        style::known(frame.screen, curve.means(&curve.points).collect(), series.known.unwrap_or(0))?;
     }
+    curves.iter().try_for_each(Curve::lines)?;
+    curves.iter().try_for_each(Curve::markers)?;
+    curves.iter().try_for_each(Curve::references)
+}
 
-    fn means(&self) -> Vec<Option<Mean>> {
-        // What is known is not measured.
-        let measured = self.points.iter().filter(|_| self.known.is_none());
-        measured.map(|point| point.value).collect()
-    }
-
-    fn references(&self) -> Vec<f64> {
-        self.points.iter().filter_map(|point| point.reference).collect()
-    }
-
-    fn extent(&self) -> Vec<f64> {
-        let reach = |point: &Point| {
-            let mean = shown(point.value).map(|value| value.mean);
-            point.band.into_iter().flatten().filter(|&end| drawable(end)).chain(mean).collect::<Vec<f64>>()
-        };
-        self.points.iter().flat_map(reach).chain(self.references()).collect()
-    }
-
-    fn draw(panel: &Panel<Self>, frame: &Frame<'_, '_>) -> Drawn {
-        let (known, measured): (Vec<&Series>, _) =
-            panel.items.iter().partition(|series| series.known.is_some());
-        let count = measured.len() as i32;
-        let curve = |(series, place): (&'_ Series, i32)| {
-            Curve::of(series, (DODGE * (2 * place - count + 1) / 2).clamp(-50, 50), frame)
-        };
-        let curves: Vec<Curve<'_, '_>> = measured.into_iter().zip(0..).map(curve).collect();
-        // Kind by kind, so that no curve's line lies over another's markers.
-        curves.iter().try_for_each(Curve::bands)?;
-        for series in known {
-            let curve = Curve::of(series, 0, frame);
-            style::known(frame.screen, curve.means(&curve.points).collect(), series.known.unwrap_or(0))?;
-        }
-        curves.iter().try_for_each(Curve::lines)?;
-        curves.iter().try_for_each(Curve::markers)?;
-        curves.iter().try_for_each(Curve::references)
-    }
-
-    fn sample(&self, area: &Area<'_>, [(left, top), (right, bottom)]: [Pixel; 2], index: usize) -> Drawn {
-        let y = i32::midpoint(top, bottom);
-        let line = vec![(left, y), (right, y)];
-        match self.known {
-            Some(number) => style::known(area, line, number),
-            None => {
-                style::curve(area, line, index)?;
-                style::marker(area, (i32::midpoint(left, right), y), index)
-            }
+fn sample(
+    series: &Series,
+    area: &Area<'_>,
+    [(left, top), (right, bottom)]: [Pixel; 2],
+    index: usize,
+) -> Drawn {
+    let y = i32::midpoint(top, bottom);
+    let line = vec![(left, y), (right, y)];
+    match series.known {
+        Some(number) => style::known(area, line, number),
+        None => {
+            style::curve(area, line, index)?;
+            style::marker(area, (i32::midpoint(left, right), y), index)
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it takes the numbers of the summary frame and the words of the other renderings; it computes none.
 
-use super::{Bar, Bars, Caption, Curves, Figure, FigureError, Mean, Panel, Point, Row, Series};
+use super::{Caption, Figure, FigureError, Mean, Panel, Point, Row, Series, XLabel};
 use crate::benchmarks::{Chart, Column};
 use crate::metric::{AUROC, Measure, Unit};
 use crate::report::words;
@@ -25,31 +25,22 @@ pub(crate) fn from_report(report: &Report) -> Result<Option<Figure>, FigureError
     };
     let title = format!("{}: {}", benchmark.title, benchmark.caption);
     let caption = Caption { title, subtitle, warning };
-    Ok(Some(match chart {
-        Chart::Bars => {
-            let bars = rows(report, |column| Ok(bars(report, column)))?;
-            Figure::Bars(Bars { caption, rows: bars })
-        }
-        Chart::Curves { x } => {
-            let curves = rows(report, |column| curves(report, column))?;
-            Figure::Curves(Curves { caption, x_label: x.to_owned(), factors: false, rows: curves })
-        }
-    }))
-}
-
-fn rows<T>(
-    report: &Report,
-    items: impl Fn(&Column) -> Result<Vec<T>, FigureError>,
-) -> Result<Vec<Row<T>>, FigureError> {
-    let groups = report.benchmark.layout.columns.chunk_by(|a, b| a.group == b.group);
-    groups
-        .map(|columns| {
-            let panels = columns
-                .iter()
-                .map(|column| Ok(Panel { title: column.head.text.to_owned(), items: items(column)? }));
-            Ok(Row { y_label: y_label(report, columns), panels: panels.collect::<Result<_, FigureError>>()? })
-        })
-        .collect()
+    let x = match chart {
+        Chart::Bars => None,
+        Chart::Curves { x } => Some(XLabel { text: x.to_owned(), factors: false }),
+    };
+    let items = |column: &Column| match chart {
+        Chart::Bars => Ok(bars(report, column)),
+        Chart::Curves { .. } => curves(report, column),
+    };
+    let groups = benchmark.layout.columns.chunk_by(|a, b| a.group == b.group);
+    let rows = groups.map(|columns| {
+        let panels = columns
+            .iter()
+            .map(|column| Ok(Panel { title: column.head.text.to_owned(), items: items(column)? }));
+        Ok(Row { y_label: y_label(report, columns), panels: panels.collect::<Result<_, FigureError>>()? })
+    });
+    Ok(Some(Figure { caption, x, rows: rows.collect::<Result<_, FigureError>>()? }))
 }
 
 /// A measure in words.
@@ -71,7 +62,7 @@ fn y_label(report: &Report, columns: &[Column]) -> String {
     }
 }
 
-fn bars(report: &Report, column: &Column) -> Vec<Bar> {
+fn bars(report: &Report, column: &Column) -> Vec<Series> {
     let rows = report.benchmark.layout.rows;
     rows.iter()
         .map(|row| {
@@ -83,7 +74,7 @@ fn bars(report: &Report, column: &Column) -> Vec<Bar> {
                 (head, true) if !row.group.is_empty() => format!("{}, {head}", row.group),
                 (head, _) => head.to_owned(),
             };
-            Bar { label, value: mean(cell), reference: published(cell) }
+            Series::bar(label, mean(cell), published(cell))
         })
         .collect()
 }
@@ -232,7 +223,8 @@ mod tests {
     #[test]
     fn groups_of_columns_become_rows_of_panels_with_the_reports_numbers() {
         let report = made_up(METHODS, Chart::Bars, Tier::Paper);
-        let Some(Figure::Bars(figure)) = from_report(&report).unwrap() else { panic!("no bars") };
+        let figure = from_report(&report).unwrap().unwrap();
+        assert_eq!(figure.x, None);
         let shape: Vec<(&str, usize)> =
             figure.rows.iter().map(|row| (row.y_label.as_str(), row.panels.len())).collect();
         assert_eq!(shape, [("AUROC (%)", 2), ("Balanced accuracy (%)", 1)]);
@@ -247,12 +239,12 @@ mod tests {
                 for (bar, method) in panel.items.iter().zip(METHODS) {
                     let cell = report.cell(method.id, column.id).unwrap();
                     let summary = cell.summary().map(|s| Mean { mean: s.mean, std: s.std, n: s.n });
-                    assert_eq!(bar.value, summary);
-                    assert_eq!(bar.reference, cell.published.as_ref().map(|p| p.mean));
+                    assert_eq!(bar.points[0].value, summary);
+                    assert_eq!(bar.points[0].reference, cell.published.as_ref().map(|p| p.mean));
                 }
             }
         }
-        assert_eq!(figure.rows[1].panels[0].items[0].value, None);
+        assert_eq!(figure.rows[1].panels[0].items[0].points[0].value, None);
         assert_eq!(figure.caption.warning, None);
         assert!(figure.caption.subtitle.contains("paper tier"));
     }
@@ -260,8 +252,8 @@ mod tests {
     #[test]
     fn rows_become_points_of_curves_by_rising_level() {
         let report = made_up(LEVELS, Chart::Curves { x: "noise (%)" }, Tier::Paper);
-        let Some(Figure::Curves(figure)) = from_report(&report).unwrap() else { panic!("no curves") };
-        assert_eq!(figure.x_label, "noise (%)");
+        let figure = from_report(&report).unwrap().unwrap();
+        assert_eq!(figure.x.as_ref().map(|x| x.text.as_str()), Some("noise (%)"));
         let curves: Vec<(&str, Vec<f64>)> = (figure.rows[0].panels[0].items.iter())
             .map(|series| (series.label.as_str(), series.points.iter().map(|point| point.x).collect()))
             .collect();
@@ -282,7 +274,7 @@ mod tests {
             known,
         };
         report.references = vec![optimum("Bayes", Known::Bound), optimum("majority", Known::Optimum)];
-        let Some(Figure::Curves(figure)) = from_report(&report).unwrap() else { panic!("no curves") };
+        let figure = from_report(&report).unwrap().unwrap();
         for panel in figure.rows.iter().flat_map(|row| &row.panels) {
             let known: Vec<&Series> = panel.items.iter().filter(|series| series.known.is_some()).collect();
             assert_eq!(known.len(), 1);
@@ -290,7 +282,7 @@ mod tests {
                 known[0].points.iter().filter_map(|point| Some((point.x, point.value?.mean))).collect();
             assert_eq!((known[0].label.as_str(), &points[..]), ("Bayes", &[(0.0, 90.0), (2.5, 88.0)][..]));
         }
-        let drawn = crate::report::figure::svg(&Figure::Curves(figure)).unwrap();
+        let drawn = crate::report::figure::svg(&figure).unwrap();
         assert!(drawn.contains(">Bayes</text>") && drawn.contains("Means over 3 runs"));
     }
 

@@ -6,9 +6,9 @@ use plotters::style::text_anchor::HPos;
 
 use super::block::{Block, MARGIN, TICK, items};
 use super::document::{Area, Drawn};
-use super::panel::{Item, shown};
+use super::panel::Look;
 use super::style::published;
-use super::{Mean, Row};
+use super::{Mean, Row, Series};
 
 const SAMPLE: (i32, i32) = (240, 110);
 /// From a sample to its label, and from there to the next sample.
@@ -16,17 +16,17 @@ const GAP: i32 = 50;
 const APART: i32 = 160;
 
 /// One entry of the legend: an item with its look, or the published values.
-struct Entry<'f, T> {
-    look: Option<(&'f T, usize)>,
+struct Entry<'f> {
+    item: Option<(&'f Series, usize)>,
     label: String,
     width: i32,
 }
 
-impl<T: Item> Entry<'_, T> {
-    fn draw(&self, area: &Area<'_>, left: i32) -> Drawn {
+impl Entry<'_> {
+    fn draw(&self, area: &Area<'_>, look: Look, left: i32) -> Drawn {
         let (right, bottom) = (left + SAMPLE.0, SAMPLE.1);
-        match self.look {
-            Some((item, index)) => item.sample(area, [(left, 0), (right, bottom)], index)?,
+        match self.item {
+            Some((item, index)) => (look.sample)(item, area, [(left, 0), (right, bottom)], index)?,
             None => published(area, (left + SAMPLE.0 / 2, bottom / 2), SAMPLE.0 / 2)?,
         }
         TICK.draw(area, &self.label, (right + GAP, 92), HPos::Left)
@@ -34,23 +34,24 @@ impl<T: Item> Entry<'_, T> {
 }
 
 /// The legend's lines, centred on the page.
-pub(super) fn legend<'f, T: Item>(
-    rows: &'f [Row<T>],
+pub(super) fn legend<'f>(
+    rows: &'f [Row],
+    look: Look,
     labels: &[String],
     compared: bool,
     page: i32,
 ) -> Vec<Block<'f>> {
     let most = page - 2 * MARGIN;
-    let mut lines: Vec<Vec<Entry<'f, T>>> = Vec::new();
-    let length = |line: &[Entry<'f, T>]| line.iter().map(|entry| entry.width + APART).sum::<i32>() - APART;
+    let mut lines: Vec<Vec<Entry<'f>>> = Vec::new();
+    let length = |line: &[Entry<'f>]| line.iter().map(|entry| entry.width + APART).sum::<i32>() - APART;
     let series = labels.iter().enumerate().filter_map(|(index, label)| {
-        let item = items(rows).find(|item| item.label() == label)?;
-        Some((Some((item, index)), item.label()))
+        let item = items(rows).find(|item| item.label == *label)?;
+        Some((Some((item, index)), item.label.as_str()))
     });
-    for (look, label) in series.chain(compared.then_some((None, "published"))) {
+    for (item, label) in series.chain(compared.then_some((None, "published"))) {
         let label = TICK.shorten(label, most - SAMPLE.0 - GAP);
         let width = SAMPLE.0 + GAP + TICK.width(&label);
-        let entry = Entry { look, label, width };
+        let entry = Entry { item, label, width };
         match lines.last_mut() {
             Some(line) if length(line) + APART + width <= most => line.push(entry),
             _ => lines.push(vec![entry]),
@@ -60,7 +61,7 @@ pub(super) fn legend<'f, T: Item>(
         Block::new(170, move |area| {
             let mut left = (page - length(&line)) / 2;
             for entry in &line {
-                entry.draw(area, left)?;
+                entry.draw(area, look, left)?;
                 left += entry.width + APART;
             }
             Ok(())
@@ -70,8 +71,8 @@ pub(super) fn legend<'f, T: Item>(
 }
 
 /// What the marks mean.
-pub(super) fn footnote<T: Item>(rows: &[Row<T>], truncated: bool, curves: bool) -> String {
-    let means: Vec<Option<Mean>> = items(rows).flat_map(T::means).map(shown).collect();
+pub(super) fn footnote(rows: &[Row], truncated: bool, curves: bool) -> String {
+    let means: Vec<Option<Mean>> = items(rows).flat_map(Series::means).collect();
     let counts = || means.iter().flatten().map(|mean| mean.n).filter(|&n| n > 0);
     let mut said = Vec::new();
     match (counts().min(), counts().max()) {

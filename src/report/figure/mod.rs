@@ -19,15 +19,29 @@ mod text;
 
 use plotters::drawing::DrawingAreaErrorKind;
 
+pub(crate) use self::png::png;
 pub(crate) use from_report::from_report;
+pub(crate) use page::svg;
+use scale::drawable;
 
-/// A figure: what is drawn, without any benchmark behind it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Figure {
-    /// Grouped bars.
-    Bars(Bars),
-    /// Curves over a common x.
-    Curves(Curves),
+/// A figure: what is drawn, without any benchmark behind it. Equal labels look alike in all panels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Figure {
+    /// Title, subtitle, warning.
+    pub caption: Caption,
+    /// The common x axis of curves; `None` for bars.
+    pub x: Option<XLabel>,
+    /// Rows of panels, one y axis each.
+    pub rows: Vec<Row>,
+}
+
+/// What stands beneath the x axis.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct XLabel {
+    /// What it shows, with its unit.
+    pub text: String,
+    /// Whether equal factors lie equally far apart on it.
+    pub factors: bool,
 }
 
 /// What stands around the panels.
@@ -41,58 +55,25 @@ pub(crate) struct Caption {
     pub warning: Option<String>,
 }
 
-/// Grouped bars: the bars of all panels stand in the same order, and equal labels look alike.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Bars {
-    /// Title, subtitle, warning.
-    pub caption: Caption,
-    /// Rows of panels, one y axis each.
-    pub rows: Vec<Row<Bar>>,
-}
-
-/// Curves: equal labels look alike in all panels.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Curves {
-    /// Title, subtitle, warning.
-    pub caption: Caption,
-    /// What the x axis shows, with its unit.
-    pub x_label: String,
-    /// Whether equal factors lie equally far apart on the x axis.
-    pub factors: bool,
-    /// Rows of panels, one y axis each.
-    pub rows: Vec<Row<Series>>,
-}
-
 /// Panels that share a y axis.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Row<T> {
+pub(crate) struct Row {
     /// What the y axis shows, with its unit.
     pub y_label: String,
     /// From left to right; more than four stand in several lines.
-    pub panels: Vec<Panel<T>>,
+    pub panels: Vec<Panel>,
 }
 
 /// One panel of bars or curves.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Panel<T> {
+pub(crate) struct Panel {
     /// Above it.
     pub title: String,
-    /// What it shows.
-    pub items: Vec<T>,
+    /// What it shows, in order.
+    pub items: Vec<Series>,
 }
 
-/// One bar.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Bar {
-    /// In the legend.
-    pub label: String,
-    /// `None` where it is not measured.
-    pub value: Option<Mean>,
-    /// A published value to compare with.
-    pub reference: Option<f64>,
-}
-
-/// One curve.
+/// One curve; or one bar, which has a single point.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Series {
     /// In the legend.
@@ -103,14 +84,23 @@ pub(crate) struct Series {
     pub known: Option<usize>,
 }
 
-/// One point of a curve.
+impl Series {
+    /// A bar with its standard deviation, and the published value that it is compared with.
+    pub(crate) fn bar(label: String, value: Option<Mean>, reference: Option<f64>) -> Self {
+        let std = value.and_then(|value| value.std).filter(|&std| drawable(std) && std > 0.0);
+        let band = value.zip(std).map(|(value, std)| [value.mean - std, value.mean + std]);
+        Series { label, points: vec![Point { x: 0.0, value, band, reference }], known: None }
+    }
+}
+
+/// One point of a curve, or a bar.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Point {
-    /// Where it stands on the x axis.
+    /// Where it stands on the x axis, if there is one.
     pub x: f64,
     /// `None` where it is not measured.
     pub value: Option<Mean>,
-    /// Lower and upper end of the band around it, if there is one.
+    /// Lower and upper end of the band or error bar around it, if there is one.
     pub band: Option<[f64; 2]>,
     /// A published value to compare with.
     pub reference: Option<f64>,
@@ -163,22 +153,6 @@ pub(crate) enum FigureError {
         /// The row's id.
         row: String,
     },
-}
-
-/// The figure as an SVG document that needs no other file.
-///
-/// # Errors
-/// None that its numbers or labels could cause.
-pub(crate) fn svg(figure: &Figure) -> Result<String, FigureError> {
-    page::draw(figure)
-}
-
-/// What [`svg`] drew as a PNG; at scale 1 it is at most 720 pixels wide, which is 7.2 inches at 100 dots per inch.
-///
-/// # Errors
-/// A scale that is no positive number or makes the picture larger than 16,384 pixels a side.
-pub(crate) fn png(svg: &str, scale: f64) -> Result<Vec<u8>, FigureError> {
-    png::write(svg, scale)
 }
 
 #[cfg(test)]

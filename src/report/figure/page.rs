@@ -5,43 +5,42 @@
 use plotters::style::text_anchor::HPos;
 
 use super::block::{Block, LABEL, MARGIN, items};
-use super::document;
 use super::legend::{footnote, legend};
-use super::panel::{Item, XAxis, abreast, row};
-use super::scale::{Scale, drawable};
+use super::panel::{XAxis, abreast, row};
+use super::scale::Scale;
 use super::style::{QUIET, TEXT, WARNING, edge};
 use super::text::{self, Font};
-use super::{Caption, Figure, FigureError, Row};
+use super::{Caption, Figure, FigureError, Row, Series, bars, curves, document};
 
 const TITLE: Font = Font::new(130, TEXT).bold();
 const NOTE: Font = Font::new(90, QUIET);
 
-/// Draws a figure as SVG.
-pub(super) fn draw(figure: &Figure) -> Result<String, FigureError> {
+/// The figure as an SVG document that needs no other file.
+///
+/// # Errors
+/// None that its numbers or labels could cause.
+pub(crate) fn svg(figure: &Figure) -> Result<String, FigureError> {
     text::register()?;
-    match figure {
-        Figure::Bars(bars) => page(&bars.caption, &bars.rows, None),
-        Figure::Curves(curves) => {
-            let xs = items(&curves.rows).flat_map(Item::xs);
-            let scale = if curves.factors { Scale::over_factors(xs) } else { Scale::over(xs) };
-            page(&curves.caption, &curves.rows, Some(&XAxis { label: &curves.x_label, scale }))
-        }
-    }
-}
-
-fn page<T: Item>(caption: &Caption, rows: &[Row<T>], x: Option<&XAxis<'_>>) -> Result<String, FigureError> {
+    let Figure { caption, x, rows } = figure;
+    let x = x.as_ref().map(|x| {
+        let xs = items(rows).flat_map(|item| &item.points).map(|point| point.x);
+        let scale = if x.factors { Scale::over_factors(xs) } else { Scale::over(xs) };
+        XAxis { label: &x.text, scale }
+    });
+    let look = if x.is_some() { curves::LOOK } else { bars::LOOK };
     let columns = rows.iter().map(|row| abreast(row.panels.len())).max().unwrap_or(1);
     let width = [4200, 5600, 7200][columns.clamp(1, 3) - 1];
     let labels = labels(rows);
     let mut blocks = head(caption, width);
     let mut truncated = false;
     for shared in rows {
-        let values = shared.panels.iter().flat_map(|panel| &panel.items).flat_map(T::extent);
+        let values = shared.panels.iter().flat_map(|panel| &panel.items).flat_map(Series::extent);
         let y = Scale::around(values, x.is_none());
         truncated |= x.is_none() && (y.low > 0.0 || y.high < 0.0);
-        blocks.push(row(shared, y, x, &labels, (width, columns)));
+        blocks.push(row(shared, look, y, x.as_ref(), &labels, (width, columns)));
     }
-    blocks.extend(legend(rows, &labels, items(rows).flat_map(T::references).any(drawable), width));
+    let compared = items(rows).flat_map(Series::references).next().is_some();
+    blocks.extend(legend(rows, look, &labels, compared, width));
     let note = NOTE.wrap(&footnote(rows, truncated, x.is_some()), width - 2 * MARGIN);
     blocks.extend(note.into_iter().map(|line| Block::line(line, NOTE, 126)));
     blocks.push(Block::space(MARGIN));
@@ -58,11 +57,11 @@ fn page<T: Item>(caption: &Caption, rows: &[Row<T>], x: Option<&XAxis<'_>>) -> R
     })
 }
 
-fn labels<T: Item>(rows: &[Row<T>]) -> Vec<String> {
+fn labels(rows: &[Row]) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for item in items(rows) {
-        if !labels.iter().any(|known| known == item.label()) {
-            labels.push(item.label().to_owned());
+        if !labels.contains(&item.label) {
+            labels.push(item.label.clone());
         }
     }
     labels

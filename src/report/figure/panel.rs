@@ -15,7 +15,7 @@ use super::block::{Block, LABEL, MARGIN, TICK};
 use super::document::{Area, Drawn};
 use super::scale::{Scale, drawable};
 use super::style::{GRID, Pixel, QUIET, TEXT, lines};
-use super::{Mean, Panel, Row};
+use super::{Mean, Panel, Point, Row, Series};
 
 /// Panels in one line at most.
 const ABREAST: usize = 4;
@@ -27,20 +27,35 @@ const TICKS: i32 = 30;
 /// What is drawn stays this far from the ends of an x axis.
 const ROOM: i32 = 100;
 
-/// What a panel holds.
-pub(super) trait Item: Sized {
-    fn label(&self) -> &str;
-    /// Where it stands on the x axis, if there is one.
-    fn xs(&self) -> Vec<f64>;
-    /// What is measured; `None` for a gap.
-    fn means(&self) -> Vec<Option<Mean>>;
-    fn references(&self) -> Vec<f64>;
-    /// All that the y axis has to reach.
-    fn extent(&self) -> Vec<f64>;
+/// How the items of a figure are drawn.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
     /// Draws all items of a panel.
-    fn draw(panel: &Panel<Self>, frame: &Frame<'_, '_>) -> Drawn;
-    /// Draws the legend's sample of it between an upper left and a lower right corner.
-    fn sample(&self, area: &Area<'_>, corners: [Pixel; 2], index: usize) -> Drawn;
+    pub draw: fn(&Panel, &Frame<'_, '_>) -> Drawn,
+    /// Draws the legend's sample of one between an upper left and a lower right corner.
+    pub sample: fn(&Series, &Area<'_>, [Pixel; 2], usize) -> Drawn,
+}
+
+impl Series {
+    /// What is measured; `None` for a gap.
+    pub(super) fn means(&self) -> impl Iterator<Item = Option<Mean>> {
+        // What is known is not measured.
+        self.points.iter().filter(|_| self.known.is_none()).map(|point| shown(point.value))
+    }
+
+    /// The published values.
+    pub(super) fn references(&self) -> impl Iterator<Item = f64> {
+        self.points.iter().filter_map(|point| point.reference).filter(|&value| drawable(value))
+    }
+
+    /// All that the y axis has to reach.
+    pub(super) fn extent(&self) -> impl Iterator<Item = f64> {
+        let reach = |point: &Point| {
+            let mean = shown(point.value).map(|value| value.mean);
+            point.band.into_iter().flatten().filter(|&end| drawable(end)).chain(mean).collect::<Vec<f64>>()
+        };
+        self.points.iter().flat_map(reach).chain(self.references())
+    }
 }
 
 /// The inside of a panel.
@@ -83,8 +98,9 @@ pub(super) struct XAxis<'f> {
 }
 
 /// A row of panels with their places.
-struct Grid<'f, T> {
-    row: &'f Row<T>,
+struct Grid<'f> {
+    row: &'f Row,
+    look: Look,
     x: Option<Scale>,
     y: Scale,
     labels: &'f [String],
@@ -96,8 +112,9 @@ struct Grid<'f, T> {
 }
 
 /// One row of panels, in as many lines as it takes, and the label of the x axis.
-pub(super) fn row<'f, T: Item>(
-    row: &'f Row<T>,
+pub(super) fn row<'f>(
+    row: &'f Row,
+    look: Look,
     y: Scale,
     x: Option<&'f XAxis<'f>>,
     labels: &'f [String],
@@ -109,7 +126,7 @@ pub(super) fn row<'f, T: Item>(
     let width = (room - BETWEEN * (columns as i32 - 1)) / columns as i32;
     let below = if x.is_some() { 165 } else { 40 };
     let fitted = x.map(|x| x.scale.clone().fitted(ROOM, width, TICK));
-    let grid = Grid { row, x: fitted, y, labels, left, width, below };
+    let grid = Grid { row, look, x: fitted, y, labels, left, width, below };
     let lines = row.panels.chunks(abreast(row.panels.len()));
     let label = x.map(|x| LABEL.shorten(x.label, room)).filter(|_| !row.panels.is_empty());
     let height = lines.len() as i32 * (ABOVE + HEIGHT + below);
@@ -125,9 +142,9 @@ pub(super) fn row<'f, T: Item>(
     })
 }
 
-impl<T: Item> Grid<'_, T> {
+impl Grid<'_> {
     /// Draws a panel at its place in a line.
-    fn panel(&self, panel: &Panel<T>, place: i32, area: &Area<'_>) -> Drawn {
+    fn panel(&self, panel: &Panel, place: i32, area: &Area<'_>) -> Drawn {
         let first = place == 0;
         let start = self.left + place * (self.width + BETWEEN);
         let middle = start + self.width / 2;
@@ -152,9 +169,9 @@ impl<T: Item> Grid<'_, T> {
 
         let screen = area.use_screen_coord();
         let frame = Frame { plot: chart.plotting_area(), screen: &screen, labels: self.labels };
-        let has_means = panel.items.iter().flat_map(T::means).any(|mean| shown(mean).is_some());
-        if has_means || panel.items.iter().flat_map(T::references).any(drawable) {
-            T::draw(panel, &frame)?;
+        let has_means = panel.items.iter().flat_map(Series::means).any(|mean| mean.is_some());
+        if has_means || panel.items.iter().flat_map(Series::references).next().is_some() {
+            (self.look.draw)(panel, &frame)?;
         } else {
             LABEL.tinted(QUIET).draw(area, "not measured", (middle, ABOVE + HEIGHT / 2), HPos::Center)?;
         }

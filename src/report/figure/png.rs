@@ -25,7 +25,11 @@ pub(super) fn options() -> Options<'static> {
     Options { fontdb: Arc::clone(&FONTS), ..Options::default() }
 }
 
-pub(super) fn write(svg: &str, scale: f64) -> Result<Vec<u8>, FigureError> {
+/// What [`super::svg`] drew as a PNG; at scale 1 it is at most 720 pixels wide, which is 7.2 inches at 100 dots per inch.
+///
+/// # Errors
+/// A scale that is no positive number or makes the picture larger than 16,384 pixels a side.
+pub(crate) fn png(svg: &str, scale: f64) -> Result<Vec<u8>, FigureError> {
     let tree = Tree::from_str(svg, &options()).map_err(|error| FigureError::Encoding(error.to_string()))?;
     let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
     let refused = || FigureError::Size { width, height, scale, most: MOST };

@@ -27,16 +27,17 @@ fn caption() -> Caption {
     }
 }
 
-fn bar(label: &str, value: Option<Mean>, reference: Option<f64>) -> Bar {
-    Bar { label: label.to_owned(), value, reference }
+fn bar(label: &str, value: Option<Mean>, reference: Option<f64>) -> Series {
+    Series::bar(label.to_owned(), value, reference)
 }
 
-fn bars(items: Vec<Bar>) -> Figure {
+fn bars(items: Vec<Series>) -> Figure {
     let panel = Panel { title: "ACL".to_owned(), items };
-    Figure::Bars(Bars {
+    Figure {
         caption: caption(),
+        x: None,
         rows: vec![Row { y_label: "AUROC (%)".to_owned(), panels: vec![panel] }],
-    })
+    }
 }
 
 fn small_bars() -> Figure {
@@ -52,10 +53,11 @@ fn small_bars() -> Figure {
         y_label: name.to_owned(),
         panels: vec![panel("ACL", shift), panel("Meniscus", shift + 1.0)],
     };
-    Figure::Bars(Bars {
+    Figure {
         caption: caption(),
+        x: None,
         rows: vec![row("AUROC (%)", 0.0), row("Balanced accuracy (%)", -60.0)],
-    })
+    }
 }
 
 fn small_curves() -> Figure {
@@ -88,12 +90,11 @@ fn small_curves() -> Figure {
         Panel { title: "ACL".to_owned(), items },
         Panel { title: "Others".to_owned(), items: vec![series("I2M2", 91.0, 0)] },
     ];
-    Figure::Curves(Curves {
-        factors: false,
+    Figure {
         caption: Caption { warning: None, ..caption() },
-        x_label: "Rician noise (%)".to_owned(),
+        x: Some(XLabel { text: "Rician noise (%)".to_owned(), factors: false }),
         rows: vec![Row { y_label: "AUROC (%)".to_owned(), panels }],
-    })
+    }
 }
 
 /// Figures that nobody should ask for.
@@ -101,8 +102,8 @@ fn odd() -> Vec<Figure> {
     let values = [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300, f64::MIN_POSITIVE, -0.0, 0.0, -3.5, 1e9];
     let stds = [None, Some(0.0), Some(-1.0), Some(f64::NAN), Some(f64::INFINITY), Some(1e300), Some(2.0)];
     let mut figures = vec![
-        Figure::Bars(Bars::default()),
-        Figure::Curves(Curves::default()),
+        Figure::default(),
+        Figure { x: Some(XLabel::default()), ..Figure::default() },
         bars(Vec::new()),
         bars(vec![bar("one", mean(90.0, 1.0), None)]),
         bars(vec![bar("none", None, None); 3]),
@@ -137,8 +138,8 @@ fn odd() -> Vec<Figure> {
             ];
             let rows = vec![Row { y_label: "y".repeat(200), panels }];
             for factors in [false, true] {
-                let (rows, x_label) = (rows.clone(), "x ".repeat(200));
-                figures.push(Figure::Curves(Curves { caption: caption(), x_label, factors, rows }));
+                let x = Some(XLabel { text: "x ".repeat(200), factors });
+                figures.push(Figure { caption: caption(), x, rows: rows.clone() });
             }
         }
     }

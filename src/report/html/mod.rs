@@ -42,10 +42,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// # Errors
 /// A figure that cannot be drawn.
 pub(crate) fn render(page: &Page<'_>) -> Result<String, FigureError> {
-    let mut sections = Vec::new();
-    for report in page.reports {
-        sections.push(section(report)?);
-    }
+    let sections: Vec<Markup> = page.reports.iter().map(section).collect::<Result<_, _>>()?;
     let markup = html! {
         (DOCTYPE)
         html lang="en" {

@@ -149,7 +149,7 @@ pub(super) fn references(report: &Report) -> Markup {
                             tr {
                                 th scope="row" { (label) }
                                 @for value in values {
-                                    td.number { (value.map_or("–".to_owned(), |value| format!("{value:.2}"))) }
+                                    td.number { (words::optimum(*value)) }
                                 }
                             }
                         }

@@ -24,6 +24,13 @@ pub(crate) struct Point {
     pub moved: f64,
 }
 
+impl Point {
+    /// How often it was caught, in percent.
+    pub(crate) fn rate(&self) -> f64 {
+        100.0 * self.caught as f64 / self.injected.max(1) as f64
+    }
+}
+
 /// Counts what a range catches.
 pub(super) struct Tally<'a> {
     pub(super) curve: &'a mut BTreeMap<(&'static str, usize), Point>,

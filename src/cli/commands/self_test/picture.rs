@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::failure::Failure;
 use crate::cli::files::picture;
 use crate::files;
-use crate::report::figure::{self, Caption, Curves, Figure, Mean, Panel, Row, Series};
+use crate::report::figure::{self, Caption, Figure, Mean, Panel, Row, Series, XLabel};
 use crate::results::self_test::{Found, LEARNING_RATE, Point};
 
 /// Writes `power.svg`, `power.png` and `power.csv` to `<out>/self-test.<selection>/`; returns the folder. Nothing is written
@@ -15,13 +15,13 @@ pub(super) fn write(found: &Found, selection: &str, out: &Path) -> Result<Option
         return Ok(None);
     }
     let folder = out.join(format!("self-test.{selection}"));
-    picture(&folder, "power", &Figure::Curves(curves(found, selection)))?;
+    picture(&folder, "power", &curves(found, selection))?;
     let numbers = csv(&found.curve)?;
     files::write(&folder.join("power.csv"), numbers)?;
     Ok(Some(folder))
 }
 
-fn curves(found: &Found, selection: &str) -> Curves {
+fn curves(found: &Found, selection: &str) -> Figure {
     let shares: Vec<&Point> = found.curve.iter().filter(|point| point.fault != LEARNING_RATE).collect();
     let series = shares.chunk_by(|a, b| a.fault == b.fault).map(|points| Series {
         label: points[0].fault.to_owned(),
@@ -29,14 +29,14 @@ fn curves(found: &Found, selection: &str) -> Curves {
             .iter()
             .map(|point| figure::Point {
                 x: 100.0 * point.size,
-                value: Some(Mean { mean: rate(point), std: None, n: 0 }),
+                value: Some(Mean { mean: point.rate(), std: None, n: 0 }),
                 ..figure::Point::default()
             })
             .collect(),
         known: None,
     });
     let panel = Panel { title: String::new(), items: series.collect() };
-    Curves {
+    Figure {
         caption: Caption {
             title: format!("Self-test of the gate: {selection}"),
             subtitle: format!(
@@ -45,15 +45,9 @@ fn curves(found: &Found, selection: &str) -> Curves {
             ),
             warning: None,
         },
-        x_label: "Share of the test split that is at fault (%)".to_owned(),
-        factors: true,
+        x: Some(XLabel { text: "Share of the test split that is at fault (%)".to_owned(), factors: true }),
         rows: vec![Row { y_label: "caught (%)".to_owned(), panels: vec![panel] }],
     }
-}
-
-/// In percent.
-fn rate(point: &Point) -> f64 {
-    100.0 * point.caught as f64 / point.injected.max(1) as f64
 }
 
 fn csv(curve: &[Point]) -> Result<String, csv::Error> {

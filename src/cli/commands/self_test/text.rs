@@ -4,12 +4,9 @@ use crate::results::self_test::{DRAWS, Found, LEARNING_RATE, Point, SHARES};
 
 /// How many were caught, and how far the means moved, by size.
 fn rows(points: &[&Point]) -> String {
-    let rate = |point: &&Point| {
-        let share = 100.0 * point.caught as f64 / point.injected.max(1) as f64;
-        format!("{:>7}", format!("{share:.0} %"))
-    };
     let name = points.first().map(|point| point.fault).filter(|&fault| fault != LEARNING_RATE);
-    let caught: String = points.iter().map(rate).collect();
+    let caught: String =
+        points.iter().map(|point| format!("{:>7}", format!("{:.0} %", point.rate()))).collect();
     let moved: String = points.iter().map(|point| format!("{:>7.2}", point.moved)).collect();
     format!("  {:<24} {caught}\n  {:<24} {moved}\n", name.unwrap_or("    caught"), "    moves the mean by")
 }
