@@ -132,6 +132,11 @@ impl Metric {
         self.to_string()
     }
 
+    /// Whether it is a property of the data, the same for every model and seed.
+    pub fn is_of_the_data(&self) -> bool {
+        self.measure == &LABEL_ENTROPY
+    }
+
     /// What it counts.
     pub fn unit(&self) -> Unit {
         self.measure.unit

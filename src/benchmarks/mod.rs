@@ -135,6 +135,15 @@ impl Benchmark {
         Some((self.source)(row.id, column.id)?.metric().unit())
     }
 
+    /// Whether a cell is a result of training that this build can measure: no setting, no property of the data.
+    pub(crate) fn is_a_result(&self, id: &CellId) -> bool {
+        let row = self.layout.rows.iter().find(|row| row.id == id.row);
+        let column = self.layout.columns.iter().find(|column| column.id == id.column);
+        let source = row.zip(column).and_then(|(row, column)| (self.source)(row.id, column.id));
+        let trained = |source: &Source| matches!(source, Source::Model(_) | Source::Ensemble(_));
+        source.is_some_and(|source| trained(&source) && !source.metric().is_of_the_data())
+    }
+
     /// The address of one of its cells.
     pub(crate) fn cell_id(&self, column: &str, row: &str) -> CellId {
         CellId { benchmark: self.id.to_owned(), column: column.to_owned(), row: row.to_owned() }

@@ -31,6 +31,8 @@ pub(crate) struct Published {
     pub place: String,
     /// Why the cell was used to calibrate rebuilt data, if it was.
     pub calibrated: Option<String>,
+    /// Whether rebuilt data was tuned until this very cell agreed.
+    pub tuned: bool,
 }
 
 /// Why a file of `paper/` could not be read.
@@ -55,6 +57,8 @@ struct Record {
     unit: Unit,
     r#where: String,
     calibrated: Option<String>,
+    #[serde(default)]
+    tuned: bool,
 }
 
 /// Every published number of a benchmark; empty for a figure.
@@ -88,6 +92,7 @@ pub(crate) fn published(benchmark: &Benchmark) -> Result<BTreeMap<CellId, Publis
             unit: record.unit,
             place: record.r#where,
             calibrated: record.calibrated,
+            tuned: record.tuned,
         };
         if values.insert(id.clone(), published).is_some() {
             return Err(bad(format!("a second value of {id}"), "one value per cell"));

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a plan is a value: runs stand after those that they start from, and a run that several cells need stands in it once.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -104,6 +106,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The seeds of what was trained for a run: its own, or those of the members of an ensemble.
+    pub fn seeds_behind(&self, index: RunIndex) -> BTreeSet<u64> {
+        let run = &self.runs[index.0];
+        if run.recipe.trains() {
+            return BTreeSet::from([run.seed]);
+        }
+        run.upstream.iter().flat_map(|&upstream| self.seeds_behind(upstream)).collect()
+    }
+
     /// Keeps the cells that are wanted, and the runs that they need, with their upstream.
     pub fn retain_cells(&mut self, wanted: impl FnMut(&Cell) -> bool) {
         self.cells.retain(wanted);

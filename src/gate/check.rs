@@ -111,7 +111,7 @@ fn hold(cell: &Measured<'_>, range: Option<&Range>) -> CellCheck {
                 let message = format!("{within}, but the verdict went from {} to {verdict}", range.verdict);
                 return found(Outcome::Failed, message);
             }
-            Verdict::Inconclusive => {
+            Verdict::Inconclusive | Verdict::Incomplete => {
                 let message = format!("{within}, but the verdict went from {} to {verdict}", range.verdict);
                 return found(Outcome::NotMeasured, message);
             }
@@ -128,7 +128,14 @@ mod tests {
     use crate::study::{ProtocolName, Tier};
 
     fn judgement(verdict: Verdict) -> Judgement {
-        Judgement { verdict, reason: String::new(), difference: None, margin: None, readings: Vec::new() }
+        Judgement {
+            verdict,
+            reason: String::new(),
+            difference: None,
+            margin: None,
+            readings: Vec::new(),
+            rebuilt: false,
+        }
     }
 
     fn expected(verdict: Verdict) -> Expected {

@@ -165,7 +165,7 @@ fn number(words: Option<(String, Option<String>)>, mark: &str) -> String {
 fn superscript(cell: &CellResult) -> &'static str {
     match cell.judgement.verdict {
         Verdict::Different => "^{\\neq}",
-        Verdict::Inconclusive => "^{?}",
+        Verdict::Inconclusive | Verdict::Incomplete => "^{?}",
         Verdict::Calibrated => "^{c}",
         Verdict::Reproduced | Verdict::Agrees => "^{=}",
         Verdict::NotMeasured | Verdict::NotComparable(_) => "",
@@ -180,7 +180,7 @@ fn notes(report: &Report) -> Vec<String> {
     let mut notes = vec![format!("{}.", escape(&header))];
     let mut legend: Vec<String> = Vec::new();
     for cell in report.cells.iter().filter(|cell| !superscript(cell).is_empty()) {
-        let said = format!("${{}}{}$ {}", superscript(cell), cell.judgement.verdict);
+        let said = format!("${{}}{}$ {}", superscript(cell), cell.judgement.words());
         if !legend.contains(&said) {
             legend.push(said);
         }

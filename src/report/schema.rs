@@ -98,7 +98,7 @@ const PUBLISHED: &[ColumnSchema] = &[
 ];
 
 const JUDGEMENT: &[ColumnSchema] = &[
-    text("verdict", |row| Some(row.cell.judgement.verdict.to_string())),
+    text("verdict", |row| Some(row.cell.judgement.words())),
     text("reason", |row| {
         let said = [row.cell.missing.as_deref().unwrap_or(""), row.cell.judgement.reason.as_str()];
         let said: Vec<&str> = said.into_iter().filter(|text| !text.is_empty()).collect();

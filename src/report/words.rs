@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::benchmarks::{Column, Row};
 use crate::engine::plan::CellId;
-use crate::gate::{Claim, Comparison, TestedClaim};
+use crate::gate::{Claim, Comparison, TestedClaim, Undecided};
 use crate::results::{CellResult, Report};
 use crate::study::Tier;
 
@@ -81,7 +81,7 @@ pub(super) fn marks_and_numbers(report: &Report, row: &Row) -> Vec<String> {
         let cell = report.cell(row.id, column.id);
         words.extend([pair(cell.and_then(ours)), pair(cell.and_then(paper))]);
         if report.is_comparable() {
-            let verdict = cell.map(|cell| cell.judgement.verdict.to_string());
+            let verdict = cell.map(|cell| cell.judgement.words());
             words.push(verdict.unwrap_or_else(|| "not measured".to_owned()));
         }
     }
@@ -98,7 +98,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<&CellResult>)> = Vec::new();
     for cell in &report.cells {
         let judged = (!cell.judgement.reason.is_empty())
-            .then(|| format!("{}, {}", cell.judgement.verdict, cell.judgement.reason));
+            .then(|| format!("{}, {}", cell.judgement.words(), cell.judgement.reason));
         for reason in cell.missing.clone().into_iter().chain(judged) {
             match reasons.iter_mut().find(|(known, _)| *known == reason) {
                 Some((_, cells)) => cells.push(cell),
@@ -193,8 +193,13 @@ pub(crate) fn comparison(pair: &Comparison, address: impl Fn(&CellId) -> String)
     };
     let (above, below) = (address(&statement.above), address(&statement.below));
     let mut text = format!("{above} over {below}{size} {}, paper {}", number(pair.ours), number(pair.paper));
+    match pair.undecided {
+        Some(Undecided::Calibrated) => text += " (the data was tuned to both)",
+        Some(Undecided::Incomplete { seeds, of }) => text += &format!(" ({seeds} of {of} seeds)"),
+        None => {}
+    }
     if let Some(seeds) = pair.seeds {
-        text += &format!(" ({seeds} seeds would show so large a difference)");
+        text += &format!(" ({seeds} seeds, declared beforehand, would show so large a difference)");
     }
     text
 }

@@ -29,12 +29,14 @@ pub(crate) struct CellResult {
     pub judgement: Judgement,
     /// Why values are missing, if any are.
     pub missing: Option<String>,
+    /// What claims are tested with: the values with the seeds behind them.
+    pub sample: Sample,
 }
 
 /// The value of one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SeedValue {
-    /// Root seed.
+    /// Root seed; of an ensemble its number among those of its kind.
     pub seed: u64,
     /// In the cell's unit.
     pub value: f64,
@@ -43,21 +45,25 @@ pub(crate) struct SeedValue {
 }
 
 impl CellResult {
-    /// The cell with its values, not judged yet.
+    /// The cell with its values, not judged yet; it is judged by as many seeds as were `declared`.
     pub(super) fn of(
         cell: &Cell,
         plan: &Plan,
-        published: Option<Published>,
+        (published, declared): (Option<Published>, usize),
         observed: &Observed<'_>,
     ) -> Self {
-        let runs = cell.runs.iter().map(|index| &plan.runs[index.0]);
-        let values: Vec<SeedValue> = runs
-            .clone()
-            .filter_map(|run| {
-                let value = (observed.value)(run.key, &cell.metric)?;
-                Some(SeedValue { seed: run.seed, value, key: run.key })
-            })
-            .collect();
+        let dataset = cell.runs.first().map(|index| plan.runs[index.0].data);
+        let rebuilt = dataset.is_some_and(|data| observed.rebuilt.contains(&data));
+        let tuned = rebuilt && published.as_ref().is_some_and(|published| published.tuned);
+        let mut sample = Sample { values: Vec::new(), data: dataset, declared, tuned, rebuilt };
+        let mut values = Vec::new();
+        for &index in &cell.runs {
+            let run = &plan.runs[index.0];
+            if let Some(value) = (observed.value)(run.key, &cell.metric) {
+                values.push(SeedValue { seed: run.seed, value, key: run.key });
+                sample.values.push((plan.seeds_behind(index), value));
+            }
+        }
         let missing = cell.unmeasured.clone().or_else(|| {
             let (found, wanted) = (values.len(), cell.runs.len());
             (found < wanted).then(|| format!("{found} of {wanted} runs are in the store"))
@@ -65,12 +71,13 @@ impl CellResult {
         CellResult {
             id: cell.id.clone(),
             metric: cell.metric.clone(),
-            dataset: runs.clone().next().map(|run| run.data),
+            dataset,
             judgement: Judgement::none(),
             values,
             configured: cell.configured,
             published,
             missing,
+            sample,
         }
     }
 
@@ -84,22 +91,15 @@ impl CellResult {
         self.values.iter().map(|value| value.value).collect()
     }
 
-    /// Its values by seed, for claims.
-    pub(crate) fn sample(&self) -> Sample {
-        Sample {
-            values: self.values.iter().map(|value| (value.seed, value.value)).collect(),
-            data: self.dataset,
-        }
-    }
-
-    /// The 95 % interval of our mean over all resamples of the seeds; `None` for a single seed or very many.
+    /// The 95 % interval of our mean over all resamples of the seeds; `None` for a single seed or very many, and where values are
+    /// not one per seed.
     pub(crate) fn bootstrap(&self) -> Option<Interval> {
-        bootstrap_mean(&self.numbers(), 0.95)
+        self.sample.is_one_per_seed().then(|| bootstrap_mean(&self.numbers(), 0.95))?
     }
 
-    /// The 95 % confidence interval of our mean by Student's t; `None` for a single seed.
+    /// The 95 % confidence interval of our mean over seeds by Student's t; `None` for a single seed.
     pub(crate) fn interval(&self) -> Option<Interval> {
-        mean_interval(&self.summary()?, 0.95)
+        mean_interval(&self.sample.summary(1.0)?, 0.95)
     }
 
     /// Our value: the mean over the seeds, or the setting.

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use super::{Report, ResultsError};
 use crate::engine::plan::CellId;
-use crate::gate::{Claim, ClaimVerdict, Sample, TestedClaim, test_claims};
+use crate::gate::{self, Claim, ClaimVerdict, Sample, TestedClaim, test_claims};
 
-/// Tests claims on the reports whose values decide any; all of them count in one correction.
+/// Tests the ledger on the reports whose values decide any claim, and gives those that were asked for.
 ///
 /// # Errors
 /// Published values that cannot be read.
 pub(crate) fn test<'r>(
-    claims: Vec<Claim>,
+    asked: &[Claim],
     reports: impl IntoIterator<Item = &'r Report>,
 ) -> Result<Vec<TestedClaim>, ResultsError> {
     let samples: BTreeMap<&CellId, Sample> = reports.into_iter().flat_map(Report::samples).collect();
-    Ok(test_claims(claims, &|id| samples.get(id).cloned())?)
+    let mut tested = test_claims(gate::claims()?, &|id| samples.get(id).cloned())?;
+    tested.retain(|tested| asked.iter().any(|claim| claim.id == tested.claim.id));
+    Ok(tested)
 }
 
 /// Counts of verdicts, and of claims that the printed numbers contradict.

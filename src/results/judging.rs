@@ -21,8 +21,9 @@ pub(super) fn judge_cells(
         .zip(&ours)
         .map(|(cell, ours)| Case {
             ours,
+            declared: cell.sample.declared,
             published: cell.published.as_ref(),
-            calibrated: cell.published.as_ref().is_some_and(|published| observed.calibrated(published)),
+            calibrated: observed.calibrated(cell),
             margin: margins.iter().find(|margin| margin.holds(&cell.id)).map(|margin| margin.margin),
         })
         .collect();
@@ -32,7 +33,10 @@ pub(super) fn judge_cells(
             *judged = Judgement::of_a_setting(setting, cell.published.as_ref());
         } else if !plan.changes.is_empty() && !ours.is_empty() {
             *judged = Judgement::of_a_changed_protocol(ours, cell.published.as_ref(), plan.tier);
+        } else if cell.metric.is_of_the_data() && !ours.is_empty() {
+            *judged = Judgement::of_the_data(ours, cell.published.as_ref(), plan.tier);
         }
+        judged.rebuilt = cell.sample.rebuilt;
     }
     for (cell, judged) in cells.iter_mut().zip(judged) {
         cell.judgement = judged;

@@ -37,7 +37,6 @@ pub(crate) fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
 /// A store that cannot be read.
 pub(crate) fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
     let store = Store::open(&resolved.out);
-    let calibrated_data = resolved.sources.calibrated;
     let plans: Vec<(&'static Benchmark, Plan)> = resolved
         .selection
         .benchmarks
@@ -56,7 +55,7 @@ pub(crate) fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
     let report = |(benchmark, plan): &(&'static Benchmark, Plan)| {
         let observed = Observed {
             value: &|key, metric| metrics.get(&key)?.value(metric),
-            calibrated_data,
+            rebuilt: resolved.sources.rebuilt.clone(),
             determinism: resolved.numerics.determinism.to_string(),
         };
         Report::assemble(benchmark, plan, &observed)

@@ -8,7 +8,7 @@ use super::{CellResult, Observed, Reference, ResultsError};
 use crate::benchmarks::{self, Benchmark};
 use crate::digest::Digest;
 use crate::engine::plan::{CellId, Plan};
-use crate::gate::{Sample, TestedClaim, claims_about, test_claims};
+use crate::gate::{Sample, TestedClaim, claims, test_claims};
 use crate::study::{self, Change, ProtocolName, Tier, deviations_of};
 
 /// One benchmark's results.
@@ -43,18 +43,23 @@ impl Report {
         plan: &Plan,
         observed: &Observed<'_>,
     ) -> Result<Self, ResultsError> {
-        let mut published = benchmarks::published(benchmark)?;
+        let published = benchmarks::published(benchmark)?;
+        // What was declared, whatever was asked for.
+        let declared = benchmark.seeds(&study::resolve(plan.protocol, plan.tier)?);
         let mut cells: Vec<CellResult> = plan
             .cells
             .iter()
             .filter(|cell| cell.id.benchmark == benchmark.id)
-            .map(|cell| CellResult::of(cell, plan, published.get(&cell.id).cloned(), observed))
+            .map(|cell| CellResult::of(cell, plan, (published.get(&cell.id).cloned(), declared), observed))
             .collect();
-        published.retain(|_, published| !observed.calibrated(published));
-        judge_cells(&mut cells, plan, observed, published.len())?;
-        let values = |id: &CellId| cells.iter().find(|cell| cell.id == *id).map(CellResult::sample);
+        let calibrated = cells.iter().filter(|cell| observed.calibrated(cell)).count();
+        let judged = published.keys().filter(|id| benchmark.is_a_result(id)).count();
+        judge_cells(&mut cells, plan, observed, judged - calibrated.min(judged))?;
+        let values = |id: &CellId| Some(cells.iter().find(|cell| cell.id == *id)?.sample.clone());
         let claims = if decides_claims(benchmark, plan.tier, &plan.changes) {
-            test_claims(claims_about(benchmark.id)?, &values)?
+            let mut tested = test_claims(claims()?, &values)?;
+            tested.retain(|tested| tested.claim.is_about(benchmark.id));
+            tested
         } else {
             Vec::new()
         };
@@ -75,7 +80,7 @@ impl Report {
     /// What claims of the paper are tested on: nothing where its values decide none.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (&CellId, Sample)> {
         let decides = decides_claims(self.benchmark, self.tier, &self.changes);
-        self.cells.iter().filter(move |_| decides).map(|cell| (&cell.id, cell.sample()))
+        self.cells.iter().filter(move |_| decides).map(|cell| (&cell.id, cell.sample.clone()))
     }
 
     /// Whether it is compared with the paper's numbers: at the paper tier alone.

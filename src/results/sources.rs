@@ -2,7 +2,7 @@
 //!
 //! Invariant: real data never stands where a fixture is asked for, nor the other way round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{ResultsError, Selection};
@@ -18,8 +18,9 @@ pub(crate) struct Sources {
     pub identities: BTreeMap<&'static str, Identity>,
     /// Why one is not.
     pub missing: BTreeMap<&'static str, String>,
-    /// Whether some of it was built with the published values of the cells that `paper/` marks as calibrated.
-    pub calibrated: bool,
+    /// Digests of data that stands in for the published files, built with the published values of the cells that `paper/` marks as
+    /// calibrated.
+    pub rebuilt: BTreeSet<Digest>,
 }
 
 /// Where a dataset is, given the folder of real data: DIR/<name> where there is such a folder, otherwise DIR itself;
@@ -50,13 +51,15 @@ impl Sources {
             let spec = study.dataset;
             let source = source(spec, data, out);
             match spec.identify(&source, &study.preparation, cache) {
-                Ok(identity) => drop(found.identities.insert(spec.id, identity)),
+                Ok(identity) => {
+                    found.rebuilt.extend(spec.is_calibrated(&source).then_some(identity.digest));
+                    found.identities.insert(spec.id, identity);
+                }
                 // A fixture that cannot be made is the disk's fault, not the data's.
                 Err(error) if matches!(source, Source::Fixture(_)) => return Err(error.into()),
                 // Whatever is wrong with the data is told when a cell asks for it; other tables can go on.
                 Err(error) => drop(found.missing.insert(spec.id, error.to_string())),
             }
-            found.calibrated |= spec.is_calibrated(&source);
             found.places.insert(spec.id, source);
         }
         Ok(found)

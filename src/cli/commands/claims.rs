@@ -48,7 +48,7 @@ pub(crate) fn run(asked: &Claims, out: &Path) -> Result<Exit, Failure> {
     for selection in model.chain(real).filter(|_| Store::open(out).root().is_dir()) {
         reports.extend(results::values(&to_read(&selection, out)?)?);
     }
-    let tested = test(wanted, &reports)?;
+    let tested = test(&wanted, &reports)?;
     let printed = Printed { summary: counts(&tested), claims: &tested };
     output::shown(asked.json, &printed, || text(&printed, asked))?;
     Ok(if tested.iter().all(is_decided) { Exit::Success } else { Exit::NotMeasured })

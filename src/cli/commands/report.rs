@@ -44,7 +44,7 @@ fn page(reports: &[Report]) -> Result<String, Failure> {
     let tool = Provenance::here().tool;
     Ok(html::render(&Page {
         reports,
-        claims: &results::claims::test(claims()?, reports)?,
+        claims: &results::claims::test(&claims()?, reports)?,
         deviations: &deviations()?,
         effects: &effects().map_err(Failure::internal)?,
         tool: format!("{}, commit {}, {}", tool.version, tool.commit, tool.rustc),

@@ -148,7 +148,7 @@ impl<'a> Table<'a> {
             std: cell.std(),
             published_mean: cell.published.as_ref().map(|published| published.mean),
             published_std: cell.published.as_ref().and_then(|published| published.std),
-            verdict: cell.judgement.verdict.to_string(),
+            verdict: cell.judgement.words(),
             reason: &cell.judgement.reason,
             missing: cell.missing.as_deref(),
         });

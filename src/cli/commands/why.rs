@@ -50,7 +50,7 @@ fn text(lineage: &Lineage) -> String {
         line("paper", format!("{}{std}{n} ({})", paper.printed, paper.place));
     }
     let reason = if judgement.reason.is_empty() { String::new() } else { format!(": {}", judgement.reason) };
-    line("verdict", format!("{}{reason}", judgement.verdict));
+    line("verdict", format!("{}{reason}", judgement.words()));
     for Reading { std, p_equal, p_apart, raw_p_equal, raw_p_apart, .. } in &judgement.readings {
         let std = format!("{std:?}").to_lowercase();
         line(

@@ -3,11 +3,15 @@
 //! Invariant: values that share their data and their seeds are compared in pairs, all others by Welch's test; a statement with a
 //! size is shown by two one-sided tests around it.
 
-use super::{ClaimError, ClaimVerdict, Comparison, Statement, TestedClaim};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ClaimError, ClaimVerdict, Comparison, Statement, TestedClaim, Undecided};
 use crate::benchmarks::Published;
 use crate::digest::Digest;
 use crate::engine::plan::CellId;
-use crate::stats::{Difference, Summary, holm, paired, pairs_for_difference, seeds_for_difference, welch};
+use crate::stats::{
+    Difference, Summary, holm, jackknife, paired, pairs_for_difference, seeds_for_difference, welch,
+};
 
 /// Chance of supporting (or contradicting) any claim of a family wrongly.
 const ALPHA: f64 = 0.05;
@@ -15,21 +19,53 @@ const ALPHA: f64 = 0.05;
 /// What a cell has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Sample {
-    /// One value per seed.
-    pub values: Vec<(u64, f64)>,
+    /// Values with the seeds behind each: one, or those of an ensemble's members.
+    pub values: Vec<(BTreeSet<u64>, f64)>,
     /// The data behind them.
     pub data: Option<Digest>,
+    /// The number of seeds that they are tested with, declared before any was run; more decide nothing.
+    pub declared: usize,
+    /// Whether the data was tuned until this very cell agreed with the paper.
+    pub tuned: bool,
+    /// Whether the data stands in for the published files.
+    pub rebuilt: bool,
 }
 
 impl Sample {
+    /// The values that are tested: those of the first seeds, as many as were declared; `None` where there are fewer.
+    fn declared(&self) -> Option<Self> {
+        let seeds: BTreeSet<u64> = self.values.iter().flat_map(|(seeds, _)| seeds.iter().copied()).collect();
+        let first: BTreeSet<u64> = seeds.into_iter().take(self.declared).collect();
+        let values = self.values.iter().filter(|(seeds, _)| seeds.is_subset(&first)).cloned();
+        (first.len() == self.declared && self.declared > 0)
+            .then(|| Sample { values: values.collect(), ..self.clone() })
+    }
+
     fn numbers(&self, factor: f64) -> Vec<f64> {
         self.values.iter().map(|(_, value)| factor * value).collect()
     }
 
+    /// Whether each value is that of one seed, and of another than the others.
+    pub(crate) fn is_one_per_seed(&self) -> bool {
+        let seeds: BTreeSet<&BTreeSet<u64>> = self.values.iter().map(|(seeds, _)| seeds).collect();
+        seeds.len() == self.values.len() && seeds.iter().all(|seeds| seeds.len() == 1)
+    }
+
+    /// Mean and deviation over seeds: where values are not one for each, the jackknife's.
+    pub(crate) fn summary(&self, factor: f64) -> Option<Summary> {
+        if self.is_one_per_seed() {
+            return Summary::of(&self.numbers(factor));
+        }
+        let values: Vec<_> = self.values.iter().map(|(seeds, value)| (seeds, factor * value)).collect();
+        jackknife(&values)
+    }
+
     /// Whether seed for seed the same data was used.
     fn pairs_with(&self, other: &Sample) -> bool {
-        let seeds = |sample: &Sample| sample.values.iter().map(|(seed, _)| *seed).collect::<Vec<_>>();
-        self.data.is_some() && self.data == other.data && seeds(self) == seeds(other)
+        let seeds =
+            |sample: &Sample| sample.values.iter().map(|(seeds, _)| seeds.clone()).collect::<Vec<_>>();
+        let one_each = self.is_one_per_seed() && other.is_one_per_seed();
+        one_each && self.data.is_some() && self.data == other.data && seeds(self) == seeds(other)
     }
 }
 
@@ -50,21 +86,31 @@ pub(super) fn compare(
         p_for: None,
         p_against: None,
         seeds: None,
+        undecided: None,
+        rebuilt: false,
     };
     let (Some(above), Some(below)) = (above, below) else { return Ok(comparison) };
-    let means = (Summary::of(&above.numbers(1.0)), Summary::of(&below.numbers(1.0)));
-    let (Some(first), Some(second)) = means else { return Ok(comparison) };
+    let (Some(first), Some(second)) = (above.summary(1.0), below.summary(1.0)) else { return Ok(comparison) };
+    comparison.rebuilt = above.rebuilt || below.rebuilt;
     comparison.ours = Some(statement.quantity(first.mean, second.mean));
+    if above.tuned && below.tuned {
+        comparison.undecided = Some(Undecided::Calibrated);
+        return Ok(comparison);
+    }
+    let (Some(above), Some(below)) = (above.declared(), below.declared()) else {
+        comparison.undecided =
+            Some(Undecided::Incomplete { seeds: first.n.min(second.n), of: above.declared });
+        return Ok(comparison);
+    };
     comparison.paired = above.pairs_with(&below);
 
     // above - factor * below - shift is 0 where the statement holds exactly.
     let by = statement.by.unwrap_or(0.0);
     let factor = if statement.relative { 1.0 + by / 100.0 } else { 1.0 };
-    let (above, below) = (above.numbers(1.0), below.numbers(factor));
     let difference = if comparison.paired {
-        paired(&above, &below)
+        paired(&above.numbers(1.0), &below.numbers(factor))
     } else {
-        Summary::of(&above).zip(Summary::of(&below)).and_then(|(a, b)| welch(&a, &b))
+        above.summary(1.0).zip(below.summary(factor)).and_then(|(a, b)| welch(&a, &b))
     };
     let Some(difference) = difference else { return Ok(comparison) };
     let difference = if statement.relative { difference } else { shifted(difference, -by) };
@@ -79,7 +125,7 @@ pub(super) fn compare(
     };
     (comparison.p_for, comparison.p_against) = (Some(p_for), Some(p_against));
     if statement.within.is_none() && p_for >= ALPHA && p_against >= ALPHA {
-        comparison.seeds = seeds(&comparison, &difference, &above, &below);
+        comparison.seeds = seeds(&comparison, &difference, &above, &below, factor);
     }
     Ok(comparison)
 }
@@ -89,34 +135,49 @@ fn shifted(difference: Difference, by: f64) -> Difference {
 }
 
 /// Seeds for a difference as large as the paper's, or as ours where the paper prints none.
-fn seeds(comparison: &Comparison, difference: &Difference, above: &[f64], below: &[f64]) -> Option<usize> {
+fn seeds(
+    comparison: &Comparison,
+    difference: &Difference,
+    above: &Sample,
+    below: &Sample,
+    factor: f64,
+) -> Option<usize> {
     let size = comparison.paper.or(comparison.ours).filter(|size| *size > 0.0)?;
     if comparison.paired {
-        return pairs_for_difference(difference.standard_error * (above.len() as f64).sqrt(), size, ALPHA);
+        return pairs_for_difference(
+            difference.standard_error * (above.values.len() as f64).sqrt(),
+            size,
+            ALPHA,
+        );
     }
-    seeds_for_difference(Summary::of(above)?.std?, Summary::of(below)?.std?, size, ALPHA)
+    seeds_for_difference(above.summary(1.0)?.std?, below.summary(factor)?.std?, size, ALPHA)
 }
 
-/// Replaces the raw p-values that are there by Holm's. What several sentences say of the same cells is one test.
-pub(super) fn correct(claims: &mut [TestedClaim], p: impl Fn(&mut Comparison) -> &mut Option<f64>) {
-    let mut found: Vec<(Statement, &mut f64)> = claims
-        .iter_mut()
-        .flat_map(|claim| claim.tested.iter_mut())
-        .filter_map(|comparison| {
-            let statement = comparison.statement.clone();
-            Some((statement, p(comparison).as_mut()?))
-        })
-        .collect();
-    let mut tests: Vec<(Statement, f64)> = Vec::new();
-    for (statement, value) in &found {
-        if !tests.iter().any(|(known, _)| known == statement) {
-            tests.push((statement.clone(), **value));
+/// Replaces the raw p-values by Holm's. A family is what the ledger says of a benchmark's cells, measured or not; each comparison counts
+/// in that of its first cell, and what several sentences say of the same cells is one test.
+pub(super) fn correct(ledger: &mut [TestedClaim], p: impl Fn(&mut Comparison) -> &mut Option<f64>) {
+    let mut families: BTreeMap<String, Vec<(Statement, f64)>> = BTreeMap::new();
+    let mut all: Vec<&mut Comparison> = ledger.iter_mut().flat_map(|claim| &mut claim.tested).collect();
+    for comparison in &mut all {
+        let statement = comparison.statement.clone();
+        let family = families.entry(statement.above.benchmark.clone()).or_default();
+        if !family.iter().any(|(known, _)| *known == statement) {
+            // What is not measured has shown nothing.
+            family.push((statement, p(comparison).unwrap_or(1.0)));
         }
     }
-    let adjusted = holm(&tests.iter().map(|(_, p)| *p).collect::<Vec<_>>());
-    for (statement, value) in &mut found {
-        let place = tests.iter().position(|(known, _)| known == statement);
-        **value = place.map_or(1.0, |place| adjusted[place]);
+    for family in families.values_mut() {
+        let adjusted = holm(&family.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+        family.iter_mut().zip(adjusted).for_each(|((_, p), adjusted)| *p = adjusted);
+    }
+    for comparison in all {
+        let statement = comparison.statement.clone();
+        let family = &families[&statement.above.benchmark];
+        if let (Some(p), Some((_, adjusted))) =
+            (p(comparison), family.iter().find(|(known, _)| *known == statement))
+        {
+            *p = *adjusted;
+        }
     }
 }
 
@@ -127,6 +188,10 @@ pub(super) fn decide(claim: &TestedClaim) -> ClaimVerdict {
         ClaimVerdict::NotDecidable
     } else if tested.iter().any(|comparison| below(comparison.p_against)) {
         ClaimVerdict::Contradicted
+    } else if tested.iter().any(|comparison| comparison.undecided == Some(Undecided::Calibrated)) {
+        ClaimVerdict::Calibrated
+    } else if tested.iter().any(|comparison| comparison.undecided.is_some()) {
+        ClaimVerdict::Incomplete
     } else if tested.iter().any(|comparison| comparison.p_for.is_none()) {
         ClaimVerdict::NotMeasured
     } else if tested.iter().all(|comparison| below(comparison.p_for)) {

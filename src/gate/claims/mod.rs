@@ -1,7 +1,8 @@
 //! Sentences of the paper that can be tested: `paper/claims.toml`.
 //!
-//! Invariant: a claim is supported only when every one of its comparisons is, after Holm's correction over all
-//! comparisons of its table; a comparison that is not measured leaves its claim not measured. What the paper's own numbers
+//! Invariant: a claim is supported only when every one of its comparisons is, after Holm's correction over all comparisons that the
+//! ledger makes about its table, whichever are asked for; a comparison that is not measured leaves its claim not measured, one with
+//! fewer seeds than were declared leaves it incomplete, and one of two cells that the data was tuned to decides nothing. What the paper's own numbers
 //! say of a sentence stands beside that, and needs no run.
 
 mod compare;
@@ -31,7 +32,11 @@ pub(crate) enum ClaimVerdict {
     /// Neither is shown by this many seeds, or no cell of a table could show it.
     #[strum(to_string = "not decidable")]
     NotDecidable,
-    /// A comparison has fewer than two values on a side.
+    /// It compares two cells that the data was tuned to.
+    Calibrated,
+    /// A comparison has fewer seeds than were declared.
+    Incomplete,
+    /// A comparison has no values on a side.
     #[strum(to_string = "not measured")]
     NotMeasured,
 }
@@ -52,8 +57,27 @@ pub(crate) struct Comparison {
     pub p_for: Option<f64>,
     /// p-value of the statement; small means contradicted. After Holm.
     pub p_against: Option<f64>,
+    /// Why no test was made, where both sides have values.
+    pub undecided: Option<Undecided>,
+    /// Whether the data of a side stands in for the published files.
+    pub rebuilt: bool,
     /// Seeds of each that would show a difference as large as the paper's with 80 % power, where nothing is shown yet.
     pub seeds: Option<usize>,
+}
+
+/// Why a comparison is not tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Undecided {
+    /// Both cells were used to tune the data.
+    Calibrated,
+    /// There are fewer seeds than were declared.
+    Incomplete {
+        /// Of the side that has fewer.
+        seeds: usize,
+        /// As many were declared.
+        of: usize,
+    },
 }
 
 /// A claim and what the runs say about it.
@@ -70,7 +94,17 @@ pub(crate) struct TestedClaim {
 impl TestedClaim {
     /// The verdict, with what it is said of where that is not the paper's data.
     pub(crate) fn words(&self) -> String {
-        let of = if self.claim.is_about_the_model() { " on the generative model" } else { "" };
+        let decided = matches!(
+            self.verdict,
+            ClaimVerdict::Supported | ClaimVerdict::Contradicted | ClaimVerdict::NotDecidable
+        );
+        let of = if self.claim.is_about_the_model() {
+            " on the generative model"
+        } else if decided && self.tested.iter().any(|comparison| comparison.rebuilt) {
+            " on rebuilt data"
+        } else {
+            ""
+        };
         format!("{}{of}", self.verdict)
     }
 }
@@ -91,17 +125,17 @@ pub(crate) enum ClaimError {
     Published(#[from] PublishedError),
 }
 
-/// Tests claims; `values` gives what a cell has. All comparisons count in one correction: ask for those of one table, or of one
-/// page, at a time.
+/// Tests all claims of a ledger; `values` gives what a cell has. Whoever asks for some of them selects afterwards, so that what is asked
+/// for changes no verdict.
 ///
 /// # Errors
 /// Published values that cannot be read.
 pub(crate) fn test_claims(
-    claims: Vec<Claim>,
+    ledger: Vec<Claim>,
     values: &dyn Fn(&CellId) -> Option<Sample>,
 ) -> Result<Vec<TestedClaim>, ClaimError> {
     let mut all = Vec::new();
-    for claim in claims {
+    for claim in ledger {
         let tested =
             claim.comparisons.iter().map(|statement| compare(statement, values)).collect::<Result<_, _>>()?;
         all.push(TestedClaim { claim, verdict: ClaimVerdict::NotMeasured, tested });
@@ -112,14 +146,4 @@ pub(crate) fn test_claims(
         claim.verdict = decide(claim);
     }
     Ok(all)
-}
-
-/// The claims that speak of cells of this benchmark and of no other.
-///
-/// # Errors
-/// A ledger that is wrong.
-pub(crate) fn claims_about(benchmark: &str) -> Result<Vec<Claim>, ClaimError> {
-    let mut found = claims()?;
-    found.retain(|claim| claim.is_about(benchmark));
-    Ok(found)
 }

@@ -54,8 +54,12 @@ fn sentences_that_the_printed_numbers_contradict_are_marked() {
 
 fn sample(mean: f64, spread: f64, data: Option<&str>) -> Sample {
     let offsets = [0.1, -0.2, 0.2, 0.0, -0.1];
-    let values = offsets.iter().enumerate().map(|(seed, offset)| (seed as u64, mean + spread * offset));
-    Sample { values: values.collect(), data: data.map(|text| Digest::of(text.as_bytes())) }
+    let values = offsets
+        .iter()
+        .enumerate()
+        .map(|(seed, offset)| (BTreeSet::from([seed as u64]), mean + spread * offset));
+    let data = data.map(|text| Digest::of(text.as_bytes()));
+    Sample { values: values.collect(), data, declared: 5, ..Sample::default() }
 }
 
 fn claim(comparison: &str) -> Claim {
@@ -70,7 +74,8 @@ fn verdict(comparison: &str, above: &Sample, below: &Sample) -> (ClaimVerdict, C
         "i2m2-lf" => Some(above.clone()),
         _ => Some(below.clone()),
     };
-    let mut tested = test_claims(vec![claim(comparison)], &values).unwrap().swap_remove(0);
+    let asked = vec![claim(comparison)];
+    let mut tested = test_claims(asked, &values).unwrap().swap_remove(0);
     (tested.verdict, tested.tested.swap_remove(0))
 }
 
@@ -129,21 +134,81 @@ fn what_is_missing_is_not_measured_and_what_has_no_cell_is_not_decidable() {
     };
     assert_eq!(tested(&|_| None), ClaimVerdict::NotMeasured);
     assert_eq!(tested(&|_| Some(Sample::default())), ClaimVerdict::NotMeasured);
-    let single = Sample { values: vec![(0, 1.0)], data: None };
-    assert_eq!(tested(&|_| Some(single.clone())), ClaimVerdict::NotMeasured);
+    let single = Sample { values: vec![(BTreeSet::from([0]), 1.0)], declared: 5, ..Sample::default() };
+    assert_eq!(tested(&|_| Some(single.clone())), ClaimVerdict::Incomplete);
     let text = "[[claim]]\nid = \"c\"\nsentence = \"s\"\nwhere = \"w\"\nneeds = \"logits of VQA-VS\"\n";
     let tested = test_claims(ledger::read(text).unwrap(), &|_| None).unwrap();
     assert_eq!(tested[0].verdict, ClaimVerdict::NotDecidable);
 }
 
+/// What the ledger says of a table is one family; what repeats another is no second test, and what is said of another table counts
+/// there.
 #[test]
-fn a_sentence_that_repeats_another_is_no_second_test() {
+fn a_family_is_what_the_ledger_says_of_a_table() {
     let (above, below) = (sample(71.9, 1.0, None), sample(71.7, 1.0, None));
     let values = |id: &CellId| Some(if id.row == "i2m2-lf" { above.clone() } else { below.clone() });
-    let p = |claims: Vec<Claim>| test_claims(claims, &values).unwrap()[0].tested[0].p_for.unwrap();
-    let other = OVER.replace("inter-lf", "intra");
-    assert_eq!(p(vec![claim(OVER)]), p(vec![claim(OVER), claim(OVER)]));
-    assert_eq!(2.0 * p(vec![claim(OVER)]), p(vec![claim(OVER), claim(&other)]));
+    let p = |ledger: Vec<Claim>| test_claims(ledger, &values).unwrap()[0].tested[0].p_for.unwrap();
+    let alone = p(vec![claim(OVER)]);
+    assert_eq!(alone, p(vec![claim(OVER), claim(OVER)]));
+    assert_eq!(alone, p(vec![claim(OVER), claim(&OVER.replace("table1", "table2"))]));
+    assert_eq!(2.0 * alone, p(vec![claim(OVER), claim(&OVER.replace("inter-lf", "intra"))]));
+    // One that is not measured counts, too.
+    let missing = |id: &CellId| values(id).filter(|_| id.row != "image");
+    let ledger = vec![claim(OVER), claim(&OVER.replace("inter-lf", "image"))];
+    assert_eq!(2.0 * alone, test_claims(ledger, &missing).unwrap()[0].tested[0].p_for.unwrap());
+}
+
+#[test]
+fn more_seeds_than_were_declared_decide_nothing() {
+    let (above, mut below) = (sample(72.4, 1.0, None), sample(71.7, 1.0, None));
+    let (found, five) = verdict(OVER, &above, &below);
+    assert_eq!(found, ClaimVerdict::Supported);
+    // Seeds that were added afterwards would turn it around.
+    below.values.extend((5..20).map(|seed| (BTreeSet::from([seed]), 75.0)));
+    let (found, twenty) = verdict(OVER, &above, &below);
+    assert_eq!((found, twenty.p_for), (ClaimVerdict::Supported, five.p_for));
+    below.values.truncate(4);
+    let (found, four) = verdict(OVER, &above, &below);
+    assert_eq!(found, ClaimVerdict::Incomplete);
+    assert_eq!(four.undecided, Some(Undecided::Incomplete { seeds: 4, of: 5 }));
+}
+
+#[test]
+fn two_cells_that_the_data_was_tuned_to_decide_nothing() {
+    let tuned = |mean| Sample { tuned: true, rebuilt: true, ..sample(mean, 1.0, Some("d")) };
+    let (found, comparison) = verdict(OVER, &tuned(72.4), &tuned(60.0));
+    assert_eq!((found, comparison.p_for), (ClaimVerdict::Calibrated, None));
+    let one = Sample { rebuilt: true, ..sample(60.0, 1.0, Some("d")) };
+    let asked = vec![claim(OVER)];
+    let values = |id: &CellId| Some(if id.row == "i2m2-lf" { tuned(72.4) } else { one.clone() });
+    let tested = test_claims(asked, &values).unwrap();
+    assert_eq!(tested[0].words(), "supported on rebuilt data");
+}
+
+/// The values of ensembles share their members' seeds: ten triples of five seeds are five draws.
+#[test]
+fn ensembles_are_no_seeds() {
+    let mut triples = Vec::new();
+    for a in 0..5u64 {
+        for b in a + 1..5 {
+            triples.extend((b + 1..5).map(|c| BTreeSet::from([a, b, c])));
+        }
+    }
+    let effects = [0.6, -0.7, 0.1, 0.4, -0.4];
+    let value = |seeds: &BTreeSet<u64>| 72.0 + seeds.iter().map(|&n| effects[n as usize]).sum::<f64>() / 3.0;
+    let values = triples.into_iter().map(|seeds| (seeds.clone(), value(&seeds))).collect();
+    let ensembles = Sample { values, data: Some(Digest::of(b"d")), declared: 5, ..Sample::default() };
+    let (_, comparison) = verdict(OVER, &ensembles, &sample(71.7, 1.0, Some("d")));
+    assert!(!comparison.paired);
+    let honest = sample(71.7, 1.0, None).summary(1.0).unwrap();
+    let seeds = Sample {
+        values: (0..5).map(|n| (BTreeSet::from([n]), 72.0 + effects[n as usize])).collect(),
+        declared: 5,
+        ..Sample::default()
+    };
+    let (found, expected) = (ensembles.summary(1.0).unwrap(), seeds.summary(1.0).unwrap());
+    assert_eq!((found.n, honest.n), (5, 5));
+    assert!((found.std.unwrap() - expected.std.unwrap()).abs() < 1e-12);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Invariant: *reproduced* needs an equivalence test passed under both readings of the published deviation, at the
 //! paper tier, on a cell that did not calibrate the data. Failing to find a difference is never enough. Looking at many
-//! cells does not make a finding more likely: p-values are Holm's over the whole table.
+//! cells does not make a finding more likely: p-values are Holm's over the whole table. Neither does looking at more and more seeds: a
+//! cell is judged once, by a number of seeds that was declared before.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +23,16 @@ pub(crate) enum Verdict {
     Reproduced,
     /// Shown to differ, and not shown to lie within the margin.
     Different,
-    /// Too few or too scattered values to tell.
+    /// Too scattered values to tell.
     Inconclusive,
+    /// Fewer seeds than it is judged by.
+    Incomplete,
     /// There is no value.
     #[strum(to_string = "not measured")]
     NotMeasured,
     /// The published value was used to build the data, so agreement says nothing.
     Calibrated,
-    /// Configuration, not a result, and as the paper prints it.
+    /// Configuration or a property of the data, no result of training, and as the paper prints it.
     Agrees,
     /// Measured at a tier that stands for less than the paper, or with a changed protocol.
     #[strum(to_string = "not comparable")]
@@ -82,6 +85,8 @@ pub(crate) struct Judgement {
     pub margin: Option<f64>,
     /// The tests; empty when none was made.
     pub readings: Vec<Reading>,
+    /// Whether the data stands in for the published files.
+    pub rebuilt: bool,
 }
 
 impl Judgement {
@@ -95,6 +100,23 @@ impl Judgement {
         };
         let reason = "a setting of the paper tier's protocol, not a result".to_owned();
         Judgement::plain(verdict, reason, difference)
+    }
+
+    /// Of a property of the data: it rounds to the printed number or it does not.
+    pub(crate) fn of_the_data(ours: &[f64], published: Option<&Published>, tier: Tier) -> Self {
+        let mean = Summary::of(ours).map(|summary| summary.mean);
+        let difference = mean.zip(published).map(|(mean, published)| mean - published.mean);
+        let rounds = mean
+            .zip(published)
+            .map(|(mean, published)| format!("{mean:.*}", published.decimals) == published.printed);
+        let verdict = match rounds {
+            _ if mean.is_none() => Verdict::NotMeasured,
+            _ if tier != Tier::Paper => Verdict::NotComparable(tier),
+            Some(true) => Verdict::Agrees,
+            Some(false) => Verdict::Different,
+            None => Verdict::Inconclusive,
+        };
+        Judgement::plain(verdict, "a property of the data, not a result of training".to_owned(), difference)
     }
 
     /// What can be said of values that were made with a protocol changed on the command line: how far they lie from the
@@ -111,15 +133,24 @@ impl Judgement {
     }
 
     fn plain(verdict: Verdict, reason: String, difference: Option<f64>) -> Self {
-        Judgement { verdict, reason, difference, margin: None, readings: Vec::new() }
+        Judgement { verdict, reason, difference, margin: None, readings: Vec::new(), rebuilt: false }
+    }
+
+    /// The verdict, with what it is said of where that is not the published data.
+    pub(crate) fn words(&self) -> String {
+        let judged = matches!(self.verdict, Verdict::Reproduced | Verdict::Different | Verdict::Inconclusive);
+        let of = if self.rebuilt && judged { " on rebuilt data" } else { "" };
+        format!("{}{of}", self.verdict)
     }
 }
 
 /// A cell as it is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
-    /// Our values, one per seed.
+    /// Our values, one per seed, those of the first seeds first.
     pub ours: &'a [f64],
+    /// The number of seeds that it is judged by, declared before any was run; more decide nothing.
+    pub declared: usize,
     /// What the paper prints.
     pub published: Option<&'a Published>,
     /// Whether the data was built with this cell in view.
@@ -135,6 +166,12 @@ pub(crate) fn judge(cases: &[Case<'_>], tier: Tier, family: usize) -> Vec<Judgem
     for (cell, case) in judged.iter_mut().zip(cases) {
         if cell.verdict == Verdict::Inconclusive && cell.reason.is_empty() {
             cell.reason = undecided(case);
+        }
+        if !cell.readings.is_empty() && case.ours.len() > case.declared {
+            let (declared, all) = (case.declared, case.ours.len());
+            let first = format!("judged by the first {declared} of {all} seeds, as declared");
+            cell.reason =
+                [std::mem::take(&mut cell.reason), first].join("; ").trim_start_matches("; ").to_owned();
         }
     }
     judged
@@ -163,7 +200,8 @@ fn verdicts(cases: &[Case<'_>], tier: Tier, family: usize) -> Vec<Judgement> {
 impl Case<'_> {
     /// What can be said without a test, or the tests of this cell alone, without a conclusion.
     fn alone(&self, tier: Tier) -> Judgement {
-        let Some(summary) = Summary::of(self.ours) else {
+        let ours = &self.ours[..self.ours.len().min(self.declared)];
+        let Some(summary) = Summary::of(ours) else {
             return Judgement::plain(Verdict::NotMeasured, String::new(), None);
         };
         let difference = self.published.map(|published| summary.mean - published.mean);
@@ -184,10 +222,11 @@ impl Case<'_> {
         if !summary.mean.is_finite() {
             return inconclusive("a value is not a number");
         }
+        if summary.n < self.declared {
+            return plain(Verdict::Incomplete, &format!("{} of {} seeds", summary.n, self.declared));
+        }
         if summary.n < 2 {
-            return inconclusive(
-                "one seed has no deviation to compare with; two are the least, and as many as the paper has are usual",
-            );
+            return inconclusive("one seed has no deviation to compare with");
         }
         let mut judged = plain(Verdict::Inconclusive, "");
         judged.margin = Some(margin);
@@ -261,16 +300,20 @@ impl Judgement {
 /// Why nothing was shown, and what would.
 fn undecided(case: &Case<'_>) -> String {
     let (Some(published), Some(margin)) = (case.published, case.margin) else { return String::new() };
-    let seeds = case.ours.len();
+    let ours = &case.ours[..case.ours.len().min(case.declared)];
+    let seeds = ours.len();
     let mut reason = format!("neither a difference nor agreement within {margin} is shown by {seeds} seeds");
-    let std = Summary::of(case.ours).and_then(|summary| summary.std);
+    let std = Summary::of(ours).and_then(|summary| summary.std);
     let wanted = std.zip(readings(published)).map(|(std, [_, (_, theirs)])| {
         // The wider reading, so that both would agree.
         seeds_for_equivalence(std, &theirs, margin, ALPHA)
     });
     match wanted {
         Some(Some(wanted)) if wanted > seeds => {
-            reason += &format!("; {wanted} would show agreement with {} % power, if there is", 100.0 * POWER);
+            reason += &format!(
+                "; {wanted}, declared before they are run, would show agreement with {} % power, if there is",
+                100.0 * POWER
+            );
         }
         Some(None) => reason += "; no number of seeds would: the published mean itself is too uncertain",
         Some(Some(_)) | None => {}
@@ -297,6 +340,7 @@ mod tests {
             unit: Unit::Percent,
             place: "a made-up table".to_owned(),
             calibrated: None,
+            tuned: false,
         }
     }
 
@@ -312,7 +356,7 @@ mod tests {
         calibrated: bool,
         margin: Option<f64>,
     ) -> Judgement {
-        judge(&[Case { ours, published, calibrated, margin }], tier, 1).swap_remove(0)
+        judge(&[Case { ours, declared: ours.len(), published, calibrated, margin }], tier, 1).swap_remove(0)
     }
 
     const OURS: &[f64] = &[72.1, 72.3, 72.5, 72.2, 72.4];
@@ -381,7 +425,13 @@ mod tests {
     #[test]
     fn what_is_no_number_decides_nothing_and_spoils_no_neighbour() {
         let published = published(72.34, 0.14);
-        let case = |ours| Case { ours, published: Some(&published), calibrated: false, margin: Some(1.0) };
+        let case = |ours: &'static [f64]| Case {
+            ours,
+            declared: ours.len(),
+            published: Some(&published),
+            calibrated: false,
+            margin: Some(1.0),
+        };
         let judged = judge(&[case(&[72.1, f64::NAN, 72.3]), case(OURS)], Tier::Paper, 2);
         assert_eq!(judged[0].verdict, Verdict::Inconclusive);
         assert!(judged[0].reason.contains("not a number"), "{}", judged[0].reason);

@@ -27,6 +27,7 @@ fn cell(ours: Vec<f64>, theirs: &[f64], by_n: bool, decimals: usize) -> Cell {
         unit: Unit::Percent,
         place: "a made-up table".to_owned(),
         calibrated: None,
+        tuned: false,
     };
     Cell { ours, published }
 }
@@ -40,6 +41,7 @@ fn judged(cells: &[Cell]) -> Vec<Verdict> {
         .iter()
         .map(|cell| Case {
             ours: &cell.ours,
+            declared: cell.ours.len(),
             published: Some(&cell.published),
             calibrated: false,
             margin: Some(MARGIN),
@@ -154,6 +156,7 @@ fn a_larger_family_never_makes_a_verdict_bolder() {
         let cell = cell(ours, &theirs, false, 2);
         let case = Case {
             ours: &cell.ours,
+            declared: cell.ours.len(),
             published: Some(&cell.published),
             calibrated: false,
             margin: Some(MARGIN),

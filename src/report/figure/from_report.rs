@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::benchmarks::{Benchmark, Layout, Published, Row as LayoutRow};
     use crate::digest::Digest;
-    use crate::gate::{Case, judge};
+    use crate::gate::{Case, Sample, judge};
     use crate::metric::Metric;
     use crate::results::Known;
     use crate::results::cell::SeedValue;
@@ -178,10 +178,16 @@ mod tests {
                     unit: Unit::Percent,
                     place: "Figure 0".to_owned(),
                     calibrated: None,
+                    tuned: false,
                 });
                 let values: Vec<SeedValue> = (0..seeds)
                     .map(|seed| SeedValue { seed, value: value(seed), key: Digest::of(b"made up") })
                     .collect();
+                let sample = Sample {
+                    values: values.iter().map(|seed| ([seed.seed].into(), seed.value)).collect(),
+                    declared: 3,
+                    ..Sample::default()
+                };
                 let ours: Vec<f64> = values.iter().map(|value| value.value).collect();
                 cells.push(CellResult {
                     configured: None,
@@ -190,12 +196,14 @@ mod tests {
                     dataset: None,
                     judgement: {
                         let published = published.as_ref();
-                        let case = Case { ours: &ours, published, calibrated: false, margin: None };
+                        let case =
+                            Case { ours: &ours, declared: 3, published, calibrated: false, margin: None };
                         judge(&[case], tier, 1).swap_remove(0)
                     },
                     values,
                     published,
                     missing: None,
+                    sample,
                 });
             }
         }

@@ -22,6 +22,8 @@ fn one(tested: &TestedClaim) -> Markup {
         ClaimVerdict::Supported => ("good", "✓"),
         ClaimVerdict::Contradicted => ("bad", "≠"),
         ClaimVerdict::NotDecidable => ("open", "?"),
+        ClaimVerdict::Incomplete => ("open", "…"),
+        ClaimVerdict::Calibrated => ("none", "⌖"),
         ClaimVerdict::NotMeasured => ("none", "∅"),
     };
     html! {

@@ -14,7 +14,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::figure::{self, FigureError};
 use super::words;
 use crate::gate::effects::Effect;
-use crate::gate::{TestedClaim, Verdict};
+use crate::gate::{Judgement, TestedClaim, Verdict};
 use crate::results::Report;
 use crate::study::Deviation;
 
@@ -126,16 +126,17 @@ fn section(report: &Report) -> Result<Markup, FigureError> {
 }
 
 /// A verdict as a badge that does not speak by colour alone.
-fn badge(verdict: Verdict) -> Markup {
-    let (class, mark) = match verdict {
+fn badge(judgement: &Judgement) -> Markup {
+    let (class, mark) = match judgement.verdict {
         Verdict::Reproduced | Verdict::Agrees => ("good", "✓"),
         Verdict::Different => ("bad", "≠"),
         Verdict::Inconclusive => ("open", "?"),
+        Verdict::Incomplete => ("open", "…"),
         Verdict::NotMeasured => ("none", "∅"),
         Verdict::Calibrated => ("none", "⌖"),
         Verdict::NotComparable(_) => ("none", "–"),
     };
-    html! { span.badge.(class) { (mark) " " (verdict) } }
+    html! { span.badge.(class) { (mark) " " (judgement.words()) } }
 }
 
 #[cfg(test)]

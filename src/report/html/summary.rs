@@ -9,8 +9,16 @@ use crate::gate::{ClaimVerdict, TestedClaim};
 use crate::results::Report;
 
 /// In the order of the columns.
-const KINDS: [&str; 7] =
-    ["reproduced", "different", "inconclusive", "calibrated", "agrees", "not comparable", "not measured"];
+const KINDS: [&str; 8] = [
+    "reproduced",
+    "different",
+    "inconclusive",
+    "incomplete",
+    "calibrated",
+    "agrees",
+    "not comparable",
+    "not measured",
+];
 
 pub(super) fn section(page: &Page<'_>) -> Markup {
     let counts: Vec<BTreeMap<String, usize>> = page
@@ -62,9 +70,10 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
 
 /// How many claims have each verdict.
 fn verdicts(claims: &[&TestedClaim]) -> String {
-    use ClaimVerdict::{Contradicted, NotDecidable, NotMeasured, Supported};
+    use ClaimVerdict::{Calibrated, Contradicted, Incomplete, NotDecidable, NotMeasured, Supported};
     let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count();
-    let each = [Supported, Contradicted, NotDecidable, NotMeasured]
-        .map(|verdict| format!("{} {verdict}", count(verdict)));
-    each.join(", ")
+    let always = [Supported, Contradicted, NotDecidable, NotMeasured];
+    let sometimes = [Incomplete, Calibrated].into_iter().filter(|verdict| count(*verdict) > 0);
+    let each = always.into_iter().chain(sometimes).map(|verdict| format!("{} {verdict}", count(verdict)));
+    each.collect::<Vec<_>>().join(", ")
 }

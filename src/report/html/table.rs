@@ -67,12 +67,12 @@ fn line(report: &Report, row: &Row, heads: bool) -> Markup {
 fn number(report: &Report, cell: &CellResult) -> Markup {
     html! {
         details {
-            summary title={ (cell.id) ": " (cell.judgement.verdict) } {
+            summary title={ (cell.id) ": " (cell.judgement.words()) } {
                 span.ours { (words::pair(words::ours(cell))) }
                 @if let Some(paper) = words::paper(cell) {
                     span.paper { "paper " (words::pair(Some(paper))) }
                 }
-                @if report.is_comparable() || cell.configured.is_some() { (badge(cell.judgement.verdict)) }
+                @if report.is_comparable() || cell.configured.is_some() { (badge(&cell.judgement)) }
             }
             (evidence(report, cell))
         }
@@ -86,7 +86,7 @@ fn evidence(report: &Report, cell: &CellResult) -> Markup {
             dt { "cell" } dd { code { (cell.id) } }
             dt { "metric" } dd { (cell.metric) ", " (cell.unit()) }
             dt { "verdict" } dd {
-                (judgement.verdict)
+                (judgement.words())
                 @if !judgement.reason.is_empty() { ": " (judgement.reason) }
             }
             @if let Some(difference) = judgement.difference {
