@@ -18,6 +18,9 @@ pub(crate) struct Margin {
     /// The rows it holds for; all when empty.
     #[serde(default)]
     pub rows: Vec<String>,
+    /// The columns it holds for; all when empty.
+    #[serde(default)]
+    pub columns: Vec<String>,
     /// Largest difference, in `unit`.
     pub margin: f64,
     /// Unit of the cells.
@@ -63,14 +66,16 @@ fn read(text: &str) -> Result<Vec<Margin>, MarginError> {
 impl Margin {
     /// Whether it is the margin of this cell.
     pub(crate) fn holds(&self, id: &CellId) -> bool {
-        self.benchmark == id.benchmark && (self.rows.is_empty() || self.rows.contains(&id.row))
+        let among = |ids: &[String], id: &String| ids.is_empty() || ids.contains(id);
+        self.benchmark == id.benchmark && among(&self.rows, &id.row) && among(&self.columns, &id.column)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmarks;
+    use crate::benchmarks::{self, Published};
+    use crate::gate::claims;
 
     #[test]
     fn every_published_cell_of_a_registered_benchmark_has_one_margin_in_its_unit() {
@@ -86,6 +91,29 @@ mod tests {
             }
         }
         assert!(margins.iter().all(|margin| !margin.reason.is_empty()));
+    }
+
+    /// No margin is wider than half of a difference that a claim of the paper is about.
+    #[test]
+    fn no_margin_could_hide_a_claimed_difference() {
+        let margins = margins().unwrap();
+        let mean = |id: &CellId| Published::of(id).unwrap().map(|published| published.mean);
+        let mut held = 0;
+        for claim in claims().unwrap() {
+            for statement in claim.comparisons.iter().filter(|statement| statement.by != Some(0.0)) {
+                let (Some(above), Some(below)) = (mean(&statement.above), mean(&statement.below)) else {
+                    continue;
+                };
+                for cell in [&statement.above, &statement.below] {
+                    let Some(margin) = margins.iter().find(|margin| margin.holds(cell)) else { continue };
+                    held += 1;
+                    // What the paper's own numbers contradict is no difference that it shows.
+                    let claimed = above - below;
+                    assert!(claimed <= 0.0 || margin.margin <= 0.5 * claimed + 1e-9, "{cell}: {claimed}");
+                }
+            }
+        }
+        assert!(held > 50, "{held}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a report's references say of its table: where something is known, and which cells are no better than a control.
 
 use super::{CellResult, Known, Reference, Report};
+use crate::metric::Direction;
 
 impl Report {
     /// The places where something is known, in the order of the layout: columns, then points of curves (`@0.5`).
@@ -31,6 +32,10 @@ impl Report {
     /// The cells that are no better than a predictor that looks at nothing.
     pub(crate) fn no_better_than_controls(&self) -> Vec<&CellResult> {
         let beaten = |cell: &&CellResult| {
+            // Of an entropy neither more nor less is better.
+            if cell.metric.direction() == Direction::Neither {
+                return false;
+            }
             let mut reached = self.controls().filter_map(|control| control.values.get(&cell.id.column));
             reached.any(|&control| cell.summary().is_some_and(|ours| ours.mean <= control))
         };

@@ -4,29 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::controls::controls;
+use super::controls::Controls;
 use super::references::{optima, references};
 use super::{Observed, Opened, Report, Resolved, ResultsError};
 use crate::benchmarks::Benchmark;
 use crate::digest::Digest;
 use crate::engine::plan::Plan;
 use crate::engine::store::{Depth, Store};
+use crate::gate::Verdict;
 use crate::metric::Metrics;
 use crate::study::Tier;
 
-/// One report per benchmark, for people: with the known optima of synthetic data, and negative controls.
+/// One report per benchmark, for people: with negative controls, and the known optima of synthetic data.
 ///
 /// # Errors
 /// A store that cannot be read, settings of synthetic data that are wrong.
 pub(crate) fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
     let mut reports = values(resolved)?;
+    let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
     if resolved.selection.tier == Tier::Smoke {
-        let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
         let optima = optima(resolved.selection.studies())?;
         for report in &mut reports {
             report.references = references(&resolved.plan_of(&[report.benchmark])?, &optima);
-            report.references.extend(controls(report, &store, &opened)?);
         }
+    }
+    for report in &mut reports {
+        report.references.extend(Controls::of(report, &store, &opened)?.references());
     }
     Ok(reports)
 }
@@ -60,5 +63,12 @@ pub(crate) fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
         };
         Report::assemble(benchmark, plan, &observed)
     };
-    plans.par_iter().map(report).collect()
+    let mut reports: Vec<Report> = plans.par_iter().map(report).collect::<Result<_, _>>()?;
+    // Only where something is called reproduced is anything read for that.
+    for report in &mut reports {
+        if report.cells.iter().any(|cell| cell.judgement.verdict == Verdict::Reproduced) {
+            Controls::of(report, &store, &Opened::new(resolved))?.withhold(&mut report.cells);
+        }
+    }
+    Ok(reports)
 }

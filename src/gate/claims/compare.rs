@@ -153,14 +153,14 @@ fn seeds(
     seeds_for_difference(above.summary(1.0)?.std?, below.summary(factor)?.std?, size, ALPHA)
 }
 
-/// Replaces the raw p-values by Holm's. A family is what the ledger says of a benchmark's cells, measured or not; each comparison counts
-/// in that of its first cell, and what several sentences say of the same cells is one test.
+/// Replaces the raw p-values by Holm's. A family is what the ledger says of the cells of one table, measured or not, or of two: a table's
+/// own family is the same wherever it is looked at. What several sentences say of the same cells is one test.
 pub(super) fn correct(ledger: &mut [TestedClaim], p: impl Fn(&mut Comparison) -> &mut Option<f64>) {
-    let mut families: BTreeMap<String, Vec<(Statement, f64)>> = BTreeMap::new();
+    let mut families: BTreeMap<[String; 2], Vec<(Statement, f64)>> = BTreeMap::new();
     let mut all: Vec<&mut Comparison> = ledger.iter_mut().flat_map(|claim| &mut claim.tested).collect();
     for comparison in &mut all {
         let statement = comparison.statement.clone();
-        let family = families.entry(statement.above.benchmark.clone()).or_default();
+        let family = families.entry(tables(&statement)).or_default();
         if !family.iter().any(|(known, _)| *known == statement) {
             // What is not measured has shown nothing.
             family.push((statement, p(comparison).unwrap_or(1.0)));
@@ -172,13 +172,18 @@ pub(super) fn correct(ledger: &mut [TestedClaim], p: impl Fn(&mut Comparison) ->
     }
     for comparison in all {
         let statement = comparison.statement.clone();
-        let family = &families[&statement.above.benchmark];
+        let family = &families[&tables(&statement)];
         if let (Some(p), Some((_, adjusted))) =
             (p(comparison), family.iter().find(|(known, _)| *known == statement))
         {
             *p = *adjusted;
         }
     }
+}
+
+/// The tables of a statement's cells.
+fn tables(statement: &Statement) -> [String; 2] {
+    [&statement.above, &statement.below].map(|cell| cell.benchmark.clone())
 }
 
 pub(super) fn decide(claim: &TestedClaim) -> ClaimVerdict {

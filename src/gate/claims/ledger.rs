@@ -101,10 +101,6 @@ pub(super) fn read(text: &str) -> Result<Vec<Claim>, ClaimError> {
             return Err(bad(found, "either comparisons or what it needs"));
         }
         for statement in &claim.comparisons {
-            if statement.above.benchmark != statement.below.benchmark {
-                let found = format!("a comparison across tables in claim `{}`", claim.id);
-                return Err(bad(found, "two cells of one table, which share a correction"));
-            }
             let sized = match (statement.by, statement.within) {
                 (Some(by), Some(within)) => by.is_finite() && within.is_finite() && within > 0.0,
                 (None, None) => !statement.relative,

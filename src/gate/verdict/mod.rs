@@ -136,6 +136,12 @@ impl Judgement {
         Judgement { verdict, reason, difference, margin: None, readings: Vec::new(), rebuilt: false }
     }
 
+    /// Takes a verdict back that something else would get, too.
+    pub(crate) fn withhold(&mut self, reason: &str) {
+        self.reason = format!("withheld: {} within the margin, but {reason}", self.verdict);
+        self.verdict = Verdict::Inconclusive;
+    }
+
     /// The verdict, with what it is said of where that is not the published data.
     pub(crate) fn words(&self) -> String {
         let judged = matches!(self.verdict, Verdict::Reproduced | Verdict::Different | Verdict::Inconclusive);
@@ -292,7 +298,10 @@ impl Judgement {
             );
             (Verdict::Inconclusive, reason)
         } else {
-            (sample.verdict, String::new())
+            let within =
+                sample.verdict == Verdict::Reproduced && sample.p_equal.max(population.p_equal) < ALPHA;
+            let reason = if within { "within the margin, and still a significant difference" } else { "" };
+            (sample.verdict, reason.to_owned())
         };
     }
 }
