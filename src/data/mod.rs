@@ -21,7 +21,10 @@ pub(crate) mod formats;
 mod gather;
 pub mod generative;
 pub(crate) mod identity;
+pub mod images;
 pub(crate) mod mimic;
+#[cfg(test)]
+pub(crate) mod mutations;
 pub(crate) mod names;
 mod preparation;
 pub(crate) mod registry;
