@@ -26,12 +26,14 @@ pub(crate) mod mimic;
 #[cfg(test)]
 pub(crate) mod mutations;
 pub(crate) mod names;
+pub mod nlvr2;
 mod preparation;
 pub(crate) mod registry;
 mod shuffle;
 mod spec;
 pub mod synthetic;
 mod task;
+pub mod vqa;
 
 pub use error::DataError;
 pub use gather::gather_rows;
