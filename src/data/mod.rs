@@ -33,6 +33,7 @@ mod shuffle;
 mod spec;
 pub mod synthetic;
 mod task;
+pub mod tokens;
 pub mod vqa;
 
 pub use error::DataError;
