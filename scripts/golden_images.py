@@ -235,7 +235,12 @@ def main():
         pixels = np.asarray(image)
         suffix = "png" if path.suffix == ".png" else "jpg"
         write_pair(samples, path.stem, suffix, path.read_bytes())
-        found[path.stem] = {f"{w}x{h}": digest(resized(pixels, w, h)) for w, h in ((384, 384), (576, 576), (64, 48), (97, 700))}
+        sides = ((384, 384), (576, 576), (64, 48), (97, 700))
+        found[path.stem] = {
+            "source": digest(pixels),
+            "resized": {f"{w}x{h}": digest(resized(pixels, w, h)) for w, h in sides},
+            "augmented": {name: digest(out) for name, out in augmented(resized(pixels, 384, 384)).items()},
+        }
         small = image.copy()
         small.thumbnail((301, 301))
         for name, data in jpegs(small):

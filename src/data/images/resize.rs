@@ -64,26 +64,40 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
     (0..to).map(tap).collect()
 }
 
-/// The weighted sum of values, rounded to 8 bits.
-fn weighted(weights: &[i32], values: impl Iterator<Item = u8>) -> u8 {
-    let half = 1i32 << (PLACES - 1);
-    let sum = weights.iter().zip(values).fold(half, |sum, (&weight, value)| sum + weight * i32::from(value));
+/// Half of the last place that is kept.
+const HALF: i32 = 1 << (PLACES - 1);
+
+/// A weighted sum as 8 bits.
+fn byte(sum: i32) -> u8 {
     (sum >> PLACES).clamp(0, 255) as u8
 }
 
 fn rows_resized(image: &Rgb, taps: &[Taps]) -> Rgb {
+    let rows: Vec<&[u8]> = image.bytes().chunks_exact(image.width() * 3).collect();
     Rgb::from_fn(taps.len(), image.height(), |x, y| {
         let Taps { first, weights } = &taps[x];
-        let row = &image.bytes()[(y * image.width() + first) * 3..];
-        [0, 1, 2].map(|channel| weighted(weights, row[channel..].iter().step_by(3).copied()))
+        let mut sums = [HALF; 3];
+        for (pixel, weight) in rows[y][first * 3..].chunks_exact(3).zip(weights) {
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += weight * i32::from(value);
+            }
+        }
+        sums.map(byte)
     })
 }
 
 fn columns_resized(image: &Rgb, taps: &[Taps]) -> Rgb {
     let line = image.width() * 3;
-    Rgb::from_fn(image.width(), taps.len(), |x, y| {
-        let Taps { first, weights } = &taps[y];
-        let column = &image.bytes()[first * line + x * 3..];
-        [0, 1, 2].map(|channel| weighted(weights, column[channel..].iter().step_by(line).copied()))
-    })
+    let mut sums = vec![HALF; line];
+    let mut bytes = Vec::with_capacity(line * taps.len());
+    for Taps { first, weights } in taps {
+        sums.fill(HALF);
+        for (row, weight) in image.bytes()[first * line..].chunks_exact(line).zip(weights) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += weight * i32::from(value);
+            }
+        }
+        bytes.extend(sums.iter().copied().map(byte));
+    }
+    Rgb::of(image.width(), taps.len(), bytes)
 }

@@ -17,6 +17,12 @@ impl Rgb {
         (wanted > 0 && bytes.len() == wanted).then_some(Rgb { width, height, bytes })
     }
 
+    /// An image of bytes that are as many as its sides say.
+    pub(super) fn of(width: usize, height: usize, bytes: Vec<u8>) -> Self {
+        debug_assert_eq!(bytes.len(), width * height * 3);
+        Rgb { width, height, bytes }
+    }
+
     /// An image whose pixel in column `x` and row `y` is `pixel(x, y)`; sides of 0 are taken for 1.
     pub(super) fn from_fn(
         width: usize,
