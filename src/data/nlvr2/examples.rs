@@ -12,6 +12,8 @@ use super::identifier::Identifier;
 use crate::data::DataError;
 use crate::data::formats::json;
 
+/// The split whose images stand in numbered folders.
+const TRAIN: &str = "train";
 const EXPECTED: &str = "a line with identifier, sentence and label";
 /// Identifiers that a message names.
 const NAMED: usize = 5;
@@ -25,7 +27,7 @@ pub struct Example {
     pub sentence: String,
     /// Whether it is true.
     pub label: bool,
-    /// The folder of the images within those for training.
+    /// The numbered folder that images for training stand in; those of other splits have none.
     pub directory: Option<u32>,
 }
 
@@ -115,12 +117,16 @@ fn example(file: &str, row: usize, line: Line) -> Result<Example, DataError> {
         expected: expected.to_owned(),
         found,
     };
-    let identifier =
+    let identifier: Identifier =
         line.identifier.parse().map_err(|found| wrong("an identifier such as dev-850-0-1", found))?;
     let label = match line.label.as_str() {
         "True" => true,
         "False" => false,
         other => return Err(wrong("the label True or False", format!("`{}`", other.escape_debug()))),
     };
-    Ok(Example { identifier, sentence: line.sentence, label, directory: line.directory })
+    let directory = line.directory.filter(|_| identifier.split == TRAIN);
+    if identifier.split == TRAIN && directory.is_none() {
+        return Err(wrong("the directory of images for training", format!("none for {identifier}")));
+    }
+    Ok(Example { identifier, sentence: line.sentence, label, directory })
 }

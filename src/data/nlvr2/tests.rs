@@ -39,6 +39,7 @@ fn what_is_no_example_is_named_with_its_line() {
         (LINE[..50].to_owned(), "EOF"),
         (LINE.replace("One", "\\ud800"), "row 1"),
         (LINE.replace("dev-", "test1-"), "examples of one split"),
+        (LINE.replace("dev-", "train-"), "row 1: expected the directory of images for training"),
         (LINE.to_owned(), "1: dev-0-1-2"),
     ] {
         let error = parse(&format!("{LINE}\n{line}")).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! Against RoBERTa's own tokenizer, and files that are not its own.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -11,13 +11,19 @@ use crate::data::nlvr2::Examples;
 use crate::data::{DataError, shared_data};
 use crate::digest::Digest;
 
-fn roberta() -> Option<Tokenizer> {
-    let Some(folder) = shared_data("roberta_bpe") else {
+/// A folder of the shared real data; says so where there is none.
+fn shared(folder: &str) -> Option<PathBuf> {
+    let found = shared_data(folder);
+    if found.is_none() {
         println!("skipped: the shared real data is not here");
-        return None;
-    };
-    let [vocabulary, merges] = ["vocab.json", "merges.txt"].map(|name| folder.join(name));
-    Some(Tokenizer::open(&vocabulary, &merges, Tokenizer::LENGTH).unwrap())
+    }
+    found
+}
+
+fn roberta(length: usize) -> Option<Result<Tokenizer, DataError>> {
+    let [vocabulary, merges] =
+        ["vocab.json", "merges.txt"].map(|name| Some(shared("roberta_bpe")?.join(name)));
+    Some(Tokenizer::open(&vocabulary?, &merges?, length))
 }
 
 #[derive(Deserialize)]
@@ -40,7 +46,7 @@ fn golden() -> Golden {
 
 #[test]
 fn texts_of_all_kinds_have_the_ids_of_robertas_own_tokenizer() {
-    let Some(tokenizer) = roberta() else { return };
+    let Some(tokenizer) = roberta(Tokenizer::LENGTH).map(Result::unwrap) else { return };
     assert_eq!(tokenizer.vocabulary(), 50_265);
     let texts = golden().texts;
     assert_eq!(texts.len(), 230);
@@ -56,7 +62,8 @@ fn texts_of_all_kinds_have_the_ids_of_robertas_own_tokenizer() {
 
 #[test]
 fn every_sentence_of_nlvr2_has_the_ids_of_robertas_own_tokenizer() {
-    let (Some(tokenizer), Some(folder)) = (roberta(), shared_data("nlvr2")) else { return };
+    let (Some(tokenizer), Some(folder)) = (roberta(Tokenizer::LENGTH), shared("nlvr2")) else { return };
+    let tokenizer = tokenizer.unwrap();
     for (name, expected) in golden().nlvr2 {
         let examples = Examples::read(&folder.join(&name)).unwrap().list;
         let rows: Vec<Encoded> = examples.iter().map(|e| tokenizer.encode(&e.sentence).unwrap()).collect();
@@ -69,15 +76,12 @@ fn every_sentence_of_nlvr2_has_the_ids_of_robertas_own_tokenizer() {
 
 #[test]
 fn a_row_keeps_its_ends_whatever_its_length() {
-    let Some(folder) = shared_data("roberta_bpe") else { return };
-    let [vocabulary, merges] = ["vocab.json", "merges.txt"].map(|name| folder.join(name));
-    let encoded =
-        |length| Tokenizer::open(&vocabulary, &merges, length).unwrap().encode("Hello world!").unwrap();
+    let Some(Err(error)) = roberta(1) else { return };
+    assert!(matches!(error, DataError::Choice { .. }), "{error}");
+    let encoded = |length| roberta(length).unwrap().unwrap().encode("Hello world!").unwrap();
     assert_eq!(encoded(6), Encoded { ids: vec![0, 31414, 232, 328, 2, 1], tokens: 5, cut: false });
     assert_eq!(encoded(4), Encoded { ids: vec![0, 31414, 232, 2], tokens: 4, cut: true });
     assert_eq!(encoded(2).ids, [0, 2]);
-    let error = Tokenizer::open(&vocabulary, &merges, 1).err().unwrap();
-    assert!(matches!(error, DataError::Choice { .. }), "{error}");
 }
 
 /// A vocabulary of the special tokens and all bytes, as RoBERTa writes them, and "he".
