@@ -183,15 +183,25 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width, height, depth, colour, rows, extra=b""):
-    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def png(width, height, depth, colour, rows, extra=b"", interlaced=0):
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     )
 
 
+def interlaced(pixels, pack):
+    """Rows of the seven passes."""
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    parts = [pixels[y::down, x::right] for x, y, right, down in passes]
+    return b"".join(b"\0" + pack(row).tobytes() for part in parts if part.size for row in part)
+
+
 def pngs():
     width, height = 13, 5
+    pixels = stream("interlaced", width * height * 3).reshape(height, width, 3)
+    yield "rgb-8-interlaced", png(width, height, 8, 2, interlaced(pixels, np.ascontiguousarray), interlaced=1)
+    yield "grey-1-interlaced", png(width, height, 1, 0, interlaced(pixels[..., 0] > 127, np.packbits), interlaced=1)
     for colour, name, channels in ((0, "grey", 1), (2, "rgb", 3), (3, "palette", 1), (4, "grey-alpha", 2), (6, "rgba", 4)):
         for depth in (1, 2, 4, 8, 16):
             if (colour in (2, 4, 6) and depth < 8) or (colour == 3 and depth == 16):
