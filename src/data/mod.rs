@@ -21,14 +21,20 @@ pub(crate) mod formats;
 mod gather;
 pub mod generative;
 pub(crate) mod identity;
+pub mod images;
 pub(crate) mod mimic;
+#[cfg(test)]
+pub(crate) mod mutations;
 pub(crate) mod names;
+pub mod nlvr2;
 mod preparation;
 pub(crate) mod registry;
 mod shuffle;
 mod spec;
 pub mod synthetic;
 mod task;
+pub mod tokens;
+pub mod vqa;
 
 pub use error::DataError;
 pub use gather::gather_rows;

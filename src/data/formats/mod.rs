@@ -4,6 +4,7 @@
 //! is taken.
 
 pub(crate) mod idx;
+pub(crate) mod json;
 pub(crate) mod npy;
 pub(crate) mod npz;
 pub(crate) mod ogg;
