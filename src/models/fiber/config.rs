@@ -2,6 +2,8 @@
 //!
 //! Invariant: a window's side is the image's side over 32, so that every stage has whole windows and the last one has one.
 
+use serde::{Deserialize, Serialize};
+
 use super::FiberError;
 
 /// Side of a patch in pixels.
@@ -12,7 +14,8 @@ pub(super) const CHANNELS: usize = 3;
 const REDUCTION: usize = 32;
 
 /// Sizes of Swin.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Image {
     /// Side of the square images in pixels, a multiple of 32.
     pub side: usize,
@@ -27,7 +30,8 @@ pub struct Image {
 }
 
 /// Sizes of RoBERTa.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TextSizes {
     /// Features of a token, and of the features that all passes give.
     pub hidden: usize,
@@ -48,7 +52,8 @@ pub struct TextSizes {
 }
 
 /// Sizes of the whole backbone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// Swin.
     pub image: Image,

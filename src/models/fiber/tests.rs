@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::prelude::{Cpu, NoneTape};
+use dfdx::prelude::*;
 
 use super::*;
+use crate::ops::simd::Real;
+use crate::ops::testing::{bits, numbers, same_bits_everywhere};
+use crate::ops::{TokenBackend, Tokens};
 use crate::random::Seeds;
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
@@ -98,7 +101,6 @@ fn sizes_that_do_not_fit_are_refused() {
 
 #[test]
 fn inputs_that_do_not_fit_are_refused() {
-    use dfdx::prelude::ZerosTensor;
     let dev = Cpu::default();
     let backbone = Backbone::<f32, Cpu>::fresh(dev.clone(), &Config::tiny(32), &Seeds::root(1)).unwrap();
     let images = dev.zeros_like(&(2, 3, 32, 32));
@@ -110,4 +112,193 @@ fn inputs_that_do_not_fit_are_refused() {
     for text in [text(60, 4), text(0, 19)] {
         assert!(backbone.text_only::<NoneTape>(&text, &Noise::Off, None).is_err());
     }
+}
+
+/// The three passes.
+#[derive(Clone, Copy, Debug)]
+enum Pass {
+    Fused,
+    Image,
+    Text,
+}
+
+const PASSES: [Pass; 3] = [Pass::Fused, Pass::Image, Pass::Text];
+
+fn images<E: Real>(count: usize, side: usize) -> Images<E, Cpu>
+where
+    Cpu: TokenBackend<E>,
+{
+    Cpu::default().tensor_from_vec(numbers("images", count * 3 * side * side), (count, 3, side, side))
+}
+
+fn texts() -> Text {
+    let ids = vec![0, 7, 33, 2, 1, 1, 0, 9, 11, 59, 12, 2];
+    let real = ids.iter().map(|&id| id != 1).collect();
+    Text::new(ids, real, 6).unwrap()
+}
+
+fn pass<E: Real, T: Tape<E, Cpu>>(
+    backbone: &Backbone<E, Cpu>,
+    pass: Pass,
+    images: &Images<E, Cpu>,
+    text: &Text,
+    noise: &Noise,
+) -> Tokens<E, Cpu, T>
+where
+    Cpu: TokenBackend<E>,
+{
+    match pass {
+        Pass::Fused => backbone.fused(images, text, noise, None).unwrap(),
+        Pass::Image => backbone.image_only(images, noise, None).unwrap(),
+        Pass::Text => backbone.text_only(text, noise, None).unwrap(),
+    }
+}
+
+/// Fresh gates are closed, and fresh biases are all the same.
+fn opened<E: Real>(backbone: &Backbone<E, Cpu>, shift: f64) -> Backbone<E, Cpu>
+where
+    Cpu: TokenBackend<E>,
+{
+    let mut backbone = backbone.clone();
+    for (name, parameter) in backbone.weights.named_tensors().parameters {
+        let width = if parameter.dims.len() < 2 { 0.3 } else { 0.1 };
+        let values = parameter.values().into_iter().zip(numbers::<f64>(&name, parameter.len()));
+        let values =
+            values.map(|(value, by)| E::of(value.to_f64() + (width + shift) * by)).collect::<Vec<_>>();
+        parameter.value.copy_from(&values);
+    }
+    backbone
+}
+
+/// All parameters are moved at once in one direction: with noise, which a seed repeats.
+#[test]
+fn gradients_of_all_passes_agree_with_finite_differences() {
+    let config = Config::tiny(64);
+    let fresh = Backbone::<f64, Cpu>::fresh(Cpu::default(), &config, &Seeds::root(1)).unwrap();
+    let (images, text) = (images(2, 64), texts());
+    for which in PASSES {
+        for noise in [Noise::Off, Noise::On(Seeds::root(4))] {
+            let weigh = |features: Vec<f64>| -> f64 {
+                let weights = numbers::<f64>("weights of features", features.len());
+                features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum()
+            };
+            let loss = |shift| {
+                let features = pass::<_, NoneTape>(&opened(&fresh, shift), which, &images, &text, &noise);
+                weigh(features.as_vec())
+            };
+            let backbone = opened(&fresh, 0.0);
+            let out = pass::<_, OwnedTape<_, _>>(&backbone, which, &images, &text, &noise);
+            let shape = *out.shape();
+            let weights =
+                Cpu::default().tensor_from_vec(numbers("weights of features", shape.0 * shape.1), shape);
+            let mut gradients = (out * weights).sum::<Rank0, _>().backward();
+            let names = backbone.weights.plan().0.iter().map(|spec| &spec.name);
+            let along: f64 = names
+                .zip(&backbone.weights.parameters)
+                .map(|(name, parameter)| {
+                    let gradient = gradients.get_or_alloc_mut(&parameter.value).unwrap();
+                    let direction = numbers::<f64>(name, parameter.len());
+                    gradient.iter().zip(direction).map(|(g, by)| g * by).sum::<f64>()
+                })
+                .sum();
+            let step = 1e-5;
+            let [a, b, c, d] = [-2.0, -1.0, 1.0, 2.0].map(|steps| loss(steps * step));
+            let slope = (a - d + 8.0 * (c - b)) / (12.0 * step);
+            assert!(
+                (slope - along).abs() < 1e-7 * slope.abs().max(0.1),
+                "{which:?} {noise:?}: {slope} {along}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bits_depend_on_neither_instruction_set_nor_threads() {
+    let config = Config::tiny(96);
+    let fresh = Backbone::<f32, Cpu>::fresh(Cpu::default(), &config, &Seeds::root(1)).unwrap();
+    let backbone = opened(&fresh, 0.0);
+    let found = same_bits_everywhere(|| {
+        let (images, text, noise) = (images(2, 96), texts(), Noise::On(Seeds::root(2)));
+        let mut found = Vec::new();
+        for which in PASSES {
+            let features = pass::<f32, OwnedTape<f32, Cpu>>(&backbone, which, &images, &text, &noise);
+            found.extend(bits(&features.as_vec()));
+            let mut gradients = features.square().sum::<Rank0, _>().backward();
+            for parameter in &backbone.weights.parameters {
+                found.extend(bits(gradients.get_or_alloc_mut(&parameter.value).unwrap()));
+            }
+        }
+        found
+    });
+    assert!(found.len() > 3 * backbone.weights.plan().values());
+}
+
+#[test]
+fn an_example_depends_on_neither_its_batch_nor_its_padding() {
+    let fresh = Backbone::<f32, Cpu>::fresh(Cpu::default(), &Config::tiny(64), &Seeds::root(1)).unwrap();
+    let backbone = opened(&fresh, 0.0);
+    let (both, text) = (images(2, 64), texts());
+    let pixels = both.as_vec();
+    for which in PASSES {
+        let together = pass::<_, NoneTape>(&backbone, which, &both, &text, &Noise::Off);
+        let width = together.shape().1;
+        let together = together.as_vec();
+        for n in 0..2 {
+            let image = pixels[n * pixels.len() / 2..][..pixels.len() / 2].to_vec();
+            let image = Cpu::default().tensor_from_vec(image, (1, 3, 64, 64));
+            let ids = text.ids[n * 6..][..6].to_vec();
+            let one = Text::new(ids.clone(), text.real[n * 6..][..6].to_vec(), 6).unwrap();
+            let alone = pass::<_, NoneTape>(&backbone, which, &image, &one, &Noise::Off).as_vec();
+            assert_eq!(bits(&alone), bits(&together[n * width..][..width]), "{which:?} {n}");
+            let real = text.real[n * 6..][..6].iter().filter(|real| **real).count();
+            let short = Text::new(ids[..real].to_vec(), vec![true; real], real).unwrap();
+            let short = pass::<_, NoneTape>(&backbone, which, &image, &short, &Noise::Off).as_vec();
+            for (short, long) in short.iter().zip(&alone) {
+                assert!((short - long).abs() < 1e-5, "{which:?} {n}: {short} {long}");
+            }
+        }
+    }
+}
+
+#[test]
+fn stochastic_depth_grows_with_depth_and_drops_whole_samples() {
+    let mut config = Config::tiny(32);
+    config.image.drop_path = 0.999;
+    let backbone = Backbone::<f64, Cpu>::fresh(Cpu::default(), &config, &Seeds::root(1)).unwrap();
+    let backbone = opened(&backbone, 0.0);
+    let seen = std::cell::RefCell::new(Vec::new());
+    let watch =
+        |name: &str, tokens: &Tokens<f64, Cpu>| seen.borrow_mut().push((name.to_owned(), tokens.as_vec()));
+    backbone.image_only::<NoneTape>(&images(2, 32), &Noise::On(Seeds::root(3)), Some(&watch)).unwrap();
+    let seen = seen.into_inner();
+    let of = |name: &str| &seen.iter().find(|(of, _)| of == name).unwrap().1;
+    // The last block drops both of its branches of both samples; the first one never drops.
+    assert_eq!(of("vit_model.layers.3.blocks.1"), of("vit_model.layers.3.blocks.0"));
+    assert_ne!(of("vit_model.layers.0.blocks.0"), of("vit_model.patch_embed"));
+}
+
+#[test]
+fn frozen_tensors_get_no_gradient() {
+    let backbone = Backbone::<f64, Cpu>::fresh(Cpu::default(), &Config::tiny(32), &Seeds::root(1)).unwrap();
+    let backbone = backbone.frozen();
+    let out = pass::<_, OwnedTape<_, _>>(&backbone, Pass::Fused, &images(2, 32), &texts(), &Noise::Off);
+    let mut gradients = out.sum::<Rank0, _>().backward();
+    for parameter in &backbone.weights.parameters {
+        let gradient = gradients.get_or_alloc_mut(&parameter.value).unwrap();
+        assert!(gradient.iter().all(|gradient| *gradient == 0.0));
+    }
+}
+
+#[test]
+fn heads_say_what_they_miss() {
+    let (dev, config) = (Cpu::default(), Config::tiny(32));
+    let heads =
+        Heads::<f64, Cpu>::fresh(&dev, &config, Composition::All, &Task::nlvr2(), &Seeds::root(1)).unwrap();
+    let features = |width: usize| Some(dev.zeros_like(&(2, width)));
+    let all = Features { image: features(48), text: features(24), fused: features(96) };
+    let logits = heads.logits::<NoneTape>(all).unwrap();
+    assert!(logits.len() == 3 && logits.iter().all(|logits| *logits.shape() == (2, 2)));
+    let some = Features { image: features(48), text: None, fused: features(96) };
+    let error = heads.logits::<NoneTape>(some).unwrap_err();
+    assert_eq!(error.to_string(), "FIBER's features of the text: expected those of a pass, found none");
 }
