@@ -3,11 +3,12 @@
 //! weights and inputs are streams of numbers that follow from their names. `fixtures/golden/fiber_names.txt` lists the tensors of
 //! that implementation's networks at full size.
 //!
-//! What each comparison protects (a port that makes the mistake is off by at least the number in brackets, relative to the
-//! largest value): the shift mask (8e-1) and the transposed position bias (1) `stage0_block0` and `stage0_block1_shifted`; the order
-//! of merged cells (1.6) `stage0_downsample`; positions from 0 (1e-1) `text_embeddings`; the padding mask (4e-2) `text_layer5`; GELU by
-//! tanh (1e-3) and another epsilon of LayerNorm (4e-5) all blocks; fusion one after the other (6e-1) `stage2_block14_fused` and
-//! `text_layer6_fused`; a cross-attention whose query was normed (6e-1) `text_layer6_fused`; the last norm (4e-1) `fused_text_feats`.
+//! What each comparison protects. Each of these mistakes was made on purpose, and first seen by the probe named here, off by so much
+//! of the largest value: the shift mask left out, `stage0_block1_shifted` (1e-2); the position bias transposed, `stage0_block0` (1e-1);
+//! merged cells row by row, `stage0_downsample` (7e-1); GELU by tanh, `stage0_block0` (2e-6); LayerNorm with another epsilon, `patch_embed`
+//! (1e-6); positions from 0, `text_embeddings` (9e-1); the padding mask left out, `text_layer5` (1e-2); fusion one after the other,
+//! `text_layer6_fused` (3e-1); a query of the image that was normed first, `text_layer6_fused` (6e-1); the last norm of the text
+//! kept, `fused_text_feats` (6e-1).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::cell::RefCell;

@@ -108,7 +108,7 @@ pub trait TokenBackend<E: simd::Real>:
     + activate::Activate<E>
     + add_scaled::AddScaled<E>
     + attention::Attention<E>
-    + drop::Drop<E>
+    + drop::DropUnits<E>
     + embedding::Embedding<E>
     + layer_norm::LayerNorm<E>
     + mean_tokens::MeanTokens<E>

@@ -9,13 +9,14 @@ use dfdx::prelude::{HasShape, PutTape, ReshapeTo, Tape};
 
 use super::config::{CHANNELS, PATCH};
 use super::layers::{Linear, Norm};
+use super::reached::is_reached;
 use super::roberta::{Embeddings, Layer, Seen};
 use super::run::{Noise, Run, Watch};
 use super::source::{TensorSource, load};
 use super::swin::{Read, Stage};
 use super::weights::{Namer, Plan, Weights};
 use super::windows::patches;
-use super::{Config, FiberError, Images, Text};
+use super::{Composition, Config, FiberError, Images, Text};
 use crate::ops::activate::{Function, activate};
 use crate::ops::mean_tokens::mean_tokens;
 use crate::ops::normalize::normalize;
@@ -178,6 +179,17 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
     #[must_use]
     pub fn frozen(self) -> Self {
         Backbone { weights: self.weights.frozen(), ..self }
+    }
+
+    /// The same backbone, of which only those tensors are trained that the gradient of a model of these experts reaches: an
+    /// optimizer then leaves the others alone.
+    #[must_use]
+    pub fn trained_by(mut self, composition: Composition) -> Self {
+        let plan = Arc::clone(&self.weights.plan);
+        for (spec, parameter) in plan.0.iter().zip(&mut self.weights.parameters) {
+            parameter.needs_grad = is_reached(&self.config, composition, &spec.name);
+        }
+        self
     }
 
     fn run<'a>(&'a self, noise: &'a Noise, watch: Option<Watch<'a, E, D>>) -> Run<'a, E, D> {

@@ -15,6 +15,7 @@ mod heads;
 mod inputs;
 mod layers;
 mod position;
+mod reached;
 mod roberta;
 mod run;
 mod source;

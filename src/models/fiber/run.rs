@@ -14,7 +14,7 @@ use crate::random::Seeds;
 pub enum Noise {
     /// None: evaluation.
     Off,
-    /// Drawn from below this node: training.
+    /// Drawn from below this node: training. Steps, and passes that draw independently, have nodes of their own.
     On(Seeds),
 }
 

@@ -139,3 +139,46 @@ fn window(dims: &[usize]) -> Option<usize> {
     let side = libm::sqrt(rows as f64) as usize;
     (side * side == rows && side % 2 == 1).then_some(side)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safetensors_are_read_in_three_widths() {
+        use safetensors::tensor::TensorView;
+        let single: Vec<u8> = [1.5f32, -2.0].into_iter().flat_map(f32::to_le_bytes).collect();
+        let double: Vec<u8> = [1.5f64, -2.0].into_iter().flat_map(f64::to_le_bytes).collect();
+        let half = [0xc0, 0x3f, 0x00, 0xc0];
+        let view = |dtype, data| TensorView::new(dtype, vec![2], data).unwrap();
+        let tensors = [
+            ("f32", view(Dtype::F32, &single)),
+            ("f64", view(Dtype::F64, &double)),
+            ("bf16", view(Dtype::BF16, &half)),
+            ("i16", view(Dtype::I16, &half)),
+        ];
+        let bytes = safetensors::serialize(tensors, None).unwrap();
+        let source = SafeTensors::deserialize(&bytes).unwrap();
+        for name in ["f32", "f64", "bf16"] {
+            let values: Vec<f64> = source.values(name).unwrap();
+            assert_eq!(values, [1.5, -2.0], "{name}");
+            assert_eq!(TensorSource::<f64>::dims(&source, name), Some(vec![2]));
+        }
+        assert!(matches!(TensorSource::<f32>::values(&source, "i16"), Err(FiberError::Unreadable { .. })));
+        assert!(matches!(TensorSource::<f32>::values(&source, "none"), Err(FiberError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn what_pre_training_left_is_ignored() {
+        for name in ["mlm_score.bias", "image_queue", "temp", "vit_model.layers.0.blocks.1.attn_mask"] {
+            assert!(ignored(name), "{name}");
+        }
+        for name in [
+            "vit_model.norm.weight",
+            "text_transformer.embeddings.token_type_embeddings.weight",
+            "temperature",
+        ] {
+            assert!(!ignored(name), "{name}");
+        }
+    }
+}

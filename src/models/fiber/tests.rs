@@ -1,6 +1,6 @@
 //! Tensors by name: what is missing, extra or misshapen, and tables of other windows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dfdx::prelude::*;
 
@@ -97,6 +97,14 @@ fn sizes_that_do_not_fit_are_refused() {
     ] {
         assert!(matches!(Backbone::<f32, Cpu>::plan(&wrong), Err(FiberError::Config(_))), "{wrong:?}");
     }
+}
+
+#[test]
+fn sizes_are_read_from_a_file() {
+    let config = Config::base(576);
+    let file = toml::to_string(&config).unwrap();
+    assert_eq!(toml::from_str::<Config>(&file).unwrap(), config);
+    assert!(toml::from_str::<Config>(&file.replace("fused", "fusion")).is_err());
 }
 
 #[test]
@@ -301,4 +309,33 @@ fn heads_say_what_they_miss() {
     let some = Features { image: features(48), text: None, fused: features(96) };
     let error = heads.logits::<NoneTape>(some).unwrap_err();
     assert_eq!(error.to_string(), "FIBER's features of the text: expected those of a pass, found none");
+}
+
+#[test]
+fn only_what_a_gradient_reaches_is_trained() {
+    let fresh = Backbone::<f64, Cpu>::fresh(Cpu::default(), &Config::tiny(64), &Seeds::root(1)).unwrap();
+    let backbone = opened(&fresh, 0.0);
+    let (images, text) = (images(2, 64), texts());
+    for (composition, passes) in [
+        (Composition::Image, &[Pass::Image][..]),
+        (Composition::Text, &[Pass::Text]),
+        (Composition::Intra, &[Pass::Image, Pass::Text]),
+        (Composition::Inter, &[Pass::Fused]),
+        (Composition::All, &PASSES),
+    ] {
+        let mut reached = BTreeSet::new();
+        for which in passes {
+            let out = pass::<_, OwnedTape<_, _>>(&backbone, *which, &images, &text, &Noise::Off);
+            let mut gradients = out.square().square().sum::<Rank0, _>().backward();
+            for (spec, parameter) in backbone.weights.plan().0.iter().zip(&backbone.weights.parameters) {
+                if gradients.get_or_alloc_mut(&parameter.value).unwrap().iter().any(|g| *g != 0.0) {
+                    reached.insert(spec.name.clone());
+                }
+            }
+        }
+        let trained = backbone.clone().trained_by(composition);
+        let trained = trained.weights.plan().0.iter().zip(&trained.weights.parameters);
+        let trained = trained.filter(|(_, parameter)| parameter.needs_grad);
+        assert_eq!(trained.map(|(spec, _)| spec.name.clone()).collect::<BTreeSet<_>>(), reached);
+    }
 }

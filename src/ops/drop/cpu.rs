@@ -1,14 +1,14 @@
-//! [`Drop`] on the CPU.
+//! [`DropUnits`] on the CPU.
 
 use dfdx::prelude::*;
 
-use super::Drop;
+use super::DropUnits;
 use crate::device::{self, Storage1};
 use crate::ops::Tokens;
 use crate::ops::parallel::for_each_chunk;
 use crate::ops::simd::Real;
 
-impl<E: Real> Drop<E> for Cpu {
+impl<E: Real> DropUnits<E> for Cpu {
     fn drop_units(
         &self,
         x: &Tokens<E, Self>,

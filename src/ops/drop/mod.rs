@@ -53,7 +53,7 @@ impl Chance {
 }
 
 /// The kernels of [`drop_units`].
-pub trait Drop<E: Real>: Storage<E> {
+pub trait DropUnits<E: Real>: Storage<E> {
     /// The elements of units that are kept, multiplied by `scale`; zero elsewhere. There is a decision for each `unit`
     /// neighbouring elements.
     ///

@@ -159,12 +159,27 @@ pub(crate) fn transpose_strided<E: Real>(
     to: &mut [E],
 ) {
     for first_row in (0..rows).step_by(SIDE) {
-        let end_row = rows.min(first_row + SIDE);
+        let height = SIDE.min(rows - first_row);
         for first_column in (0..columns).step_by(SIDE) {
-            for column in first_column..columns.min(first_column + SIDE) {
-                let to = &mut to[column * rows + first_row..column * rows + end_row];
+            let width = SIDE.min(columns - first_column);
+            let place = first_row * stride + first_column;
+            if height == SIDE && width == SIDE {
+                let mut block = [[E::ZERO; SIDE]; SIDE];
+                for (row, block) in block.iter_mut().enumerate() {
+                    block.copy_from_slice(&from[place + row * stride..][..SIDE]);
+                }
+                for column in 0..SIDE {
+                    let to = &mut to[(first_column + column) * rows + first_row..][..SIDE];
+                    for (to, row) in to.iter_mut().zip(&block) {
+                        *to = row[column];
+                    }
+                }
+                continue;
+            }
+            for column in 0..width {
+                let to = &mut to[(first_column + column) * rows + first_row..][..height];
                 for (row, to) in to.iter_mut().enumerate() {
-                    *to = from[(first_row + row) * stride + column];
+                    *to = from[place + row * stride + column];
                 }
             }
         }
