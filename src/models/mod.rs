@@ -5,6 +5,7 @@
 
 mod expert;
 mod experts;
+pub mod fiber;
 mod input;
 mod lenet;
 mod low_rank;

@@ -2,7 +2,8 @@
 //!
 //! Layout invariant: activations are **batch innermost**: [`Maps`] `(channels, height, width, batch)`, [`Features`]
 //! `(features, batch)`, [`Series`] `(steps, features, batch)`. Every kernel is vectorised over the batch (and so over
-//! outputs), whatever the number of channels.
+//! outputs), whatever the number of channels. [`Tokens`] alone are the other way round, rows of
+//! features: one operand of a matrix product. Those of one sample are neighbours.
 //!
 //! Bit invariant: a kernel's result depends on its inputs alone: not on the instruction set, the number of threads
 //! or what else runs. Reductions run in a fixed order over eight fixed lanes ([`simd`]); parallel parts write
@@ -11,12 +12,17 @@
 //! Gradient invariant: an op adds to the gradients of its inputs (`+=`), and takes the gradient of its output out of
 //! the map, which frees it early.
 
+pub mod activate;
 pub(crate) mod add;
+pub mod add_scaled;
+pub mod attention;
 pub(crate) mod average_pool;
 pub(crate) mod concat;
 pub mod conv2d;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod drop;
+pub mod embedding;
 mod error;
 pub(crate) mod flatten;
 #[cfg(feature = "cuda")]
@@ -24,23 +30,30 @@ pub(crate) mod gather;
 pub(crate) mod group_norm;
 pub mod gru;
 pub(crate) mod kernel;
+pub mod layer_norm;
 pub mod linear;
 pub mod lrtf;
+pub mod mean_tokens;
 pub mod norm_relu_pool;
+pub mod normalize;
 pub mod optimizer;
 mod parallel;
 mod parameter;
 pub(crate) mod parity;
 pub mod product_of_experts;
+pub mod rows;
 mod scratch;
 pub mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod token_linear;
+mod tokens;
 
-use dfdx::prelude::{Device, NoneTape, Tensor};
+use dfdx::prelude::{Cpu, Device, NoneTape, Tensor};
 
 pub use error::OpError;
 pub use parameter::Parameter;
+pub use tokens::{add, beside, fork, to_features};
 
 /// Feature maps `(channels, height, width, batch)`.
 pub type Maps<E, D, T = NoneTape> = Tensor<(usize, usize, usize, usize), E, D, T>;
@@ -48,6 +61,9 @@ pub type Maps<E, D, T = NoneTape> = Tensor<(usize, usize, usize, usize), E, D, T
 pub type Features<E, D, T = NoneTape> = Tensor<(usize, usize), E, D, T>;
 /// A series of features `(steps, features, batch)`.
 pub type Series<E, D, T = NoneTape> = Tensor<(usize, usize, usize), E, D, T>;
+
+/// Tokens `(samples x tokens, features)`: the rows that transformers work on.
+pub type Tokens<E, D, T = NoneTape> = Tensor<(usize, usize), E, D, T>;
 
 /// A device that has all our ops.
 pub trait Backend<E: simd::Real>:
@@ -85,3 +101,21 @@ where
         + product_of_experts::SoftTargets<E>,
 {
 }
+
+/// A device that has the ops of tokens beside all others.
+pub trait TokenBackend<E: simd::Real>:
+    Backend<E>
+    + activate::Activate<E>
+    + add_scaled::AddScaled<E>
+    + attention::Attention<E>
+    + drop::DropUnits<E>
+    + embedding::Embedding<E>
+    + layer_norm::LayerNorm<E>
+    + mean_tokens::MeanTokens<E>
+    + normalize::Normalize<E>
+    + rows::GatherRows<E>
+    + token_linear::TokenLinear<E>
+{
+}
+
+impl<E: simd::Real> TokenBackend<E> for Cpu where Cpu: Backend<E> {}

@@ -79,6 +79,18 @@ impl<'a, E> Disjoint<'a, E> {
         Disjoint { first: spare.as_mut_ptr().cast(), len, output: PhantomData }
     }
 
+    /// `count` elements from `offset` on, as a slice.
+    ///
+    /// # Safety
+    /// No other part may have any of these elements while the slice lives, and they must be initialised.
+    ///
+    /// # Panics
+    /// If they are not within the output.
+    pub(super) unsafe fn slice(&self, offset: usize, count: usize) -> &'a mut [E] {
+        // SAFETY: `at` checks that they are within the output; the caller vouches for the rest.
+        unsafe { std::slice::from_raw_parts_mut(self.at(offset, count), count) }
+    }
+
     /// A pointer to `count` elements from `offset` on.
     ///
     /// # Panics

@@ -1,5 +1,5 @@
 //! The two micro-kernels under every dense op: [`project`] (weights times activations) and [`correlate`] (their
-//! gradient).
+//! gradient). [`Panels`] are products of matrices built on the first.
 //!
 //! Invariant: an output of [`project`] is one chain of fused multiply-adds in the order of its terms, whatever the
 //! blocking; an output of [`correlate`] is eight such chains, lane `i % 8` of each row's run, summed by the fixed tree
@@ -11,11 +11,13 @@ pub(crate) mod ceiling;
 mod correlate;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+mod panels;
 mod project;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};
+pub(crate) use panels::{Base, Order, Panels, transpose_strided, transposed};
 pub(crate) use project::{Layout, Operands, Rows, Start, project, project_unchecked};
 
 /// One product of a sum: where its weight and its input stand.

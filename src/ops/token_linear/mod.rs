@@ -1,0 +1,111 @@
+//! A linear layer of tokens: `x W^T + bias`, with or without bias.
+//!
+//! Invariant: every output is its bias (or 0) plus one chain of fused multiply-adds in the order of the inputs; every element of
+//! the weight's gradient is one chain in the order of the tokens.
+
+mod cpu;
+#[cfg(test)]
+mod tests;
+
+use dfdx::prelude::*;
+
+use crate::device::{self, Storage1};
+use crate::ops::simd::Real;
+use crate::ops::{OpError, Parameter, TokenBackend, Tokens};
+
+const OP: &str = "token linear";
+
+/// The gradients that a layer adds to; `None` for what is frozen or absent.
+pub struct TokenLinearGradients<'a, V> {
+    /// Of the tokens.
+    pub x: &'a mut V,
+    /// Of the weight.
+    pub weight: Option<&'a mut V>,
+    /// Of the bias.
+    pub bias: Option<&'a mut V>,
+}
+
+/// The kernels of [`token_linear`].
+pub trait TokenLinear<E: Real>: Storage<E> {
+    /// `(rows, outputs)` for `x` `(rows, inputs)` and a weight of `outputs` rows.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn token_linear(
+        &self,
+        x: &Tokens<E, Self>,
+        weight: &Tensor<(usize,), E, Self>,
+        bias: Option<&Tensor<(usize,), E, Self>>,
+        outputs: usize,
+    ) -> Result<Tokens<E, Self>, Self::Err>;
+
+    /// Adds to the gradients; `gradient` is that of the output.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn token_linear_backward(
+        &self,
+        x: &Tokens<E, Self>,
+        weight: &Tensor<(usize,), E, Self>,
+        gradient: &Storage1<Self, E>,
+        into: TokenLinearGradients<'_, Storage1<Self, E>>,
+    ) -> Result<(), Self::Err>;
+}
+
+/// `(rows, inputs)` to `(rows, outputs)`. A weight `[outputs, ..]` of more dimensions is taken as `[outputs, inputs]`, so that the
+/// weight of a convolution of patches fits, too.
+///
+/// # Errors
+/// [`OpError::Shape`] if they do not fit; [`OpError::Device`] if the device fails.
+pub fn token_linear<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    x: Tokens<E, D, T>,
+    weight: &Parameter<E, D>,
+    bias: Option<&Parameter<E, D>>,
+) -> Result<Tokens<E, D, T>, OpError> {
+    let inputs = x.shape().1;
+    let outputs = weight.dims.first().copied().unwrap_or(0);
+    let fits = weight.dims.len() > 1 && weight.dims[1..].iter().product::<usize>() == inputs;
+    if !fits || bias.is_some_and(|bias| bias.dims != [outputs]) {
+        let expected = format!("a weight [outputs, {inputs}] and a bias [outputs]");
+        let found = format!("{:?} and {:?}", weight.dims, bias.map(|bias| &bias.dims));
+        return Err(OpError::shape(OP, expected, found));
+    }
+    let (x, mut tape) = x.try_contiguous().map_err(OpError::device(OP))?.split_tape();
+    let dev = x.device().clone();
+    let out = dev
+        .token_linear(&x, &weight.value, bias.map(|bias| &bias.value), outputs)
+        .map_err(OpError::device(OP))?;
+    if T::OWNS_TAPE {
+        let needs_weight = weight.needs_grad;
+        let weight = weight.value.clone();
+        let bias = bias.filter(|bias| bias.needs_grad).map(|bias| bias.value.ghost());
+        let ghost = out.ghost();
+        tape.add_backward_op(move |grads| {
+            let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
+            let mut x_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&x)?)?;
+            let mut weight_gradient = match needs_weight {
+                true => Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(&weight)?)?),
+                false => None,
+            };
+            let mut bias_gradient = match &bias {
+                Some(bias) => Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(bias)?)?),
+                None => None,
+            };
+            let into = TokenLinearGradients {
+                x: &mut x_gradient,
+                weight: weight_gradient.as_mut(),
+                bias: bias_gradient.as_mut(),
+            };
+            dev.token_linear_backward(&x, &weight, &gradient, into)?;
+            *grads.get_or_alloc_mut(&x)? = x_gradient;
+            if let Some(gradient) = weight_gradient {
+                *grads.get_or_alloc_mut(&weight)? = gradient;
+            }
+            if let (Some(bias), Some(gradient)) = (&bias, bias_gradient) {
+                *grads.get_or_alloc_mut(bias)? = gradient;
+            }
+            Ok(())
+        });
+    }
+    Ok(out.put_tape(tape))
+}
