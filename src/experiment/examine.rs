@@ -39,9 +39,10 @@ impl Libraries {
         let driver =
             cuda::driver_version().map(|version| format!("CUDA {}.{}", version / 1000, version % 1000 / 10));
         let compiler = cuda::compiler_version().map(|(major, minor)| format!("{major}.{minor}"));
-        let problem = [gpus.as_ref().err(), driver.as_ref().err(), compiler.as_ref().err()];
+        let problems = [gpus.as_ref().err(), driver.as_ref().err(), compiler.as_ref().err()];
+        let problem = problems.into_iter().flatten().next().map(ToString::to_string);
         Libraries {
-            problem: problem.into_iter().flatten().next().map(ToString::to_string),
+            problem,
             driver: driver.ok(),
             compiler: compiler.ok(),
             kernel_cache: cuda::cache().map(|folder| folder.display().to_string()),
@@ -52,7 +53,7 @@ impl Libraries {
 
 /// A model on the GPU and on the CPU.
 #[derive(Serialize)]
-pub(crate) struct ModelFinding {
+pub(crate) struct ModelParity {
     /// Its name.
     pub model: &'static str,
     /// Steps that it was trained for.
@@ -71,7 +72,7 @@ pub(crate) struct ModelFinding {
     pub foreign_launches: u64,
 }
 
-impl ModelFinding {
+impl ModelParity {
     /// Trains a model on the GPU twice, with steps sent one by one, and on the CPU.
     ///
     /// # Errors
@@ -89,7 +90,7 @@ impl ModelFinding {
         let plain = trained(&mut Running::plain(device, &workload, &noise)?, steps)?;
         let expected = trained(&mut Running::new(&Cpu::default(), &workload, &noise)?, steps)?;
         let distance = |from: &Trained| Distance::between((&from.0, &from.1), (&first.0, &first.1));
-        Ok(ModelFinding {
+        Ok(ModelParity {
             model,
             steps,
             apart: distance(&expected),
@@ -125,7 +126,7 @@ fn trained<D: TrainingDevice>(running: &mut Running<'_, D>, steps: usize) -> Res
 
 /// How fast a model is.
 #[derive(Serialize)]
-pub(crate) struct SpeedFinding {
+pub(crate) struct Speed {
     /// Its name.
     pub model: &'static str,
     /// Training steps.
@@ -142,7 +143,7 @@ pub(crate) struct SpeedFinding {
     pub share_of_ceiling: f64,
 }
 
-impl SpeedFinding {
+impl Speed {
     /// Trains a model for so many seconds.
     ///
     /// # Errors
@@ -166,7 +167,7 @@ impl SpeedFinding {
         let step = running.loader().recorded(BATCH);
         let work = running.loader().work(BATCH).unwrap_or_default();
         let multiply_adds_per_second = steps_per_second * work.multiply_adds as f64;
-        Ok(SpeedFinding {
+        Ok(Speed {
             model,
             steps_per_second,
             launches: step.map_or(work.launches as usize, |step| step.launches),

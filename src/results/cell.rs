@@ -81,6 +81,11 @@ impl CellResult {
         }
     }
 
+    /// Whether the data was built with its published number in view.
+    pub(super) fn is_calibrated(&self) -> bool {
+        self.sample.rebuilt && self.published.as_ref().is_some_and(|published| published.calibrated.is_some())
+    }
+
     /// The unit of its values.
     pub(crate) fn unit(&self) -> Unit {
         self.metric.unit()

@@ -3,17 +3,12 @@
 //! Invariant: all cells of a table are judged together, so that looking at many of them makes no finding likelier; what was made
 //! with a changed protocol is compared with nothing.
 
-use super::{CellResult, Observed};
+use super::CellResult;
 use crate::engine::plan::Plan;
 use crate::gate::{Case, Judgement, MarginError, judge, margins};
 
 /// Judges all cells of a table together; `family` of its cells can have a verdict.
-pub(super) fn judge_cells(
-    cells: &mut [CellResult],
-    plan: &Plan,
-    observed: &Observed<'_>,
-    family: usize,
-) -> Result<(), MarginError> {
+pub(super) fn judge_cells(cells: &mut [CellResult], plan: &Plan, family: usize) -> Result<(), MarginError> {
     let margins = margins()?;
     let ours: Vec<Vec<f64>> = cells.iter().map(CellResult::numbers).collect();
     let cases: Vec<Case<'_>> = cells
@@ -23,7 +18,7 @@ pub(super) fn judge_cells(
             ours,
             declared: cell.sample.declared,
             published: cell.published.as_ref(),
-            calibrated: observed.calibrated(cell),
+            calibrated: cell.is_calibrated(),
             margin: margins.iter().find(|margin| margin.holds(&cell.id)).map(|margin| margin.margin),
         })
         .collect();

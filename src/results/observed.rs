@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::CellResult;
 use crate::digest::Digest;
 use crate::metric::Metric;
 
@@ -14,11 +13,4 @@ pub(crate) struct Observed<'a> {
     pub rebuilt: BTreeSet<Digest>,
     /// What was found about repeating a run on this device.
     pub determinism: String,
-}
-
-impl Observed<'_> {
-    /// Whether the data was built with this cell's published number in view.
-    pub(super) fn calibrated(&self, cell: &CellResult) -> bool {
-        cell.sample.rebuilt && cell.published.as_ref().is_some_and(|published| published.calibrated.is_some())
-    }
 }

@@ -52,9 +52,9 @@ impl Report {
             .filter(|cell| cell.id.benchmark == benchmark.id)
             .map(|cell| CellResult::of(cell, plan, (published.get(&cell.id).cloned(), declared), observed))
             .collect();
-        let calibrated = cells.iter().filter(|cell| observed.calibrated(cell)).count();
+        let calibrated = cells.iter().filter(|cell| cell.is_calibrated()).count();
         let judged = published.keys().filter(|id| benchmark.is_a_result(id)).count();
-        judge_cells(&mut cells, plan, observed, judged - calibrated.min(judged))?;
+        judge_cells(&mut cells, plan, judged - calibrated.min(judged))?;
         let values = |id: &CellId| Some(cells.iter().find(|cell| cell.id == *id)?.sample.clone());
         let claims = if decides_claims(benchmark, plan.tier, &plan.changes) {
             let mut tested = test_claims(claims()?, &values)?;

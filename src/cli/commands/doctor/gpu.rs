@@ -11,7 +11,7 @@ use crate::cli::args::{Doctor, Stage};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::device::{Precision, cuda};
-use crate::experiment::examine::{Libraries, ModelFinding, SpeedFinding};
+use crate::experiment::examine::{Libraries, ModelParity, Speed};
 use crate::experiment::workload::MODELS;
 use crate::ops;
 use crate::ops::kernel::ceiling;
@@ -106,30 +106,30 @@ fn all_ops(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize
 fn models(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize, Failure> {
     let mut failed = 0;
     for model in chosen(doctor)? {
-        let finding = ModelFinding::of(device, model, doctor.steps)?;
-        let holds = finding.holds(precision);
+        let parity = ModelParity::of(device, model, doctor.steps)?;
+        let holds = parity.holds(precision);
         failed += usize::from(!holds);
         let words = format!(
             "{} {model}: after {} steps losses are {:.1e} apart from the CPU's, weights {:.1e}; {}; {}",
             mark(holds),
-            finding.steps,
-            finding.apart.loss,
-            finding.apart.weight,
-            repeats(finding.repeats),
-            match (&finding.step, &finding.refused) {
+            parity.steps,
+            parity.apart.loss,
+            parity.apart.weight,
+            repeats(parity.repeats),
+            match (&parity.step, &parity.refused) {
                 (Some(step), _) => format!(
                     "{} launches, {} fills, {} copies a step, as {}, {} as when sent one by one",
                     step.launches,
                     step.fills,
                     step.copies,
                     if step.graph { "one graph" } else { "single launches" },
-                    if finding.recorded_like_plain { "the same bits" } else { "NOT THE SAME BITS" },
+                    if parity.recorded_like_plain { "the same bits" } else { "NOT THE SAME BITS" },
                 ),
                 (None, Some(why)) => format!("NOT RECORDED: {why}"),
                 (None, None) => "NOT RECORDED".to_owned(),
             },
         );
-        say(doctor.json, &words, &finding)?;
+        say(doctor.json, &words, &parity)?;
     }
     Ok(failed)
 }
@@ -143,14 +143,14 @@ fn speed(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
     );
     say(doctor.json, &words, &ceilings)?;
     for model in chosen(doctor)? {
-        let finding = SpeedFinding::of(device, model, doctor.seconds, &ceilings)?;
+        let speed = Speed::of(device, model, doctor.seconds, &ceilings)?;
         let words = format!(
             "{model}: {:.0} steps/s, {} launches a step, {:.1} % of the multiply-adds' ceiling",
-            finding.steps_per_second,
-            finding.launches,
-            100.0 * finding.share_of_ceiling
+            speed.steps_per_second,
+            speed.launches,
+            100.0 * speed.share_of_ceiling
         );
-        say(doctor.json, &words, &finding)?;
+        say(doctor.json, &words, &speed)?;
     }
     Ok(0)
 }
