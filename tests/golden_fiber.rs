@@ -152,13 +152,13 @@ where
     let mut errors = Errors::of(limit);
 
     let seen = RefCell::new(BTreeMap::new());
-    let watch = |name: &str, tokens: &Tokens<E, Cpu>| {
+    let hook = |name: &str, tokens: &Tokens<E, Cpu>| {
         let (count, width) = *tokens.shape();
         let values = tokens.as_vec();
         let probe = [0, 1, count / 2, count - 1].map(|token| values[token * width..][..4].to_vec());
         seen.borrow_mut().insert(name.to_owned(), probe.concat());
     };
-    let fused = backbone.fused::<NoneTape>(&image, &text, &Noise::Off, Some(&watch)).unwrap();
+    let fused = backbone.fused::<NoneTape>(&image, &text, &Noise::Off, Some(&hook)).unwrap();
     let probes = &golden["probes_tokens_0_1_mid_last_first4ch"];
     assert_eq!(probes.as_object().unwrap().len(), PROBES.len());
     for (probe, part) in PROBES {

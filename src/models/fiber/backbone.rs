@@ -10,10 +10,10 @@ use dfdx::prelude::{HasShape, PutTape, ReshapeTo, Tape};
 use super::config::{CHANNELS, PATCH};
 use super::layers::{Linear, Norm};
 use super::reached::is_reached;
-use super::roberta::{Embeddings, Layer, Seen};
-use super::run::{Noise, Run, Watch};
+use super::roberta::{Embeddings, ImageContext, Layer};
+use super::run::{ForwardHook, ForwardPass, Noise};
 use super::source::{TensorSource, load};
-use super::swin::{Read, Stage};
+use super::swin::{Stage, TextContext};
 use super::weights::{Namer, Plan, Weights};
 use super::windows::patches;
 use super::{Composition, Config, FiberError, Images, Text};
@@ -192,8 +192,8 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
         self
     }
 
-    fn run<'a>(&'a self, noise: &'a Noise, watch: Option<Watch<'a, E, D>>) -> Run<'a, E, D> {
-        Run { weights: &self.weights, noise, watch }
+    fn run<'a>(&'a self, noise: &'a Noise, hook: Option<ForwardHook<'a, E, D>>) -> ForwardPass<'a, E, D> {
+        ForwardPass { weights: &self.weights, noise, hook }
     }
 
     /// Features of texts alone: `(batch, hidden)`, each of norm 1.
@@ -204,10 +204,10 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
         &self,
         text: &Text,
         noise: &Noise,
-        watch: Option<Watch<'_, E, D>>,
+        hook: Option<ForwardHook<'_, E, D>>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         self.check_text(text)?;
-        let run = self.run(noise, watch);
+        let run = self.run(noise, hook);
         let mut x = self.parts.embeddings.forward(&run, &self.device, text)?;
         for layer in &self.parts.layers {
             x = layer.forward(&run, x, text, None, true)?;
@@ -229,9 +229,9 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
         &self,
         images: &Images<E, D>,
         noise: &Noise,
-        watch: Option<Watch<'_, E, D>>,
+        hook: Option<ForwardHook<'_, E, D>>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
-        let run = self.run(noise, watch);
+        let run = self.run(noise, hook);
         let mut x = self.patch_tokens(&run, images)?;
         for stage in &self.parts.stages {
             for block in &stage.blocks {
@@ -254,14 +254,14 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
         images: &Images<E, D>,
         text: &Text,
         noise: &Noise,
-        watch: Option<Watch<'_, E, D>>,
+        hook: Option<ForwardHook<'_, E, D>>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         self.check_text(text)?;
         if images.shape().0 != text.batch() {
             let (expected, found) = (format!("{} images", text.batch()), images.shape().0.to_string());
             return Err(FiberError::Input { what: "images with texts", expected, found });
         }
-        let run = self.run(noise, watch);
+        let run = self.run(noise, hook);
         let (config, parts) = (&self.config, &self.parts);
         let (alone, fused) = parts.layers.split_at(config.text.layers - config.fused);
         let mut y = parts.embeddings.forward(&run, &self.device, text)?;
@@ -280,8 +280,8 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
                     continue;
                 };
                 let ((own, seen), (stream, read)) = (fork(x), fork(y));
-                x = block.forward(&run, own, Some(Read { stream: read, text }))?;
-                let seen = Seen { stream: seen, tokens: config.grid(number) * config.grid(number) };
+                x = block.forward(&run, own, Some(TextContext { stream: read, text }))?;
+                let seen = ImageContext { stream: seen, tokens: config.grid(number) * config.grid(number) };
                 y = layer.forward(&run, stream, text, Some(seen), left > 0)?;
             }
             if let Some(merging) = &stage.merging {
@@ -296,7 +296,7 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
     /// The tokens that the first stage begins with.
     fn patch_tokens<T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         images: &Images<E, D>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         let side = self.config.image.side;
@@ -320,7 +320,7 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
     /// A text's first token, projected and pooled.
     fn text_end<T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
         text: &Text,
         end: &End,
@@ -334,7 +334,7 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
     /// The mean of an image's projected tokens, pooled.
     fn image_end<T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
         end: &End,
         path: &str,

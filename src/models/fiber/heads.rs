@@ -6,7 +6,7 @@
 use dfdx::prelude::Tape;
 
 use super::layers::{Linear, Norm};
-use super::run::{Noise, Run};
+use super::run::{ForwardPass, Noise};
 use super::source::{TensorSource, load};
 use super::weights::{Namer, Plan, Weights};
 use super::{Config, FiberError};
@@ -175,7 +175,7 @@ impl<E: Real, D: TokenBackend<E>> Heads<E, D> {
         features: Features<E, D, T>,
     ) -> Result<Vec<Tokens<E, D, T>>, FiberError> {
         let Features { mut image, mut text, mut fused } = features;
-        let run = Run { weights: &self.weights, noise: &Noise::Off, watch: None };
+        let run = ForwardPass { weights: &self.weights, noise: &Noise::Off, hook: None };
         let logits = self.heads.iter().map(|head| {
             let (features, what) = match head.expert {
                 Expert::Image => (&mut image, "features of the image"),

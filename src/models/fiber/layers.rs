@@ -5,7 +5,7 @@
 use dfdx::prelude::Tape;
 
 use super::FiberError;
-use super::run::Run;
+use super::run::ForwardPass;
 use super::weights::{Namer, Slot};
 use crate::models::Initializer;
 use crate::ops::activate::{Function, activate};
@@ -46,7 +46,7 @@ impl Linear {
 
     pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         let bias = self.bias.map(|bias| run.weights.get(bias));
@@ -71,7 +71,7 @@ impl Norm {
 
     pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         Ok(layer_norm(x, run.weights.get(self.weight), run.weights.get(self.bias))?)
@@ -88,7 +88,7 @@ pub(super) struct FeedForward {
 impl FeedForward {
     pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         let inner = activate(self.first.forward(run, x)?, Function::Gelu)?;

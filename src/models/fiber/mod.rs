@@ -31,6 +31,6 @@ pub use error::FiberError;
 pub use heads::{Composition, Features, Heads, Task};
 pub use inputs::{Images, Text};
 pub use position::resize;
-pub use run::{Noise, Run, Watch};
+pub use run::{ForwardHook, ForwardPass, Noise};
 pub use source::{TensorSource, ignored, load};
 pub use weights::{Plan, Spec, Weights};

@@ -7,7 +7,7 @@ use dfdx::prelude::Tape;
 
 use super::config::Config;
 use super::layers::{FeedForward, Linear, Norm};
-use super::run::Run;
+use super::run::ForwardPass;
 use super::weights::{Namer, Slot};
 use super::{FiberError, Text};
 use crate::models::Initializer;
@@ -48,7 +48,7 @@ impl Embeddings {
 
     pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         device: &D,
         text: &Text,
     ) -> Result<Tokens<E, D, T>, FiberError> {
@@ -64,7 +64,7 @@ impl Embeddings {
 }
 
 /// An image that a layer's text attends to: its stream, and the tokens of one sample.
-pub(super) struct Seen<E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
+pub(super) struct ImageContext<E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
     pub(super) stream: Tokens<E, D, T>,
     pub(super) tokens: usize,
 }
@@ -95,7 +95,7 @@ impl Heads {
 
     fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
         others: Tokens<E, D, T>,
         (groups, extras): (Groups, Extras<'_, E, D>),
@@ -164,10 +164,10 @@ impl Layer {
     /// The stream after this layer; a fused layer may see an image, and the last one of a fused pass is not normed.
     pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
         text: &Text,
-        seen: Option<Seen<E, D, T>>,
+        image: Option<ImageContext<E, D, T>>,
         normed: bool,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         let drop = |x, part: &str| run.drop(x, 1, self.dropout, &format!("{}.{part}", self.path));
@@ -177,11 +177,11 @@ impl Layer {
         let extras = Extras { real: Some(text.real.clone()), ..Extras::default() };
         let a = self.output.forward(run, self.heads.forward(run, x, others, (groups, extras))?)?;
         let a = drop(a, "attention.output")?;
-        let a = match (&self.to_image, seen) {
-            (Some(to_image), Some(seen)) => {
+        let a = match (&self.to_image, image) {
+            (Some(to_image), Some(image)) => {
                 let (a, own) = fork(a);
-                let groups = Groups { keys: seen.tokens, ..groups };
-                let c = to_image.heads.forward(run, own, seen.stream, (groups, Extras::default()))?;
+                let groups = Groups { keys: image.tokens, ..groups };
+                let c = to_image.heads.forward(run, own, image.stream, (groups, Extras::default()))?;
                 let c = drop(to_image.output.forward(run, c)?, "crossattention_t2i.output")?;
                 add_scaled(a, c, run.weights.get(self.alpha))?
             }

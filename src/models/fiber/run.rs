@@ -28,17 +28,17 @@ impl Noise {
     }
 }
 
-/// Who is shown the output of each part, by the part's name.
-pub type Watch<'a, E, D> = &'a dyn Fn(&str, &Tokens<E, D>);
+/// Called with the output of each part, by the part's name.
+pub type ForwardHook<'a, E, D> = &'a dyn Fn(&str, &Tokens<E, D>);
 
-/// One pass through a network.
-pub struct Run<'a, E: Real, D: TokenBackend<E>> {
+/// A forward pass through a network.
+pub struct ForwardPass<'a, E: Real, D: TokenBackend<E>> {
     pub(super) weights: &'a Weights<E, D>,
     pub(super) noise: &'a Noise,
-    pub(super) watch: Option<Watch<'a, E, D>>,
+    pub(super) hook: Option<ForwardHook<'a, E, D>>,
 }
 
-impl<E: Real, D: TokenBackend<E>> Run<'_, E, D> {
+impl<E: Real, D: TokenBackend<E>> ForwardPass<'_, E, D> {
     /// Drops units of `unit` elements.
     pub(super) fn drop<T: dfdx::prelude::Tape<E, D>>(
         &self,
@@ -60,9 +60,9 @@ impl<E: Real, D: TokenBackend<E>> Run<'_, E, D> {
         x: Tokens<E, D, T>,
     ) -> Tokens<E, D, T> {
         use dfdx::prelude::{PutTape, SplitTape};
-        let Some(watch) = self.watch else { return x };
+        let Some(hook) = self.hook else { return x };
         let (x, tape) = x.split_tape();
-        watch(path, &x);
+        hook(path, &x);
         x.put_tape(tape)
     }
 }

@@ -8,7 +8,7 @@ use dfdx::prelude::{HasShape, ReshapeTo, Tape};
 use super::FiberError;
 use super::config::Config;
 use super::layers::{FeedForward, Linear, Norm};
-use super::run::Run;
+use super::run::ForwardPass;
 use super::weights::{Namer, Slot};
 use super::windows::{Windows, cells};
 use crate::models::Initializer;
@@ -19,7 +19,7 @@ use crate::ops::simd::Real;
 use crate::ops::{OpError, TokenBackend, Tokens, add, fork};
 
 /// A text that a block's image attends to: its stream, and which of its tokens are no padding.
-pub(super) struct Read<'a, E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
+pub(super) struct TextContext<'a, E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
     pub(super) stream: Tokens<E, D, T>,
     pub(super) text: &'a super::Text,
 }
@@ -126,12 +126,12 @@ impl Block {
         Ok(Block { path, windows, heads, width, drop_path, norms, table, qkv, output, feed_forward, to_text })
     }
 
-    /// The stream after this block; a fused block may read a text.
+    /// The stream after this block; a fused block may attend to a text.
     pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
-        read: Option<Read<'_, E, D, T>>,
+        text: Option<TextContext<'_, E, D, T>>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         // What is dropped of a branch are whole samples.
         let sample = self.windows.cut.rows().len() * self.width;
@@ -145,8 +145,8 @@ impl Block {
             ..Extras::default()
         };
         let x = self.output.forward(run, attention(Projections::Joint(x), groups, extras)?)?;
-        let x = match (&self.to_text, read) {
-            (Some(to_text), Some(read)) => self.attend(to_text, run, x, read)?,
+        let x = match (&self.to_text, text) {
+            (Some(to_text), Some(text)) => self.attend(to_text, run, x, text)?,
             _ => x,
         };
         let x = gather_rows(x, &self.windows.back)?;
@@ -161,17 +161,17 @@ impl Block {
     fn attend<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
         to_text: &ToText,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
-        read: Read<'_, E, D, T>,
+        text: TextContext<'_, E, D, T>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         let (x, own) = fork(x);
         let queries = to_text.queries.forward(run, to_text.norm.forward(run, own)?)?;
-        let others = to_text.text.forward(run, read.stream)?;
+        let others = to_text.text.forward(run, text.stream)?;
         // The windows of a sample share its text: all their tokens are one group.
         let groups =
-            Groups { queries: self.windows.cut.rows().len(), keys: read.text.length, heads: self.heads };
-        let extras = Extras { real: Some(read.text.real.clone()), ..Extras::default() };
+            Groups { queries: self.windows.cut.rows().len(), keys: text.text.length, heads: self.heads };
+        let extras = Extras { real: Some(text.text.real.clone()), ..Extras::default() };
         let z = attention(Projections::Cross { queries, others }, groups, extras)?;
         let z = to_text.output.forward(run, z)?;
         Ok(add_scaled(x, z, run.weights.get(to_text.alpha))?)
@@ -193,7 +193,7 @@ impl Merging {
     /// A quarter of the tokens, twice as wide.
     pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         &self,
-        run: &Run<'_, E, D>,
+        run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
     ) -> Result<Tokens<E, D, T>, FiberError> {
         let rows = x.shape().0 / 4;

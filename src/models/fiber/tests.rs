@@ -275,9 +275,9 @@ fn stochastic_depth_grows_with_depth_and_drops_whole_samples() {
     let backbone = Backbone::<f64, Cpu>::fresh(Cpu::default(), &config, &Seeds::root(1)).unwrap();
     let backbone = opened(&backbone, 0.0);
     let seen = std::cell::RefCell::new(Vec::new());
-    let watch =
+    let hook =
         |name: &str, tokens: &Tokens<f64, Cpu>| seen.borrow_mut().push((name.to_owned(), tokens.as_vec()));
-    backbone.image_only::<NoneTape>(&images(2, 32), &Noise::On(Seeds::root(3)), Some(&watch)).unwrap();
+    backbone.image_only::<NoneTape>(&images(2, 32), &Noise::On(Seeds::root(3)), Some(&hook)).unwrap();
     let seen = seen.into_inner();
     let of = |name: &str| &seen.iter().find(|(of, _)| of == name).unwrap().1;
     // The last block drops both of its branches of both samples; the first one never drops.

@@ -27,7 +27,7 @@ arguments! {
     }
 
     /// See `optimizer.cu`.
-    struct OptimizerState {
+    struct State {
         step: u32,
         failed: u32,
         clip: f32,
@@ -56,7 +56,7 @@ arguments! {
 
 /// Statistics of steps, on the device.
 pub struct Log {
-    /// A [`OptimizerState`]: step, whether one failed, the clipping factor, the capacity, AdamW's corrections.
+    /// A [`State`]: step, whether one failed, the clipping factor, the capacity, AdamW's corrections.
     state: Buffer<u32>,
     /// Loss and norm, in a ring.
     entries: Buffer<[f32; 2]>,
@@ -171,6 +171,6 @@ mod tests {
     fn the_table_has_the_layout_of_a_slot() {
         let offsets: Vec<_> = Slot::LAYOUT.iter().map(|&(_, offset, _)| offset).collect();
         assert_eq!((offsets, size_of::<Slot>()), (vec![0, 8, 16, 24, 32, 36], 40));
-        assert_eq!(size_of::<OptimizerState>(), 24);
+        assert_eq!(size_of::<State>(), 24);
     }
 }
