@@ -70,6 +70,33 @@ pub fn take<E, D: Storage<E>>(device: &D, gradient: &mut D::Vec) -> Result<D::Ve
     Ok(std::mem::replace(gradient, device.try_alloc_len(0)?))
 }
 
+/// [`take`] of a tensor's gradient, where it wants one.
+///
+/// # Errors
+/// As [`take`], and if the device has no room for a gradient that is not there yet.
+pub fn take_wanted<S: Shape, E, D: Storage<E>>(
+    device: &D,
+    gradients: &mut Gradients<E, D>,
+    tensor: Option<&Tensor<S, E, D>>,
+) -> Result<Option<D::Vec>, D::Err> {
+    tensor.map(|tensor| take(device, gradients.get_or_alloc_mut(tensor)?)).transpose()
+}
+
+/// Puts a gradient back that [`take_wanted`] has taken.
+///
+/// # Errors
+/// As [`take_wanted`].
+pub fn put_back<S: Shape, E, D: Storage<E>>(
+    gradients: &mut Gradients<E, D>,
+    tensor: Option<&Tensor<S, E, D>>,
+    gradient: Option<D::Vec>,
+) -> Result<(), D::Err> {
+    if let (Some(tensor), Some(gradient)) = (tensor, gradient) {
+        *gradients.get_or_alloc_mut(tensor)? = gradient;
+    }
+    Ok(())
+}
+
 /// Whether a tensor's elements stand in row-major order without gaps.
 pub fn is_contiguous<S: Shape, E: Unit, T>(tensor: &Tensor<S, E, Cpu, T>) -> bool {
     if S::NUM_DIMS == 0 || tensor.shape().num_elements() == 0 {

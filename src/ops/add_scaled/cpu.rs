@@ -5,6 +5,7 @@ use dfdx::prelude::*;
 use super::{AddScaled, AddScaledGradients};
 use crate::device::{self, Storage1};
 use crate::ops::Tokens;
+use crate::ops::kernel::Dot;
 use crate::ops::parallel::for_each_chunk;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
@@ -45,7 +46,7 @@ impl<E: Real> AddScaled<E> for Cpu {
             for_each_chunk(&mut partial, 1, len, |first, sums| {
                 for (block, sum) in (first..).zip(sums) {
                     let part = block * UNIT..len.min((block + 1) * UNIT);
-                    *sum = E::dispatch(Product { a: &z[part.clone()], b: &gradient[part] });
+                    *sum = E::dispatch(Dot { a: &z[part.clone()], b: &gradient[part] });
                 }
             });
             sum[0] += partial.into_iter().fold(E::ZERO, |sum, part| sum + part);
@@ -70,24 +71,5 @@ impl<E: Real> Kernel<E> for Accumulate<'_, E> {
         for (into, from) in self.into.chunks_mut(LANES).zip(self.from.chunks(LANES)) {
             V::read(from).mul_add(factor, V::read(into)).write(into);
         }
-    }
-}
-
-/// The sum of `a b`.
-struct Product<'a, E> {
-    a: &'a [E],
-    b: &'a [E],
-}
-
-impl<E: Real> Kernel<E> for Product<'_, E> {
-    type Output = E;
-
-    #[inline(always)]
-    fn run<V: Lanes<Elem = E>>(self) -> E {
-        let mut sum = V::zero();
-        for (a, b) in self.a.chunks(LANES).zip(self.b.chunks(LANES)) {
-            sum = V::read(a).mul_add(V::read(b), sum);
-        }
-        sum.sum()
     }
 }

@@ -67,23 +67,17 @@ pub fn add_scaled<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
     let dev = o.device().clone();
     let out = dev.add_scaled(&o, &z, &alpha.value).map_err(OpError::device(OP))?;
     if T::OWNS_TAPE {
-        let needs_alpha = alpha.needs_grad;
-        let (o, ghost, alpha) = (o.ghost(), out.ghost(), alpha.value.clone());
+        let (wanted, alpha) = (alpha.needs_grad.then(|| alpha.value.clone()), alpha.value.clone());
+        let (o, ghost) = (o.ghost(), out.ghost());
         tape.add_backward_op(move |grads| {
             let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
             dev.add_gradient(&gradient, grads.get_or_alloc_mut(&o)?)?;
             let mut z_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&z)?)?;
-            let mut alpha_gradient = match needs_alpha {
-                true => Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(&alpha)?)?),
-                false => None,
-            };
+            let mut alpha_gradient = device::take_wanted(&dev, grads, wanted.as_ref())?;
             let into = AddScaledGradients { z: &mut z_gradient, alpha: alpha_gradient.as_mut() };
             dev.add_scaled_backward(&z, &alpha, &gradient, into)?;
             *grads.get_or_alloc_mut(&z)? = z_gradient;
-            if let Some(gradient) = alpha_gradient {
-                *grads.get_or_alloc_mut(&alpha)? = gradient;
-            }
-            Ok(())
+            device::put_back(grads, wanted.as_ref(), alpha_gradient)
         });
     }
     Ok(out.put_tape(tape))

@@ -194,20 +194,13 @@ pub fn attention<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
             for input in &inputs {
                 into.push(device::take::<E, D>(&dev, grads.get_or_alloc_mut(input)?)?);
             }
-            let mut table = match &additions.table {
-                Some(table) if needs_table => {
-                    Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(table)?)?)
-                }
-                _ => None,
-            };
+            let wanted = additions.table.as_ref().filter(|_| needs_table);
+            let mut table = device::take_wanted(&dev, grads, wanted)?;
             dev.attention_backward(&inputs, &sizes, &additions, &rows, &gradient, &mut into, table.as_mut())?;
             for (input, gradient) in inputs.iter().zip(into) {
                 *grads.get_or_alloc_mut(input)? = gradient;
             }
-            if let (Some(table), Some(gradient)) = (&additions.table, table) {
-                *grads.get_or_alloc_mut(table)? = gradient;
-            }
-            Ok(())
+            device::put_back(grads, wanted, table)
         });
     }
     Ok(out.put_tape(tape))

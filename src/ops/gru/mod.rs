@@ -113,14 +113,11 @@ where
         let output = hidden.clone();
         tape.add_backward_op(move |gradients| {
             let gradient = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&output)?)?;
-            let mut input_gradient = match input_needs_grad {
-                true => Some(device::take::<E, D>(&device, gradients.get_or_alloc_mut(&input)?)?),
-                false => None,
-            };
+            let wanted_input = input_needs_grad.then_some(&input);
+            let mut input_gradient = device::take_wanted(&device, gradients, wanted_input)?;
             let mut weight_gradients = [const { None }; 4];
-            for (i, slot) in weight_gradients.iter_mut().enumerate().filter(|(i, _)| wanted[*i]) {
-                let taken = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&values[i])?)?;
-                *slot = Some(taken);
+            for (i, slot) in weight_gradients.iter_mut().enumerate() {
+                *slot = device::take_wanted(&device, gradients, wanted[i].then_some(&values[i]))?;
             }
             device.gru_backward(
                 sizes,
@@ -132,15 +129,11 @@ where
                 input_gradient.as_mut(),
                 weight_gradients.each_mut().map(Option::as_mut),
             )?;
-            if let Some(gradient) = input_gradient {
-                *gradients.get_or_alloc_mut(&input)? = gradient;
-            }
-            for (value, gradient) in values.iter().zip(weight_gradients) {
-                if let Some(gradient) = gradient {
-                    *gradients.get_or_alloc_mut(value)? = gradient;
-                }
-            }
-            Ok(())
+            device::put_back(gradients, wanted_input, input_gradient)?;
+            values
+                .iter()
+                .zip(weight_gradients)
+                .try_for_each(|(value, gradient)| device::put_back(gradients, Some(value), gradient))
         });
     }
     Ok(hidden.put_tape(tape))

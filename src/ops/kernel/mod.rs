@@ -11,12 +11,14 @@ pub(crate) mod ceiling;
 mod correlate;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
+mod dot;
 mod panels;
 mod project;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};
+pub(crate) use dot::Dot;
 pub(crate) use panels::{Base, Order, Panels, transpose_strided, transposed};
 pub(crate) use project::{Layout, Operands, Rows, Start, project, project_unchecked};
 

@@ -72,21 +72,14 @@ pub fn layer_norm<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
     let dev = x.device().clone();
     let out = dev.layer_norm(&x, &weight.value, &bias.value).map_err(OpError::device(OP))?;
     if T::OWNS_TAPE {
-        let needs_weight = weight.needs_grad;
-        let weight = weight.value.clone();
-        let bias = bias.needs_grad.then(|| bias.value.ghost());
+        let (wanted, weight) = (weight.needs_grad.then(|| weight.value.clone()), weight.value.clone());
+        let bias = bias.needs_grad.then(|| bias.value.clone());
         let ghost = out.ghost();
         tape.add_backward_op(move |grads| {
             let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
             let mut x_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&x)?)?;
-            let mut weight_gradient = match needs_weight {
-                true => Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(&weight)?)?),
-                false => None,
-            };
-            let mut bias_gradient = match &bias {
-                Some(bias) => Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(bias)?)?),
-                None => None,
-            };
+            let mut weight_gradient = device::take_wanted(&dev, grads, wanted.as_ref())?;
+            let mut bias_gradient = device::take_wanted(&dev, grads, bias.as_ref())?;
             let into = LayerNormGradients {
                 x: &mut x_gradient,
                 weight: weight_gradient.as_mut(),
@@ -94,13 +87,8 @@ pub fn layer_norm<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
             };
             dev.layer_norm_backward(&x, &weight, &gradient, into)?;
             *grads.get_or_alloc_mut(&x)? = x_gradient;
-            if let Some(gradient) = weight_gradient {
-                *grads.get_or_alloc_mut(&weight)? = gradient;
-            }
-            if let (Some(bias), Some(gradient)) = (&bias, bias_gradient) {
-                *grads.get_or_alloc_mut(bias)? = gradient;
-            }
-            Ok(())
+            device::put_back(grads, wanted.as_ref(), weight_gradient)?;
+            device::put_back(grads, bias.as_ref(), bias_gradient)
         });
     }
     Ok(out.put_tape(tape))

@@ -116,8 +116,8 @@ where
             let mut to_first = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&first)?)?;
             let mut to_second = device::take::<E, D>(&device, gradients.get_or_alloc_mut(&second)?)?;
             let mut to_parameters = [const { None }; 4];
-            for (i, slot) in to_parameters.iter_mut().enumerate().filter(|(i, _)| wanted[*i]) {
-                *slot = Some(device::take::<E, D>(&device, gradients.get_or_alloc_mut(&values[i])?)?);
+            for (i, slot) in to_parameters.iter_mut().enumerate() {
+                *slot = device::take_wanted(&device, gradients, wanted[i].then_some(&values[i]))?;
             }
             let totals = Totals {
                 features: [&mut to_first, &mut to_second],
@@ -126,12 +126,10 @@ where
             device.fusion_backward(sizes, [&first, &second], &values, &projections, &gradient, totals)?;
             *gradients.get_or_alloc_mut(&first)? = to_first;
             *gradients.get_or_alloc_mut(&second)? = to_second;
-            for (value, gradient) in values.iter().zip(to_parameters) {
-                if let Some(gradient) = gradient {
-                    *gradients.get_or_alloc_mut(value)? = gradient;
-                }
-            }
-            Ok(())
+            values
+                .iter()
+                .zip(to_parameters)
+                .try_for_each(|(value, gradient)| device::put_back(gradients, Some(value), gradient))
         });
     }
     Ok(out.put_tape(tape))

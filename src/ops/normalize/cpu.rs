@@ -5,8 +5,9 @@ use dfdx::prelude::*;
 use super::Normalize;
 use crate::device::{self, Storage1};
 use crate::ops::Tokens;
+use crate::ops::kernel::Dot;
 use crate::ops::parallel::for_each_chunk;
-use crate::ops::simd::{Kernel, LANES, Lanes, Real};
+use crate::ops::simd::Real;
 
 impl<E: Real> Normalize<E> for Cpu {
     fn normalize(&self, x: &Tokens<E, Self>) -> Result<Tokens<E, Self>, CpuError> {
@@ -15,7 +16,7 @@ impl<E: Real> Normalize<E> for Cpu {
         let mut out = vec![E::ZERO; x.len()];
         for_each_chunk(&mut out, shape.1, 3 * x.len(), |first, out| {
             for (x, out) in x[first..].chunks(shape.1).zip(out.chunks_mut(shape.1)) {
-                let norm = E::dispatch(Product { a: x, b: x }).root();
+                let norm = E::dispatch(Dot { a: x, b: x }).root();
                 out.iter_mut().zip(x).for_each(|(out, x)| *out = *x / norm);
             }
         });
@@ -33,8 +34,8 @@ impl<E: Real> Normalize<E> for Cpu {
         for_each_chunk(into, features, 5 * x.len(), |first, into| {
             let rows = x[first..].chunks(features).zip(gradient[first..].chunks(features));
             for ((x, gradient), into) in rows.zip(into.chunks_mut(features)) {
-                let square = E::dispatch(Product { a: x, b: x });
-                let along = E::dispatch(Product { a: x, b: gradient }) / square;
+                let square = E::dispatch(Dot { a: x, b: x });
+                let along = E::dispatch(Dot { a: x, b: gradient }) / square;
                 let norm = square.root();
                 for ((into, x), gradient) in into.iter_mut().zip(x).zip(gradient) {
                     *into += (*gradient - along * *x) / norm;
@@ -42,24 +43,5 @@ impl<E: Real> Normalize<E> for Cpu {
             }
         });
         Ok(())
-    }
-}
-
-/// The sum of `a b`.
-struct Product<'a, E> {
-    a: &'a [E],
-    b: &'a [E],
-}
-
-impl<E: Real> Kernel<E> for Product<'_, E> {
-    type Output = E;
-
-    #[inline(always)]
-    fn run<V: Lanes<Elem = E>>(self) -> E {
-        let mut sum = V::zero();
-        for (a, b) in self.a.chunks(LANES).zip(self.b.chunks(LANES)) {
-            sum = V::read(a).mul_add(V::read(b), sum);
-        }
-        sum.sum()
     }
 }

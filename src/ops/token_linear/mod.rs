@@ -76,21 +76,14 @@ pub fn token_linear<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
         .token_linear(&x, &weight.value, bias.map(|bias| &bias.value), outputs)
         .map_err(OpError::device(OP))?;
     if T::OWNS_TAPE {
-        let needs_weight = weight.needs_grad;
-        let weight = weight.value.clone();
-        let bias = bias.filter(|bias| bias.needs_grad).map(|bias| bias.value.ghost());
+        let (wanted, weight) = (weight.needs_grad.then(|| weight.value.clone()), weight.value.clone());
+        let bias = bias.filter(|bias| bias.needs_grad).map(|bias| bias.value.clone());
         let ghost = out.ghost();
         tape.add_backward_op(move |grads| {
             let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
             let mut x_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&x)?)?;
-            let mut weight_gradient = match needs_weight {
-                true => Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(&weight)?)?),
-                false => None,
-            };
-            let mut bias_gradient = match &bias {
-                Some(bias) => Some(device::take::<E, D>(&dev, grads.get_or_alloc_mut(bias)?)?),
-                None => None,
-            };
+            let mut weight_gradient = device::take_wanted(&dev, grads, wanted.as_ref())?;
+            let mut bias_gradient = device::take_wanted(&dev, grads, bias.as_ref())?;
             let into = TokenLinearGradients {
                 x: &mut x_gradient,
                 weight: weight_gradient.as_mut(),
@@ -98,13 +91,8 @@ pub fn token_linear<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
             };
             dev.token_linear_backward(&x, &weight, &gradient, into)?;
             *grads.get_or_alloc_mut(&x)? = x_gradient;
-            if let Some(gradient) = weight_gradient {
-                *grads.get_or_alloc_mut(&weight)? = gradient;
-            }
-            if let (Some(bias), Some(gradient)) = (&bias, bias_gradient) {
-                *grads.get_or_alloc_mut(bias)? = gradient;
-            }
-            Ok(())
+            device::put_back(grads, wanted.as_ref(), weight_gradient)?;
+            device::put_back(grads, bias.as_ref(), bias_gradient)
         });
     }
     Ok(out.put_tape(tape))
