@@ -111,7 +111,7 @@ const CIRCUMSTANCES: &[ColumnSchema] = &[
     text("protocol", |row| Some(row.report.protocol_words())),
     text("device_class", |row| Some(row.report.device_class.clone())),
     text("determinism", |row| Some(row.report.determinism.clone())),
-    text("dataset_digest", |row| Some(row.cell.dataset?.to_string())),
+    text("dataset_digest", |row| Some(row.cell.sample.data?.to_string())),
 ];
 
 /// One row per cell and seed.

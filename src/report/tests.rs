@@ -43,7 +43,9 @@ pub(in crate::report) fn made_up(id: &str, tier: Tier, seeds: u64) -> Report {
     };
     let references =
         Some(Reference { label: "Bayes optimum".to_owned(), values: references, known: Known::Bound });
-    let observed = Observed { value: &value, rebuilt: [made_up].into(), determinism: "bitwise".to_owned() };
+    let rebuilt = [made_up].into();
+    let determinism = "bitwise".to_owned();
+    let observed = Observed { value: &value, rebuilt: &rebuilt, declared: &protocol, determinism };
     let mut report = Report::assemble(benchmark, &plan, &observed).unwrap();
     report.references.extend(references.filter(|reference| !reference.values.is_empty()));
     report

@@ -17,8 +17,6 @@ pub(crate) struct CellResult {
     pub id: CellId,
     /// What is measured.
     pub metric: Metric,
-    /// Digest of the prepared data behind its runs.
-    pub dataset: Option<Digest>,
     /// One value per seed that is stored.
     pub values: Vec<SeedValue>,
     /// The value of a setting, which has no seeds.
@@ -52,10 +50,10 @@ impl CellResult {
         (published, declared): (Option<Published>, usize),
         observed: &Observed<'_>,
     ) -> Self {
-        let dataset = cell.runs.first().map(|index| plan.runs[index.0].data);
-        let rebuilt = dataset.is_some_and(|data| observed.rebuilt.contains(&data));
+        let data = cell.runs.first().map(|index| plan.runs[index.0].data);
+        let rebuilt = data.is_some_and(|data| observed.rebuilt.contains(&data));
         let tuned = rebuilt && published.as_ref().is_some_and(|published| published.tuned);
-        let mut sample = Sample { values: Vec::new(), data: dataset, declared, tuned, rebuilt };
+        let mut sample = Sample { values: Vec::new(), data, declared, tuned, rebuilt };
         let mut values = Vec::new();
         for &index in &cell.runs {
             let run = &plan.runs[index.0];
@@ -71,7 +69,6 @@ impl CellResult {
         CellResult {
             id: cell.id.clone(),
             metric: cell.metric.clone(),
-            dataset,
             judgement: Judgement::none(),
             values,
             configured: cell.configured,

@@ -104,7 +104,6 @@ mod tests {
         CellResult {
             id: benchmark.cell_id("icd9-140-239", "intra"),
             metric: crate::metric::Metric::test(&crate::metric::ACCURACY),
-            dataset: None,
             values: Vec::new(),
             configured: None,
             judgement: judge(&[case], Tier::Paper, 1).swap_remove(0),

@@ -17,7 +17,7 @@ pub(crate) fn effect(
     if rows.is_empty() {
         return None;
     }
-    let mut data: Vec<_> = ours.cells.iter().filter_map(|cell| cell.dataset).collect();
+    let mut data: Vec<_> = ours.cells.iter().filter_map(|cell| cell.sample.data).collect();
     data.sort_unstable();
     data.dedup();
     Some(Effect {

@@ -95,7 +95,8 @@ impl Accepted {
         let mut accepted = 0;
         // Cells that cannot be measured at all (another dataset's column) have no range; one that is only not
         // trained yet stops the acceptance.
-        for cell in report.cells.iter().filter(|cell| !(cell.values.is_empty() && cell.dataset.is_none())) {
+        for cell in report.cells.iter().filter(|cell| !(cell.values.is_empty() && cell.sample.data.is_none()))
+        {
             let range = range(cell, new_seeds)?;
             expected.cells.insert(cell.id.to_string(), range);
             accepted += 1;

@@ -13,15 +13,15 @@ use crate::engine::plan::Plan;
 use crate::engine::store::{Depth, Store};
 use crate::gate::Verdict;
 use crate::metric::Metrics;
-use crate::study::Tier;
+use crate::study::{Tier, resolve};
 
 /// One report per benchmark, for people: with negative controls, and the known optima of synthetic data.
 ///
 /// # Errors
 /// A store that cannot be read, settings of synthetic data that are wrong.
 pub(crate) fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
-    let mut reports = values(resolved)?;
     let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
+    let mut reports = assembled(resolved, &store)?;
     if resolved.selection.tier == Tier::Smoke {
         let optima = optima(resolved.selection.studies())?;
         for report in &mut reports {
@@ -29,7 +29,9 @@ pub(crate) fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
         }
     }
     for report in &mut reports {
-        report.references.extend(Controls::of(report, &store, &opened)?.references());
+        let controls = Controls::of(report, &store, &opened)?;
+        controls.withhold(&mut report.cells);
+        report.references.extend(controls.references());
     }
     Ok(reports)
 }
@@ -39,7 +41,21 @@ pub(crate) fn read(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
 /// # Errors
 /// A store that cannot be read.
 pub(crate) fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
-    let store = Store::open(&resolved.out);
+    let (store, opened) = (Store::open(&resolved.out), Opened::new(resolved));
+    let mut reports = assembled(resolved, &store)?;
+    // Only where something is called reproduced is anything read for that.
+    for report in &mut reports {
+        if report.cells.iter().any(|cell| cell.judgement.verdict == Verdict::Reproduced) {
+            Controls::of(report, &store, &opened)?.withhold(&mut report.cells);
+        }
+    }
+    Ok(reports)
+}
+
+/// Reports before any control was looked at.
+fn assembled(resolved: &Resolved, store: &Store) -> Result<Vec<Report>, ResultsError> {
+    // What is declared, whatever number of seeds was asked for.
+    let declared = resolve(resolved.selection.protocol.name, resolved.selection.tier)?;
     let plans: Vec<(&'static Benchmark, Plan)> = resolved
         .selection
         .benchmarks
@@ -58,17 +74,11 @@ pub(crate) fn values(resolved: &Resolved) -> Result<Vec<Report>, ResultsError> {
     let report = |(benchmark, plan): &(&'static Benchmark, Plan)| {
         let observed = Observed {
             value: &|key, metric| metrics.get(&key)?.value(metric),
-            rebuilt: resolved.sources.rebuilt.clone(),
+            rebuilt: &resolved.sources.rebuilt,
+            declared: &declared,
             determinism: resolved.numerics.determinism.to_string(),
         };
         Report::assemble(benchmark, plan, &observed)
     };
-    let mut reports: Vec<Report> = plans.par_iter().map(report).collect::<Result<_, _>>()?;
-    // Only where something is called reproduced is anything read for that.
-    for report in &mut reports {
-        if report.cells.iter().any(|cell| cell.judgement.verdict == Verdict::Reproduced) {
-            Controls::of(report, &store, &Opened::new(resolved))?.withhold(&mut report.cells);
-        }
-    }
-    Ok(reports)
+    plans.par_iter().map(report).collect()
 }

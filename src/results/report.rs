@@ -5,7 +5,7 @@
 
 use super::judging::judge_cells;
 use super::{CellResult, Observed, Reference, ResultsError};
-use crate::benchmarks::{self, Benchmark};
+use crate::benchmarks::{self, Benchmark, Published};
 use crate::digest::Digest;
 use crate::engine::plan::{CellId, Plan};
 use crate::gate::{Sample, TestedClaim, claims, test_claims};
@@ -44,20 +44,23 @@ impl Report {
         observed: &Observed<'_>,
     ) -> Result<Self, ResultsError> {
         let published = benchmarks::published(benchmark)?;
-        // What was declared, whatever was asked for.
-        let declared = benchmark.seeds(&study::resolve(plan.protocol, plan.tier)?);
+        let declared = benchmark.seeds(observed.declared);
         let mut cells: Vec<CellResult> = plan
             .cells
             .iter()
             .filter(|cell| cell.id.benchmark == benchmark.id)
             .map(|cell| CellResult::of(cell, plan, (published.get(&cell.id).cloned(), declared), observed))
             .collect();
-        let calibrated = cells.iter().filter(|cell| cell.is_calibrated()).count();
-        let judged = published.keys().filter(|id| benchmark.is_a_result(id)).count();
-        judge_cells(&mut cells, plan, judged - calibrated.min(judged))?;
+        let rebuilt = cells.iter().any(|cell| cell.sample.rebuilt);
+        let judged = |(id, published): &(&CellId, &Published)| {
+            benchmark.is_a_result(id) && !(rebuilt && published.calibrated.is_some())
+        };
+        judge_cells(&mut cells, plan, published.iter().filter(judged).count())?;
         let values = |id: &CellId| Some(cells.iter().find(|cell| cell.id == *id)?.sample.clone());
         let claims = if decides_claims(benchmark, plan.tier, &plan.changes) {
-            let mut tested = test_claims(claims()?, &values)?;
+            // All that is said of this table: its family is whole.
+            let said = claims()?.into_iter().filter(|claim| claim.touches(benchmark.id));
+            let mut tested = test_claims(said.collect(), &values)?;
             tested.retain(|tested| tested.claim.is_about(benchmark.id));
             tested
         } else {

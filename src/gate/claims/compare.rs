@@ -33,7 +33,7 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// The values that are tested: those of the first seeds, as many as were declared; `None` where there are fewer.
-    fn declared(&self) -> Option<Self> {
+    fn tested(&self) -> Option<Self> {
         let seeds: BTreeSet<u64> = self.values.iter().flat_map(|(seeds, _)| seeds.iter().copied()).collect();
         let first: BTreeSet<u64> = seeds.into_iter().take(self.declared).collect();
         let values = self.values.iter().filter(|(seeds, _)| seeds.is_subset(&first)).cloned();
@@ -97,7 +97,7 @@ pub(super) fn compare(
         comparison.undecided = Some(Undecided::Calibrated);
         return Ok(comparison);
     }
-    let (Some(above), Some(below)) = (above.declared(), below.declared()) else {
+    let (Some(above), Some(below)) = (above.tested(), below.tested()) else {
         comparison.undecided =
             Some(Undecided::Incomplete { seeds: first.n.min(second.n), of: above.declared });
         return Ok(comparison);

@@ -204,10 +204,14 @@ fn verdicts(cases: &[Case<'_>], tier: Tier, family: usize) -> Vec<Judgement> {
 }
 
 impl Case<'_> {
+    /// The values that it is judged by.
+    fn judged(&self) -> &[f64] {
+        &self.ours[..self.ours.len().min(self.declared)]
+    }
+
     /// What can be said without a test, or the tests of this cell alone, without a conclusion.
     fn alone(&self, tier: Tier) -> Judgement {
-        let ours = &self.ours[..self.ours.len().min(self.declared)];
-        let Some(summary) = Summary::of(ours) else {
+        let Some(summary) = Summary::of(self.judged()) else {
             return Judgement::plain(Verdict::NotMeasured, String::new(), None);
         };
         let difference = self.published.map(|published| summary.mean - published.mean);
@@ -309,10 +313,9 @@ impl Judgement {
 /// Why nothing was shown, and what would.
 fn undecided(case: &Case<'_>) -> String {
     let (Some(published), Some(margin)) = (case.published, case.margin) else { return String::new() };
-    let ours = &case.ours[..case.ours.len().min(case.declared)];
-    let seeds = ours.len();
+    let seeds = case.judged().len();
     let mut reason = format!("neither a difference nor agreement within {margin} is shown by {seeds} seeds");
-    let std = Summary::of(ours).and_then(|summary| summary.std);
+    let std = Summary::of(case.judged()).and_then(|summary| summary.std);
     let wanted = std.zip(readings(published)).map(|(std, [_, (_, theirs)])| {
         // The wider reading, so that both would agree.
         seeds_for_equivalence(std, &theirs, margin, ALPHA)

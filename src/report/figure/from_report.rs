@@ -193,7 +193,6 @@ mod tests {
                     configured: None,
                     id: benchmark.cell_id(column.id, row.id),
                     metric: Metric::test(&AUROC),
-                    dataset: None,
                     judgement: {
                         let published = published.as_ref();
                         let case =

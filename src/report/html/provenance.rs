@@ -18,7 +18,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
                     tbody {
                         @for report in page.reports {
                             @let keys: BTreeMap<Digest, ()> = report.cells.iter().flat_map(|cell| &cell.values).map(|value| (value.key, ())).collect();
-                            @let data: BTreeMap<Digest, ()> = report.cells.iter().filter_map(|cell| Some((cell.dataset?, ()))).collect();
+                            @let data: BTreeMap<Digest, ()> = report.cells.iter().filter_map(|cell| Some((cell.sample.data?, ()))).collect();
                             tr {
                                 th scope="row" { (report.benchmark.title) }
                                 td { (report.tier) }

@@ -110,7 +110,7 @@ fn evidence(report: &Report, cell: &CellResult) -> Markup {
             }
             @if let Some(published) = &cell.published { dt { "printed in" } dd { (published.place) } }
             @if let Some(missing) = &cell.missing { dt { "missing" } dd { (missing) } }
-            @if let Some(data) = cell.dataset { dt { "data" } dd { code { (data.short()) } } }
+            @if let Some(data) = cell.sample.data { dt { "data" } dd { code { (data.short()) } } }
             @if !cell.values.is_empty() {
                 dt { "seeds" }
                 dd {
