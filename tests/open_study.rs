@@ -45,6 +45,8 @@ static SPEC: DatasetSpec = DatasetSpec {
         ]
     },
     test_splits: &["usual", "shifted"],
+    subsets: &[],
+    averages: &[],
     credentialed: false,
     synthetic: true,
     choices: &[],

@@ -65,20 +65,49 @@ impl Split {
 pub struct Modality {
     /// Its name.
     pub name: String,
-    /// Dimensions of one sample: `[features]`, `[steps, channels]` or `[channels, height, width]`.
+    /// What its samples are.
+    pub kind: Kind,
+    /// Dimensions of one sample: `[features]`, `[steps, channels]`, `[channels, height, width]`, `[images, channels, height,
+    /// width]`, or the `[length]` of a text.
     pub dims: Vec<usize>,
 }
 
 impl Modality {
-    /// A modality.
+    /// A modality of arrays, whose kind follows from the number of dimensions.
     pub fn new(name: impl Into<String>, dims: impl Into<Vec<usize>>) -> Self {
-        Modality { name: name.into(), dims: dims.into() }
+        let dims = dims.into();
+        Modality { name: name.into(), kind: Kind::of(&dims).unwrap_or(Kind::Vector), dims }
+    }
+
+    /// Texts of so many tokens.
+    pub fn tokens(name: impl Into<String>, length: usize) -> Self {
+        Modality { name: name.into(), kind: Kind::Tokens, dims: vec![length] }
     }
 
     /// Numbers of one sample.
     pub fn features(&self) -> usize {
         self.dims.iter().product()
     }
+}
+
+/// A part of a test split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subset {
+    /// What its metrics are named by, as a split's are.
+    pub name: String,
+    /// The place of its split among [`Dataset::test_splits`].
+    pub test: usize,
+    /// Its rows in that split.
+    pub rows: Vec<u32>,
+}
+
+/// The plain mean of metrics over parts of test splits, however many examples each has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Average {
+    /// What it is named by, as a split is.
+    pub name: String,
+    /// Names of the parts.
+    pub of: Vec<String>,
 }
 
 /// The only test split where a dataset names no others.
@@ -104,8 +133,29 @@ pub trait Dataset: Send + Sync {
     fn targets(&self, split: Split) -> Targets<'_>;
 
     /// Writes the given rows of a split, batch innermost: `out[feature * rows.len() + i]` is feature `feature` of
-    /// row `rows[i]`. `out` has `features * rows.len()` elements; `modality` is a place in [`Dataset::modalities`].
+    /// row `rows[i]`. `out` has `features * rows.len()` elements; `modality` is a place in [`Dataset::modalities`]. Images and
+    /// tokens are asked for one row at a time, since their layout has the batch outermost.
     fn gather(&self, split: Split, modality: usize, rows: &[u32], out: &mut [f32]);
+
+    /// Writes one row of images or tokens as training sees it: augmented, with everything random drawn from `seeds` alone.
+    fn augmented(&self, split: Split, modality: usize, row: u32, _seeds: &Seeds, out: &mut [f32]) {
+        self.gather(split, modality, &[row], out);
+    }
+
+    /// Whether [`Dataset::augmented`] gives anything else than [`Dataset::gather`].
+    fn augments(&self) -> bool {
+        false
+    }
+
+    /// Parts of test splits that are measured on their own, from the predictions of the whole.
+    fn subsets(&self) -> &[Subset] {
+        &[]
+    }
+
+    /// Means over some of [`Dataset::subsets`].
+    fn averages(&self) -> &[Average] {
+        &[]
+    }
 
     /// The number of the sample that a row has: rows of a split with the same number have the same sample.
     fn sample(&self, _split: Split, _modality: usize, row: u32) -> u32 {
@@ -149,6 +199,12 @@ impl dyn Dataset + '_ {
         names::differ("test splits", &tests)?;
         if let Some(split) = tests.iter().find(|split| ["train", "valid"].contains(split)) {
             return Err(format!("a test split is called `{split}`"));
+        }
+        for Subset { name, test, rows } in self.subsets() {
+            let examples = self.test_splits().get(*test).map_or(0, |_| self.len(Split::Test(*test)));
+            if rows.is_empty() || rows.iter().any(|&row| row as usize >= examples) {
+                return Err(format!("`{name}` is no part of a test split of {examples} examples"));
+            }
         }
         for split in self.splits() {
             let (name, targets) = (self.name_of(split), self.targets(split));

@@ -27,7 +27,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::data::{Dataset, Kind, Source, StatCache, Task};
+    use crate::data::{Dataset, Source, StatCache, Task};
 
     #[test]
     fn every_description_is_sound_and_every_id_its_own() {
@@ -76,10 +76,13 @@ mod tests {
     }
 
     fn agrees(spec: &DatasetSpec, task: &Task, data: &dyn Dataset) {
-        let described: Vec<_> = spec.modalities.iter().map(|m| (m.name, Some(m.kind))).collect();
-        let found: Vec<_> = data.modalities().iter().map(|m| (m.name.as_str(), Kind::of(&m.dims))).collect();
+        let described: Vec<_> = spec.modalities.iter().map(|m| (m.name, m.kind)).collect();
+        let found: Vec<_> = data.modalities().iter().map(|m| (m.name.as_str(), m.kind)).collect();
         assert_eq!(described, found, "{}", spec.id);
         assert_eq!(data.test_splits(), spec.test_splits, "{}", spec.id);
+        let subsets: Vec<&str> = data.subsets().iter().map(|subset| subset.name.as_str()).collect();
+        let averages: Vec<&str> = data.averages().iter().map(|average| average.name.as_str()).collect();
+        assert_eq!((&subsets[..], &averages[..]), (spec.subsets, spec.averages), "{}", spec.id);
         assert_eq!(data.check(&task.target), Ok(()), "{} {}", spec.id, task.id);
     }
 

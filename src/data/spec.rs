@@ -28,6 +28,10 @@ pub struct DatasetSpec {
     pub tasks: fn() -> Vec<Task>,
     /// Names of its test splits, in the order of [`Dataset::test_splits`].
     pub test_splits: &'static [&'static str],
+    /// Names of the parts of test splits that are measured on their own, in the order of [`Dataset::subsets`].
+    pub subsets: &'static [&'static str],
+    /// Names of the means over such parts, in the order of [`Dataset::averages`].
+    pub averages: &'static [&'static str],
     /// Whether its rows, and what is computed row by row, must not be passed on.
     pub credentialed: bool,
     /// Whether it is synthetic by nature: there is no real data to stand in for.
@@ -61,7 +65,7 @@ pub struct ModalitySpec {
     pub dims: &'static [usize],
 }
 
-/// What a sample is, by the number of its dimensions.
+/// What a sample is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -71,15 +75,20 @@ pub enum Kind {
     Series,
     /// Channels x height x width.
     Map,
+    /// Images x channels x height x width: the images of an example, row-major.
+    Images,
+    /// Ids of a text's tokens, as whole numbers.
+    Tokens,
 }
 
 impl Kind {
-    /// The kind of samples of these dimensions; `None` for something else.
+    /// The kind of arrays of these dimensions; `None` for something else. Tokens are told by their description alone.
     pub const fn of(dims: &[usize]) -> Option<Self> {
         match dims.len() {
             1 => Some(Kind::Vector),
             2 => Some(Kind::Series),
             3 => Some(Kind::Map),
+            4 => Some(Kind::Images),
             _ => None,
         }
     }
@@ -91,6 +100,8 @@ impl fmt::Display for Kind {
             Kind::Vector => "vector",
             Kind::Series => "series",
             Kind::Map => "map",
+            Kind::Images => "images",
+            Kind::Tokens => "tokens",
         })
     }
 }
@@ -243,11 +254,12 @@ impl DatasetSpec {
             ("id", vec![self.id]),
             ("modalities", modalities),
             ("tasks", ids),
-            ("test splits", self.test_splits.to_vec()),
+            ("test splits and their parts", [self.test_splits, self.subsets, self.averages].concat()),
         ] {
             differ(what, &names)?;
         }
-        if let Some(split) = self.test_splits.iter().find(|split| ["train", "valid"].contains(split)) {
+        let measured = [self.test_splits, self.subsets, self.averages];
+        if let Some(split) = measured.concat().iter().find(|split| ["train", "valid"].contains(split)) {
             return Err(format!("a test split is called `{split}`"));
         }
         for task in &tasks {

@@ -37,7 +37,7 @@ impl<E: Real, D: Backend<E>> Input<E, D> {
             ),
             _ => {
                 let expected = "one to three dimensions".to_owned();
-                let Modality { name, dims } = modality.clone();
+                let Modality { name, dims, .. } = modality.clone();
                 return Err(ModelError::Dims { expected, modality: name, found: dims });
             }
         })

@@ -22,6 +22,8 @@ pub(crate) static SPEC: DatasetSpec = DatasetSpec {
     ],
     tasks,
     test_splits: &["test"],
+    subsets: &[],
+    averages: &[],
     credentialed: false,
     synthetic: false,
     choices: &[],

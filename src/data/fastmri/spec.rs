@@ -25,6 +25,8 @@ pub static SPEC: DatasetSpec = DatasetSpec {
     ],
     tasks: || vec![Task::new(KNEE, Target::binary(FINDINGS))],
     test_splits: &["test"],
+    subsets: &[],
+    averages: &[],
     credentialed: true,
     synthetic: false,
     choices: &[

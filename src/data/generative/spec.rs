@@ -21,6 +21,8 @@ pub static SPEC: DatasetSpec = DatasetSpec {
     ],
     tasks,
     test_splits: &["test"],
+    subsets: &[],
+    averages: &[],
     credentialed: false,
     synthetic: true,
     choices: &[],

@@ -20,6 +20,8 @@ pub(crate) static SPEC: DatasetSpec = DatasetSpec {
     ],
     tasks,
     test_splits: &["test"],
+    subsets: &[],
+    averages: &[],
     credentialed: true,
     synthetic: false,
     // Deviation M5.
