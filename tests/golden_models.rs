@@ -130,8 +130,10 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Network)]) {
         optimizer: family.optimizer,
         learning_rate: family.learning_rate,
         weight_decay: family.weight_decay,
+        betas: None,
         clip_norm: Some(1.0),
         batch_size: BATCH,
+        micro_batch: None,
         epochs: 1,
         patience: None,
         select_by: SelectBy::Accuracy,
@@ -153,7 +155,7 @@ fn follows(case: &str, family: &Family, experts: &[(&str, Network)]) {
         for (m, modality) in modalities.iter().enumerate() {
             let mut input = Input::zeros(&device, modality, BATCH).unwrap();
             let count = BATCH * modality.features();
-            input.fill(&batch_innermost(&signed(&format!("input{m}/{step}"), count, 1.0, 0.0)));
+            input.fill(&batch_innermost(&signed(&format!("input{m}/{step}"), count, 1.0, 0.0))).unwrap();
             inputs.0.push(Some(input));
         }
         let labels: Vec<u32> = uniforms(&format!("labels/{step}"), BATCH)

@@ -69,7 +69,7 @@ where
         let innermost = (0..pixels)
             .flat_map(|pixel| (0..batch).map(move |n| n * pixels + pixel))
             .map(|i| E::of(values[i]));
-        input.fill(&innermost.collect::<Vec<_>>());
+        input.fill(&innermost.collect::<Vec<_>>()).unwrap();
         inputs.0.push(Some(input));
     }
     let labels = uniforms(&format!("{name}/labels"), batch).into_iter().map(|u| (u * 16.0) as u32);
@@ -143,8 +143,10 @@ fn a_tiny_i2m2_follows_pytorch_through_adamw() {
         optimizer: Optimizer::AdamW,
         learning_rate: 1e-2,
         weight_decay: 1e-1,
+        betas: None,
         clip_norm: None,
         batch_size: 4,
+        micro_batch: None,
         epochs: 1,
         patience: None,
         select_by: SelectBy::Auroc,

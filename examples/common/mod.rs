@@ -30,7 +30,7 @@ impl Model {
             let mut stream = seeds.child("input").child(m).stream();
             let count = batch * modality.features();
             let mut input = Input::zeros(&device, modality, batch)?;
-            input.fill(&(0..count).map(|_| stream.uniform() as f32).collect::<Vec<_>>());
+            input.fill(&(0..count).map(|_| stream.uniform() as f32).collect::<Vec<_>>())?;
             inputs.0.push(Some(input));
         }
         let mut stream = seeds.child("labels").stream();

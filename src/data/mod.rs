@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::random::Seeds;
 
 pub(crate) mod avmnist;
@@ -28,6 +28,7 @@ pub(crate) mod mutations;
 pub(crate) mod names;
 pub mod nlvr2;
 mod preparation;
+pub(crate) mod pretrained;
 pub(crate) mod registry;
 mod shuffle;
 mod spec;
@@ -41,6 +42,7 @@ pub use gather::gather_rows;
 pub use identity::StatCache;
 pub use names::{UnknownName, did_you_mean, nearest};
 pub use preparation::{Choice, Population, Preparation};
+pub use pretrained::Pretrained;
 pub use spec::{DatasetSpec, Kind, Loader, ModalitySpec, Prepared, Source};
 pub use task::{Target, Targets, TargetsBuf, Task};
 
@@ -280,4 +282,15 @@ pub struct Identity {
     pub digest: Digest,
     /// The files.
     pub files: Vec<FileIdentity>,
+}
+
+impl Identity {
+    /// This identity with another input's: whoever reads both depends on both.
+    #[must_use]
+    pub fn with(self, other: &Identity) -> Self {
+        let mut hasher = Hasher::new("i2m2 inputs v1");
+        hasher.field(self.digest.bytes()).field(other.digest.bytes());
+        let files = self.files.into_iter().chain(other.files.iter().cloned()).collect();
+        Identity { digest: hasher.finish(), files }
+    }
 }

@@ -14,7 +14,7 @@ use super::options::Options;
 use super::plan::{Plan, Run};
 use super::progress::{Event, Progress};
 use super::store::{Depth, PartialRun, Store, StoreError};
-use crate::data::{Dataset, Identity};
+use crate::data::{Dataset, Identity, Pretrained};
 use crate::digest::Digest;
 use crate::experiment::{EpochReport, Job, Observer, RunOutput, Upstream};
 use crate::study::Recipe;
@@ -32,6 +32,15 @@ pub trait Datasets: Sync {
     /// # Errors
     /// When the files cannot be read.
     fn open(&self, recipe: &Recipe) -> Result<Arc<dyn Dataset>, Cause>;
+
+    /// Opens the pretrained weights that a recipe names, which belong to the identity of its dataset. Called once per run: share what
+    /// is opened.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn pretrained(&self, _recipe: &Recipe) -> Result<Option<Pretrained>, Cause> {
+        Ok(None)
+    }
 
     /// That the files are still those of [`Datasets::identity`]. Called several times per run: must be cheap while
     /// nothing has changed.
@@ -92,7 +101,15 @@ impl Worker<'_> {
             Err(error) => return Err(error.into()),
         }
         let (record, data) = self.data(run)?;
-        let job = Job { recipe: &run.recipe, data: &*data, seed: run.seed, upstream: self.upstream(run)? };
+        let pretrained = self.datasets.pretrained(&run.recipe).map_err(RunError::Data)?;
+        let upstream = self.upstream(run)?;
+        let job = Job {
+            recipe: &run.recipe,
+            data: &*data,
+            seed: run.seed,
+            upstream: &upstream,
+            pretrained: pretrained.as_ref(),
+        };
         let mut state = self.state(run)?;
         let (outcome, spent) = loop {
             match self.train(run, &job, state.as_ref(), pool) {

@@ -16,7 +16,8 @@ use crate::device::Device;
 use crate::digest::{Digest, Hasher};
 use crate::models::{self, Tiny};
 use crate::study::{
-    ClassWeights, Combine, EvalNorm, Evaluation, ExpertSpec, Init, Optimizer, Recipe, SelectBy, Training,
+    ClassWeights, Combine, EvalNorm, Evaluation, ExpertSpec, FeatureHead, Init, Network, Optimizer, Pass,
+    Recipe, SelectBy, Training,
 };
 
 /// To be raised by hand when numbers change in a way that no canary sees.
@@ -90,7 +91,7 @@ impl Canary {
         let data = Noise::new(self.tiny.modalities.clone(), &self.target);
         for (norm, combine) in [(EvalNorm::Running, Combine::Product), (EvalNorm::Batch, Combine::Mean)] {
             recipe.evaluation = Evaluation { norm, combine, ..recipe.evaluation };
-            let job = Job { recipe: &recipe, data: &data, seed: 0, upstream: Vec::new() };
+            let job = Job { recipe: &recipe, data: &data, seed: 0, upstream: &[], pretrained: None };
             let outcome = train(device, &job, None, &mut states)?;
             states.0.field(outcome.weights.digest().bytes());
             for expert in &outcome.logits {
@@ -104,12 +105,19 @@ impl Canary {
         Ok(states.0.finish())
     }
 
-    /// The product of two of its networks.
+    /// The product of two of its networks; of heads, one on each pass.
     fn recipe(&self) -> Recipe {
-        let spec = |name: &str| ExpertSpec {
+        let spec = |name: &str, network: &Network| ExpertSpec {
             name: name.to_owned(),
-            network: self.tiny.network.clone(),
+            network: network.clone(),
             init: Init::Scratch,
+        };
+        let experts = match &self.tiny.network {
+            Network::OnBackbone { on_backbone } => {
+                let head = |features: Pass| Network::OnBackbone { on_backbone: FeatureHead { features, ..*on_backbone } };
+                Pass::ALL.map(|pass| spec(pass.name(), &head(pass))).to_vec()
+            }
+            network => vec![spec("first", network), spec("second", network)],
         };
         let select_by = match self.target {
             Target::Classes { .. } => SelectBy::Accuracy,
@@ -124,8 +132,11 @@ impl Canary {
                 Optimizer::AdamW => 1e-2,
             },
             weight_decay: 1e-4,
+            betas: None,
             clip_norm: Some(0.5),
             batch_size: BATCH,
+            // Only what has dropout knows in which order micro-batches come.
+            micro_batch: self.tiny.backbone.is_some().then_some(BATCH / 2),
             epochs: EPOCHS,
             patience: None,
             select_by,
@@ -136,7 +147,8 @@ impl Canary {
         Recipe {
             dataset: "noise".to_owned(),
             task: Task::new("canary", self.target.clone()),
-            experts: vec![spec("first"), spec("second")],
+            backbone: self.tiny.backbone.clone(),
+            experts,
             training: Some(training),
             evaluation,
             population: None,

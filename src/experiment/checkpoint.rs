@@ -158,8 +158,11 @@ pub(super) fn identity(job: &Job<'_>) -> Result<Digest, CheckpointError> {
     for split in job.data.splits() {
         hasher.field(&(job.data.len(split) as u64).to_le_bytes());
     }
-    for upstream in &job.upstream {
+    for upstream in job.upstream {
         hasher.field(upstream.weights.digest().bytes());
+    }
+    if let Some(pretrained) = job.pretrained {
+        hasher.field(pretrained.digest.bytes());
     }
     Ok(hasher.finish())
 }

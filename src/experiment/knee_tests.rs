@@ -29,13 +29,16 @@ fn recipe(experts: Vec<ExpertSpec>) -> Recipe {
     Recipe {
         dataset: "noise".to_owned(),
         task: Task::new("knee", Target::binary(FINDINGS)),
+        backbone: None,
         experts,
         training: Some(Training {
             optimizer: Optimizer::AdamW,
             learning_rate: 1e-2,
             weight_decay: 1e-2,
+            betas: None,
             clip_norm: None,
             batch_size: 16,
+            micro_batch: None,
             epochs: 3,
             patience: None,
             select_by: SelectBy::Auroc,
@@ -65,9 +68,9 @@ fn run(
     recipe: &Recipe,
     data: &dyn Dataset,
     seed: u64,
-    upstream: Vec<Upstream>,
+    upstream: &[Upstream],
 ) -> Result<RunOutput, TrainError> {
-    train(Device::Cpu, &Job { recipe, data, seed, upstream }, None, &mut Silent(Vec::new()))
+    train(Device::Cpu, &Job { recipe, data, seed, upstream, pretrained: None }, None, &mut Silent(Vec::new()))
 }
 
 const MAGNITUDE: &[&str] = &["magnitude"];
@@ -79,7 +82,7 @@ fn magnitude() -> Recipe {
 #[test]
 fn every_head_learns_and_is_measured() {
     let data = slices();
-    let outcome = run(&magnitude(), &data, 0, Vec::new()).unwrap();
+    let outcome = run(&magnitude(), &data, 0, &[]).unwrap();
     for finding in FINDINGS {
         let metric = |name: &str| outcome.metrics[&format!("{name}.{finding}")];
         // Patterns of sixteen label values under noise: guessing has 50 with a standard error of about 5.
@@ -94,7 +97,7 @@ fn every_head_learns_and_is_measured() {
 #[test]
 fn an_interrupted_run_with_adamw_ends_with_the_same_bits() {
     let (data, recipe) = (slices(), recipe(vec![spec("inter", &["magnitude", "phase"], Init::Scratch)]));
-    let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: Vec::new() };
+    let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: &[], pretrained: None };
     let mut whole = Silent(Vec::new());
     let expected = train(Device::Cpu, &job, None, &mut whole).unwrap();
     for state in &whole.0 {
@@ -119,13 +122,13 @@ fn stored(outcome: &RunOutput) -> Upstream {
 fn an_ensemble_is_the_mean_of_its_members_probabilities() {
     let data = slices();
     let members: Vec<RunOutput> =
-        (0..3).map(|seed| run(&magnitude(), &data, seed, Vec::new()).unwrap()).collect();
+        (0..3).map(|seed| run(&magnitude(), &data, seed, &[]).unwrap()).collect();
     let mut ensemble = recipe(
         (0..3).map(|run| spec(&format!("magnitude-{run}"), MAGNITUDE, Init::Member { run })).collect(),
     );
     ensemble.training = None;
     ensemble.evaluation.combine = Combine::Mean;
-    let outcome = run(&ensemble, &data, 0, members.iter().map(stored).collect()).unwrap();
+    let outcome = run(&ensemble, &data, 0, &members.iter().map(stored).collect::<Vec<_>>()).unwrap();
     assert!(outcome.weights.0.is_empty() && outcome.epochs.is_empty(), "nothing is trained");
     let probability = |logits: &[f32], n: usize| {
         let margin = f64::from(logits[n * 8 + 1]) - f64::from(logits[n * 8]);
@@ -139,12 +142,12 @@ fn an_ensemble_is_the_mean_of_its_members_probabilities() {
     assert!((outcome.metrics["test_auroc.others"] - expected).abs() < 1e-9);
 
     // A member that is not there, or that is not one network, is refused.
-    let fails = |upstream| run(&ensemble, &data, 0, upstream).err().unwrap();
-    assert!(matches!(fails(vec![stored(&members[0])]), TrainError::Upstream { run: 1, .. }));
+    let fails = |upstream: &[Upstream]| run(&ensemble, &data, 0, upstream).err().unwrap();
+    assert!(matches!(fails(&[stored(&members[0])]), TrainError::Upstream { run: 1, .. }));
     let mut two = stored(&members[1]);
     two.logits.push(ExpertLogits { split: "test".to_owned(), name: "other".to_owned(), logits: Vec::new() });
-    let upstream = vec![stored(&members[0]), two, stored(&members[2])];
-    assert!(matches!(fails(upstream), TrainError::Upstream { run: 1, .. }));
+    let upstream = [stored(&members[0]), two, stored(&members[2])];
+    assert!(matches!(fails(&upstream), TrainError::Upstream { run: 1, .. }));
 }
 
 /// The same slices with noise that grows with `percent`.
@@ -180,12 +183,12 @@ impl Dataset for Shaken {
 #[test]
 fn noise_is_met_by_the_weights_that_were_trained_without_it() {
     let data = Shaken { slices: slices(), percent: 0.0, seeds: Seeds::root(0) };
-    let trained = run(&magnitude(), &data, 0, Vec::new()).unwrap();
+    let trained = run(&magnitude(), &data, 0, &[]).unwrap();
     let under = |percent| {
         let mut recipe = recipe(vec![spec("magnitude", MAGNITUDE, Init::Upstream { run: 0 })]);
         recipe.training = None;
         recipe.evaluation.noise = Some(percent);
-        run(&recipe, &data, 0, vec![stored(&trained)]).unwrap()
+        run(&recipe, &data, 0, &[stored(&trained)]).unwrap()
     };
     let auroc = |outcome: &RunOutput| outcome.metrics["test_auroc.acl"];
     // Hardly any noise changes nothing; a lot leaves nothing to see.
@@ -196,7 +199,7 @@ fn noise_is_met_by_the_weights_that_were_trained_without_it() {
     let mut recipe = recipe(vec![spec("magnitude", MAGNITUDE, Init::Upstream { run: 0 })]);
     recipe.training = None;
     recipe.evaluation.noise = Some(5.0);
-    assert!(matches!(run(&recipe, &plain, 0, vec![stored(&trained)]).err().unwrap(), TrainError::Noise));
+    assert!(matches!(run(&recipe, &plain, 0, &[stored(&trained)]).err().unwrap(), TrainError::Noise));
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn what_does_not_fit_several_heads_is_refused() {
     let fails = |change: &dyn Fn(&mut Recipe)| {
         let mut recipe = magnitude();
         change(&mut recipe);
-        run(&recipe, &data, 0, Vec::new()).err().unwrap()
+        run(&recipe, &data, 0, &[]).err().unwrap()
     };
     assert!(matches!(
         fails(&|r| r.training.as_mut().unwrap().select_by = SelectBy::Accuracy),
@@ -216,6 +219,6 @@ fn what_does_not_fit_several_heads_is_refused() {
     assert!(matches!(fails(&|r| r.experts[0].init = Init::Member { run: 0 }), TrainError::Recipe(_)));
     // A validation split in which every label is the same has no AUROC to select by.
     let one = Noise::with_rows(images(), &Target::binary(FINDINGS), 32, 1);
-    let error = run(&magnitude(), &one, 0, Vec::new()).err().unwrap();
+    let error = run(&magnitude(), &one, 0, &[]).err().unwrap();
     assert!(matches!(error, TrainError::Undefined { metric: "auroc", .. }), "{error}");
 }

@@ -5,7 +5,9 @@
 
 use std::marker::PhantomData;
 
-use dfdx::prelude::{Backward, NoneTape, OwnedTape};
+use dfdx::prelude::{
+    Backward, Gradients, Merge, NoneTape, OwnedTape, PutTape, Rank0, SplitTape, Tensor, Trace, TryAdd, TryMul,
+};
 
 use super::Tensors;
 use super::loss::{Loss, TargetTensors};
@@ -16,6 +18,7 @@ use crate::ops::optimizer::{self, Hyperparameters, Optimizer, Rule, StepError, S
 use crate::ops::product_of_experts::Labels;
 use crate::ops::simd::Real;
 use crate::ops::{Backend, OpError};
+use crate::random::Seeds;
 use crate::study::{self, Training};
 
 /// Experts and their optimiser.
@@ -25,6 +28,16 @@ pub struct Learner<E: Real, D: Backend<E>> {
     optimizer: Optimizer<E, D>,
     device: D,
     loss: Loss<E, D>,
+    /// Where dropout of the current epoch is drawn from, and batches that went through the networks in it.
+    noise: Option<(Seeds, usize)>,
+    /// What the micro-batches of a batch have left so far.
+    accumulated: Option<Accumulated<E, D>>,
+}
+
+/// Gradients of a part of a batch, and its share of the loss.
+struct Accumulated<E: Real, D: Backend<E>> {
+    gradients: Gradients<E, D>,
+    loss: Tensor<Rank0, E, D>,
 }
 
 /// Why a step was not taken.
@@ -45,7 +58,9 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
             rule: match training.optimizer {
                 study::Optimizer::Sgd => Rule::Sgd,
                 study::Optimizer::Rmsprop => Rule::Rmsprop,
-                study::Optimizer::AdamW => Rule::AdamW,
+                study::Optimizer::AdamW => {
+                    training.betas.map_or(Rule::ADAMW, |betas| Rule::AdamW { betas })
+                }
             },
             learning_rate: training.learning_rate,
             weight_decay: training.weight_decay,
@@ -54,12 +69,18 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
         let parameters = experts.named_tensors().parameters;
         let optimizer =
             Optimizer::new(device, hyperparameters, parameters.iter().map(|(_, parameter)| &**parameter))?;
-        Ok(Learner { experts, optimizer, device: device.clone(), loss: Loss::Classes(PhantomData) })
+        let (device, loss) = (device.clone(), Loss::Classes(PhantomData));
+        Ok(Learner { experts, optimizer, device, loss, noise: None, accumulated: None })
     }
 
     /// Minimises another loss from now on.
     pub fn minimise(&mut self, loss: Loss<E, D>) {
         self.loss = loss;
+    }
+
+    /// Begins an epoch: dropout and stochastic depth of its batches are drawn from below this node of the seed tree.
+    pub fn begin_epoch(&mut self, seeds: Seeds) {
+        self.noise = Some((seeds, 0));
     }
 
     /// Learns from one batch; gives the loss before the update.
@@ -78,15 +99,73 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
     /// # Errors
     /// When an expert cannot be run.
     pub fn send(&mut self, inputs: &Inputs<E, D>, targets: &TargetTensors<E, D>) -> Result<(), LearnError> {
-        let logits = self.experts.logits::<OwnedTape<E, D>>(inputs, Statistics::Batch)?;
-        let loss = self.loss.of(logits, targets).map_err(ModelError::from)?;
+        let loss = self.loss(inputs, targets)?;
         let value = loss.retaped::<NoneTape>();
-        let mut gradients =
-            loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
+        let gradients = loss.try_backward().map_err(OpError::device("backward")).map_err(ModelError::from)?;
+        self.update(gradients, &value)
+    }
+
+    /// Adds the gradients of a part of a batch, which is `share` of it, to those of the parts before.
+    ///
+    /// # Errors
+    /// When an expert cannot be run.
+    pub fn accumulate(
+        &mut self,
+        inputs: &Inputs<E, D>,
+        targets: &TargetTensors<E, D>,
+        share: f64,
+    ) -> Result<(), LearnError> {
+        let failed = |error: D::Err| LearnError::from(ModelError::from(OpError::device("backward")(error)));
+        let loss = self.loss(inputs, targets)?.try_mul(E::of(share)).map_err(failed)?;
+        let value = loss.retaped::<NoneTape>();
+        self.accumulated = Some(match self.accumulated.take() {
+            None => Accumulated { gradients: loss.try_backward().map_err(failed)?, loss: value },
+            Some(Accumulated { gradients, loss: before }) => {
+                // Gradients of this part are added to those that the tape begins with.
+                let (loss, tape) = loss.split_tape();
+                let (_, earlier) = before.trace(gradients).split_tape();
+                let gradients = loss.put_tape(tape.merge(earlier)).try_backward().map_err(failed)?;
+                Accumulated { gradients, loss: before.try_add(value).map_err(failed)? }
+            }
+        });
+        Ok(())
+    }
+
+    /// Takes the step of the parts that were accumulated.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn apply(&mut self) -> Result<(), LearnError> {
+        match self.accumulated.take() {
+            Some(Accumulated { gradients, loss }) => self.update(gradients, &loss),
+            None => Ok(()),
+        }
+    }
+
+    /// The loss of a batch, with its tape.
+    fn loss(
+        &mut self,
+        inputs: &Inputs<E, D>,
+        targets: &TargetTensors<E, D>,
+    ) -> Result<Tensor<Rank0, E, D, OwnedTape<E, D>>, LearnError> {
+        let noise = self.noise.as_mut().map(|(seeds, batches)| {
+            *batches += 1;
+            seeds.child(*batches)
+        });
+        let logits =
+            self.experts.noisy_logits::<OwnedTape<E, D>>(inputs, Statistics::Batch, noise.as_ref())?;
+        Ok(self.loss.of(logits, targets).map_err(ModelError::from)?)
+    }
+
+    fn update(
+        &mut self,
+        mut gradients: Gradients<E, D>,
+        value: &Tensor<Rank0, E, D>,
+    ) -> Result<(), LearnError> {
         let named_tensors = self.experts.named_tensors();
         let mut parameters: Vec<_> =
             named_tensors.parameters.into_iter().map(|(_, parameter)| parameter).collect();
-        Ok(self.optimizer.step(&mut parameters, &mut gradients, &value).map_err(ModelError::from)?)
+        Ok(self.optimizer.step(&mut parameters, &mut gradients, value).map_err(ModelError::from)?)
     }
 
     /// Statistics of the steps since the last call, in order; waits for them.

@@ -4,12 +4,12 @@
 
 use super::heads::Scored;
 use super::{Job, evaluate, metrics};
-use crate::data::{Split, Target, Targets, Task};
+use crate::data::{Split, Subset, Target, Targets, Task};
 use crate::metric::{
     ACCURACY, AUPRC, AUROC, BALANCED_ACCURACY, ENTROPY, LABEL_ENTROPY, LOSS, Metric, Metrics, SCORE,
 };
 use crate::ops::product_of_experts::evaluate::entropy;
-use crate::study::{Combine, OperatingPoint, Ranking};
+use crate::study::{Combine, OperatingPoint, Ranking, Recipe};
 
 /// The split whose name the metrics that are about a test split, but not an outcome on it, leave out.
 const TEST: &str = "test";
@@ -50,7 +50,47 @@ pub(super) fn summarise(
 
 /// Metrics of every test split, from the logits of each.
 pub(super) fn tests(job: &Job<'_>, logits: &[Vec<Vec<f32>>], valid: Option<&[Vec<f32>]>) -> Metrics {
-    logits.iter().enumerate().flat_map(|(index, logits)| test(job, index, logits, valid)).collect()
+    let whole = logits.iter().enumerate().flat_map(|(index, logits)| test(job, index, logits, valid));
+    whole.chain(parts(job, logits)).collect()
+}
+
+/// Outcomes on the parts of test splits that are measured on their own, and their means.
+fn parts(job: &Job<'_>, logits: &[Vec<Vec<f32>>]) -> Vec<(Metric, f64)> {
+    let Recipe { task, evaluation, .. } = job.recipe;
+    let of_part = |part: &Subset| {
+        let whole = logits.get(part.test).map(Vec::as_slice).unwrap_or_default();
+        let own: Vec<Vec<f32>> = whole.iter().map(|logits| rows(logits, task.logits(), &part.rows)).collect();
+        let targets = job.data.targets(Split::Test(part.test)).pick(&part.rows);
+        summarise(task, (evaluation.combine, evaluation.ranking), targets.as_targets(), &own)
+    };
+    let found: Vec<(&str, Vec<(Metric, f64)>)> =
+        job.data.subsets().iter().map(|part| (part.name.as_str(), of_part(part))).collect();
+    let means = job.data.averages().iter().flat_map(|average| {
+        let own: Vec<&Vec<(Metric, f64)>> = found
+            .iter()
+            .filter(|(name, _)| average.of.iter().any(|part| part == name))
+            .map(|(_, metrics)| metrics)
+            .collect();
+        // A metric that one part lacks has no mean.
+        let mean = |metric: &Metric| {
+            let values = own.iter().map(|metrics| metrics.iter().find(|(known, _)| known == metric));
+            let values: Option<Vec<f64>> = values.map(|found| found.map(|(_, value)| *value)).collect();
+            values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        let metrics = own.first().map(|metrics| metrics.iter()).unwrap_or_default();
+        let named = metrics.filter_map(|(metric, _)| Some((metric.clone().on(&average.name), mean(metric)?)));
+        named.collect::<Vec<_>>()
+    });
+    let means: Vec<(Metric, f64)> = means.collect();
+    let parts = found.into_iter().flat_map(|(name, metrics)| {
+        metrics.into_iter().map(move |(metric, value)| (metric.on(name), value))
+    });
+    parts.chain(means).collect()
+}
+
+/// Some rows of a row-major array.
+fn rows(values: &[f32], width: usize, rows: &[u32]) -> Vec<f32> {
+    rows.iter().flat_map(|&row| &values[row as usize * width..][..width]).copied().collect()
 }
 
 /// Metrics of a test split: outcomes on it, entropies, and where `valid` has the validation logits of the same weights,

@@ -3,7 +3,7 @@
 //! Invariant: an outcome depends on (recipe, data, seed, upstream weights) alone, bit for bit; a run that is
 //! interrupted after any epoch and resumed from its state ends with the same bits.
 
-use crate::data::{Dataset, Modality};
+use crate::data::{Dataset, Modality, Pretrained};
 use crate::metric::Metrics;
 use crate::models;
 use crate::study::Recipe;
@@ -16,6 +16,9 @@ mod evaluate;
 #[cfg(feature = "cuda")]
 pub(crate) mod examine;
 pub(crate) mod faults;
+mod features;
+#[cfg(test)]
+mod fiber_tests;
 mod heads;
 #[cfg(test)]
 mod knee_tests;
@@ -25,6 +28,7 @@ mod measure;
 mod metrics;
 mod networks;
 mod noise;
+mod pretrained;
 pub(crate) mod ranking;
 mod reevaluate;
 mod selection;
@@ -43,10 +47,12 @@ pub use error::TrainError;
 pub use learner::{LearnError, Learner};
 pub use loss::{Loss, TargetTensors};
 pub use measure::outcomes;
+pub use pretrained::fixture_weights;
 pub use tensors::Tensors;
 pub use train::train;
 
 /// What a run trains on.
+#[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// The resolved configuration.
     pub recipe: &'a Recipe,
@@ -55,7 +61,9 @@ pub struct Job<'a> {
     /// Root of the run's seed tree.
     pub seed: u64,
     /// The upstream runs, in the order that `Init::Upstream` counts.
-    pub upstream: Vec<Upstream>,
+    pub upstream: &'a [Upstream],
+    /// The pretrained weights that the recipe names.
+    pub pretrained: Option<&'a Pretrained>,
 }
 
 /// What a run takes from one that it stands on; empty where it does not need it ([`Recipe::reads_logits`]).

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use super::data_loader::TrainingDevice;
 use super::error::TrainError;
-use super::{ExpertLogits, Job, evaluate, weights};
-use crate::data::{Dataset, Split};
-use crate::models::{Experts, Scope};
+use super::{ExpertLogits, Job, evaluate, features, weights};
+use crate::data::{Dataset, Pretrained, Split};
+use crate::models::fiber::Passes;
+use crate::models::{BACKBONE, Experts, Scope, Shared};
 use crate::random::Seeds;
-use crate::study::Init;
+use crate::study::{Init, Network, Recipe, SharedBackbone};
 
 /// Logits of every test split and expert, with their names.
 pub(super) fn named(job: &Job<'_>, tests: Vec<Vec<Vec<f32>>>) -> Vec<ExpertLogits> {
@@ -25,14 +26,44 @@ pub(super) fn named(job: &Job<'_>, tests: Vec<Vec<Vec<f32>>>) -> Vec<ExpertLogit
     each.collect()
 }
 
-/// The experts of a job, as its seed draws them.
+/// The experts of a job, as its seed draws them, on what they share.
 pub(super) fn experts_of<D: TrainingDevice>(
     device: &D,
     job: &Job<'_>,
 ) -> Result<Experts<f32, D>, TrainError> {
     let scope = Scope::new(device.clone(), Seeds::root(job.seed).child("init"));
     let specs = job.recipe.experts.iter().map(|spec| (spec.name.as_str(), &spec.network));
-    Ok(Experts::new(&scope, specs, job.data.modalities(), job.recipe.task.logits())?)
+    // Where features were computed before, the backbone has done its work.
+    let shared = match &job.recipe.backbone {
+        Some(backbone) if !features::are_of(backbone, job.data) => {
+            Some(shared(&scope.within(BACKBONE), backbone, job, passes(job.recipe))?)
+        }
+        _ => None,
+    };
+    Ok(Experts::on(&scope, shared, specs, job.data.modalities(), job.recipe.task.logits())?)
+}
+
+/// The passes that a recipe's heads read.
+pub(super) fn passes(recipe: &Recipe) -> Passes {
+    let heads = recipe.experts.iter().filter_map(|spec| match spec.network {
+        Network::OnBackbone { on_backbone } => Some(on_backbone.features),
+        Network::Encoders(_) | Network::Backbone { .. } => None,
+    });
+    heads.collect()
+}
+
+/// The backbone of a job, for some of its passes.
+pub(super) fn shared<D: TrainingDevice>(
+    scope: &Scope<D>,
+    backbone: &SharedBackbone,
+    job: &Job<'_>,
+    passes: Passes,
+) -> Result<Shared<f32, D>, TrainError> {
+    if job.pretrained.is_none() && backbone.pretrained.is_some() {
+        return Err(TrainError::Recipe("pretrained weights are named, and none are given".to_owned()));
+    }
+    let weights = job.pretrained.map(Pretrained::bytes);
+    Ok(Shared::new(scope, backbone, weights, job.data.modalities(), passes)?)
 }
 
 /// Gives every expert that has an upstream the weights it starts from.

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use crate::data::{Dataset, Modality, Split, Target, Targets};
+use crate::data::{Dataset, Kind, Modality, Split, Target, Targets};
 use crate::random::Seeds;
 
 /// Training examples of a canary: not a multiple of its batch.
@@ -26,6 +26,11 @@ pub(super) struct Noise {
     /// The row of the test split from which on nothing can be read.
     pub(super) lost: Option<u32>,
     fault: OnceLock<String>,
+}
+
+/// A token for a number in [-0.5, 1.5): none of those with a meaning of their own.
+fn token(value: f32) -> f32 {
+    2.0 + (8.0 * (value + 0.5)).floor().clamp(0.0, 8.0)
 }
 
 impl Noise {
@@ -53,6 +58,7 @@ impl Noise {
                 .iter()
                 .flat_map(|&y| patterns[y as usize * len..][..len].iter())
                 .map(|pattern| (pattern + stream.uniform_in(-0.5, 0.5)) as f32)
+                .map(|value| if modality.kind == Kind::Tokens { token(value) } else { value })
                 .collect()
         });
         let samples = samples.collect();

@@ -1,7 +1,7 @@
 //! Which epoch is the best, and when to stop waiting for a better one.
 //!
-//! Invariant: an epoch improves only if its metric is strictly greater than the best before it, which starts at 0;
-//! training stops when *more than* `patience` consecutive epochs brought no improvement.
+//! Invariant: an epoch improves only if its metric is strictly greater than the best before it, which starts at 0, or anywhere for a
+//! metric that is below 0, as a loss with its sign changed is; training stops when *more than* `patience` consecutive epochs brought no improvement.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub(super) struct Selection {
 impl Selection {
     /// Takes note of an epoch; whether it is the new best.
     pub(super) fn observe(&mut self, epoch: usize, metric: f64) -> bool {
-        let improved = metric > self.best;
+        let improved = metric > self.best || self.epoch == 0 && metric < 0.0;
         *self = if improved {
             Selection { best: metric, epoch, stale: 0 }
         } else {
@@ -38,6 +38,15 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_loss_may_fall_from_anywhere() {
+        let mut selection = Selection::default();
+        let improved: Vec<bool> =
+            [-2.0, -3.0, -1.0, -1.0].iter().zip(1..).map(|(&m, epoch)| selection.observe(epoch, m)).collect();
+        assert_eq!(improved, [true, false, true, false]);
+        assert_eq!((selection.best, selection.epoch), (-1.0, 3));
+    }
 
     #[test]
     fn only_strictly_greater_improves_and_zero_is_no_improvement() {

@@ -98,13 +98,16 @@ fn recipe(modalities: &[&[&str]]) -> Recipe {
     Recipe {
         dataset: "answers".to_owned(),
         task: Task::new("answer", Target::Soft { classes: CLASSES }),
+        backbone: None,
         experts: modalities.iter().enumerate().map(spec).collect(),
         training: Some(Training {
             optimizer: Optimizer::AdamW,
             learning_rate: 2e-2,
             weight_decay: 0.0,
+            betas: None,
             clip_norm: None,
             batch_size: 9,
+            micro_batch: None,
             epochs: 12,
             patience: None,
             select_by: SelectBy::Score,
@@ -126,7 +129,7 @@ const SECOND: &str = "answer";
 
 fn run(recipe: &Recipe, data: &dyn Dataset, resume: Option<&[u8]>) -> (RunOutput, Vec<Vec<u8>>) {
     let mut recorder = Recorder::default();
-    let job = Job { recipe, data, seed: 3, upstream: Vec::new() };
+    let job = Job { recipe, data, seed: 3, upstream: &[], pretrained: None };
     (train(Device::Cpu, &job, resume, &mut recorder).unwrap(), recorder.0)
 }
 
@@ -228,7 +231,7 @@ fn stored_logits_of_every_split_are_combined() {
     ensemble.training = None;
     ensemble.experts[0].init = Init::Member { run: 0 };
     let upstream = vec![Upstream { weights: Tensors::default(), logits: first.logits }];
-    let job = Job { recipe: &ensemble, data: &data, seed: 0, upstream };
+    let job = Job { recipe: &ensemble, data: &data, seed: 0, upstream: &upstream, pretrained: None };
     let outcome = train(Device::Cpu, &job, None, &mut Recorder::default()).unwrap();
     for split in ["test", "shifted"] {
         for measure in [&SCORE, &LOSS] {
@@ -244,7 +247,7 @@ fn what_does_not_fit_soft_scores_is_refused() {
     let fails = |change: &dyn Fn(&mut Recipe)| {
         let mut recipe = recipe(&[&[FIRST]]);
         change(&mut recipe);
-        let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: Vec::new() };
+        let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: &[], pretrained: None };
         train(Device::Cpu, &job, None, &mut Recorder::default()).err().unwrap()
     };
     assert!(matches!(
@@ -281,7 +284,7 @@ mod cuda {
         let (data, recipe) = (Answers::new(), recipe(&[&[FIRST], &[FIRST, SECOND]]));
         let (expected, _) = run(&recipe, &data, None);
         let device = Device::Cuda { index: 0, precision: Precision::F32 };
-        let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: Vec::new() };
+        let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: &[], pretrained: None };
         let found = train(device, &job, None, &mut Recorder::default()).unwrap();
         for (expected, found) in expected.epochs.iter().zip(&found.epochs) {
             let (expected, found) = (expected.train_loss, found.train_loss);

@@ -67,6 +67,7 @@ fn recipe(task: Task, experts: &[(&str, Network)]) -> Recipe {
     Recipe {
         dataset: "noise".to_owned(),
         task,
+        backbone: None,
         experts: experts
             .iter()
             .map(|(name, network)| ExpertSpec {
@@ -79,8 +80,10 @@ fn recipe(task: Task, experts: &[(&str, Network)]) -> Recipe {
             optimizer: if digits { Optimizer::Sgd } else { Optimizer::Rmsprop },
             learning_rate: if digits { 0.05 } else { 5e-3 },
             weight_decay: 1e-4,
+            betas: None,
             clip_norm: Some(8.0),
             batch_size: 10,
+            micro_batch: None,
             epochs: 4,
             patience: None,
             select_by: SelectBy::Accuracy,
@@ -114,7 +117,7 @@ fn run(recipe: &Recipe, data: &Noise) -> (RunOutput, Recorder) {
 }
 
 fn job<'a>(recipe: &'a Recipe, data: &'a Noise) -> Job<'a> {
-    Job { recipe, data, seed: 7, upstream: Vec::new() }
+    Job { recipe, data, seed: 7, upstream: &[], pretrained: None }
 }
 
 /// Every bit of an outcome.
@@ -268,7 +271,8 @@ fn upstream_weights_are_where_an_expert_starts() {
     recipe.training.as_mut().unwrap().epochs = 1;
     let with = |upstream: Vec<Tensors>| {
         let weights = |weights| Upstream { weights, ..Upstream::default() };
-        let job = Job { upstream: upstream.into_iter().map(weights).collect(), ..job(&recipe, &data) };
+        let upstream: Vec<Upstream> = upstream.into_iter().map(weights).collect();
+        let job = Job { upstream: &upstream, ..job(&recipe, &data) };
         train(Device::Cpu, &job, None, &mut Recorder::default())
     };
     let started = with(vec![Tensors::default(), upstream.weights.clone()]).unwrap();

@@ -6,7 +6,7 @@
 use dfdx::prelude::Cpu;
 
 use super::checkpoint::{TrainingState, identity};
-use super::data_loader::{StepFailed, TrainingDevice, shuffled};
+use super::data_loader::{Epoch, StepFailed, TrainingDevice, shuffled};
 use super::error::TrainError;
 use super::heads::class_weights;
 use super::learner::Learner;
@@ -14,7 +14,7 @@ use super::loss::Loss;
 use super::networks::{experts_of, load_upstream, logits_of, named, readable};
 use super::reevaluate::reevaluate;
 use super::selection::Selection;
-use super::{EpochReport, Job, Observer, RunOutput, Tensors, measure, weights};
+use super::{EpochReport, Job, Observer, RunOutput, Tensors, features, measure, weights};
 use crate::data::{Split, Task};
 use crate::device::Device;
 use crate::digest::Digest;
@@ -54,6 +54,11 @@ fn train_on<D: TrainingDevice>(
     observer: &mut dyn Observer,
 ) -> Result<RunOutput, TrainError> {
     check(job)?;
+    let features = features::of(device, job)?;
+    let job = &match &features {
+        Some(features) => Job { data: &**features, ..*job },
+        None => *job,
+    };
     let Some(training) = &job.recipe.training else { return reevaluate(device, job) };
     let mut run = Run::new(device, job, training, resume)?;
     let steps = job.data.len(Split::Train).div_ceil(training.batch_size);
@@ -113,9 +118,9 @@ impl<'a, D: TrainingDevice> Run<'a, D> {
     /// Trains one epoch and validates.
     fn epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochReport, TrainError> {
         let Job { data, .. } = self.job;
-        let epoch = self.reports.len() + 1;
+        let number = self.reports.len() + 1;
         let examples = data.len(Split::Train);
-        let order = shuffled(&self.seeds, epoch, examples);
+        let order = shuffled(&self.seeds, number, examples);
         let (mut steps, mut total) = (0, 0.0);
         let mut on_step = |stats: StepStats, examples: usize| {
             steps += 1;
@@ -123,13 +128,20 @@ impl<'a, D: TrainingDevice> Run<'a, D> {
             observer.step();
         };
         let batch_size = self.training.batch_size;
-        let trained = D::train(&mut self.loader, &mut self.learner, &order, batch_size, &mut on_step)
-            .map_err(|StepFailed { step, source }| TrainError::step(self.job, epoch, step, source));
+        let epoch = Epoch {
+            order: &order,
+            batch_size,
+            micro_batch: self.training.micro_batch.unwrap_or(batch_size),
+            augmentation: self.seeds.child("augmentation").child(number),
+        };
+        self.learner.begin_epoch(self.seeds.child("dropout").child(number));
+        let trained = D::train(&mut self.loader, &mut self.learner, &epoch, &mut on_step)
+            .map_err(|StepFailed { step, source }| TrainError::step(self.job, number, step, source));
         readable(*data)?;
         trained?;
         let valid = measure::valid(self.job, &self.evaluate(Split::Valid)?);
         if let Some(loss) = valid.value(&Metric::new(&LOSS)).filter(|loss| !loss.is_finite()) {
-            return Err(TrainError::step(self.job, epoch, steps, StepError::Loss(loss).into()));
+            return Err(TrainError::step(self.job, number, steps, StepError::Loss(loss).into()));
         }
         let chosen_by = match self.training.select_by {
             SelectBy::Accuracy => &ACCURACY,
@@ -142,11 +154,11 @@ impl<'a, D: TrainingDevice> Run<'a, D> {
         let undefined = TrainError::Undefined { metric: chosen_by.id, why };
         let metric = valid.value(&Metric::new(chosen_by)).ok_or(undefined)?;
         let better = if chosen_by.direction == Direction::Lower { -metric } else { metric };
-        let improved = self.selection.observe(epoch, better);
+        let improved = self.selection.observe(number, better);
         if improved {
             self.best = weights::export(&mut self.learner.experts);
         }
-        let report = EpochReport { epoch, train_loss: total / examples as f64, valid, improved };
+        let report = EpochReport { epoch: number, train_loss: total / examples as f64, valid, improved };
         self.reports.push(report.clone());
         Ok(report)
     }

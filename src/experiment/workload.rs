@@ -3,7 +3,7 @@
 //! Invariant: steps go the way that runs go ([`super::data_loader`]), so what is measured here is what a run does; the noise and the
 //! initial weights are fixed, so two devices can be compared.
 
-use super::data_loader::{StepFailed, TrainingDevice};
+use super::data_loader::{Epoch, StepFailed, TrainingDevice};
 use super::learner::{LearnError, Learner};
 use super::loss::Loss;
 use super::noise::Noise;
@@ -193,7 +193,7 @@ impl<'a, D: TrainingDevice> Running<'a, D> {
         self.done += count;
         let mut losses = Vec::with_capacity(count);
         let mut on_step = |stats: crate::ops::optimizer::StepStats, _| losses.push(stats.loss);
-        D::train(&mut self.loader, &mut self.learner, &order, self.batch, &mut on_step)
+        D::train(&mut self.loader, &mut self.learner, &Epoch::plain(&order, self.batch), &mut on_step)
             .map_err(|StepFailed { source, .. }| source)?;
         Ok(losses)
     }

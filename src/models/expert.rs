@@ -5,7 +5,8 @@
 
 use dfdx::prelude::Tape;
 
-use super::ModelError;
+use super::shared::{Head, PassFeatures, Shared};
+use super::{ModelError, position};
 use super::input::{Input, Inputs};
 use super::lenet::{self, Lenet};
 use super::low_rank::LowRank;
@@ -32,6 +33,8 @@ pub enum Expert<E: Real, D: Backend<E>> {
     Encoders(Box<Encoders<E, D>>),
     /// One residual network on the stacked modalities.
     Resnet(Vec<usize>, Box<PreactResnet<E, D>>),
+    /// A head on features of the shared backbone.
+    Head(Box<Head<E, D>>),
 }
 
 /// The parts of an expert with encoders.
@@ -41,23 +44,9 @@ pub struct Encoders<E: Real, D: Backend<E>> {
     head: Mlp<E, D>,
 }
 
-/// Where a modality stands in the dataset's list.
-fn position(name: &str, modalities: &[Modality]) -> Result<usize, ModelError> {
-    let found = modalities.iter().position(|modality| modality.name == name);
-    found.ok_or_else(|| ModelError::NoModality {
-        name: name.to_owned(),
-        known: modalities.iter().map(|modality| modality.name.clone()).collect(),
-    })
-}
-
-impl ModelError {
-    fn dims(modality: &Modality, expected: String) -> Self {
-        ModelError::Dims { modality: modality.name.clone(), expected, found: modality.dims.clone() }
-    }
-}
-
 impl<E: Real, D: Backend<E>> Expert<E, D> {
-    /// Builds a network with fresh weights for data of these modalities and so many logits.
+    /// Builds a network with fresh weights for data of these modalities and so many logits. A head reads the features of `shared`;
+    /// without that, features that the data holds by the names of the passes.
     ///
     /// # Errors
     /// A modality that the data lacks, or whose dimensions do not fit.
@@ -65,11 +54,22 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
         scope: &Scope<D>,
         network: &Network,
         modalities: &[Modality],
+        shared: Option<&Shared<E, D>>,
         logits: usize,
     ) -> Result<Self, ModelError> {
         match network {
             Network::Encoders(parts) => {
                 Ok(Expert::Encoders(Box::new(Encoders::new(scope, parts, modalities, logits)?)))
+            }
+            &Network::OnBackbone { on_backbone } => {
+                let features = match shared {
+                    Some(shared) => (None, shared.width(on_backbone.features)),
+                    None => {
+                        let place = position(on_backbone.features.name(), modalities)?;
+                        (Some(place), modalities[place].features())
+                    }
+                };
+                Ok(Expert::Head(Box::new(Head::new(scope, on_backbone, features, logits)?)))
             }
             Network::Backbone { backbone } => {
                 let sizes = sizes(backbone);
@@ -90,29 +90,32 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
         }
     }
 
-    /// The modalities that it looks at.
+    /// The modalities that it looks at itself.
     pub fn modalities(&self) -> Vec<usize> {
         match self {
+            Expert::Head(head) => head.place().into_iter().collect(),
             Expert::Encoders(parts) => parts.encoders.iter().map(|(index, _)| *index).collect(),
             Expert::Resnet(indices, _) => indices.clone(),
         }
     }
 
-    /// Logits x batch.
+    /// Logits x batch; `features` are those of the shared backbone, of which a head takes its own.
     ///
     /// # Errors
     /// A batch without a modality, or the device.
-    pub fn logits<T: Tape<E, D>>(
+    pub(super) fn logits<T: Tape<E, D>>(
         &mut self,
         inputs: &Inputs<E, D>,
+        features: &mut PassFeatures<E, D, T>,
         statistics: Statistics,
     ) -> Result<Features<E, D, T>, ModelError> {
         match self {
+            Expert::Head(head) => head.logits(inputs, features),
             Expert::Encoders(encoders) => encoders.logits(inputs, statistics),
             Expert::Resnet(modalities, network) => {
                 let maps = modalities.iter().map(|&index| match inputs.get(index)? {
                     Input::Maps(maps) => Ok(maps),
-                    input => Err(unfit(index, input)),
+                    input => Err(ModelError::unfit(index, input)),
                 });
                 Ok(network.forward(&maps.collect::<Result<Vec<_>, ModelError>>()?)?)
             }
@@ -213,17 +216,8 @@ impl<E: Real, D: Backend<E>> Encoder<E, D> {
             (Encoder::Lenet(lenet), Input::Maps(maps)) => lenet.forward(maps.retaped(), statistics)?,
             (Encoder::Mlp(mlp), Input::Vectors(vectors)) => mlp.forward(vectors.retaped())?,
             (Encoder::Series(gru), Input::Series(series)) => gru.forward(series.retaped())?,
-            (_, input) => return Err(unfit(index, input)),
+            (_, input) => return Err(ModelError::unfit(index, input)),
         })
-    }
-}
-
-/// An input of another kind than the expert was built for.
-fn unfit<E: Real, D: Backend<E>>(index: usize, input: &Input<E, D>) -> ModelError {
-    ModelError::Dims {
-        expected: "what the expert was built for".to_owned(),
-        modality: format!("number {index}"),
-        found: input.dims(),
     }
 }
 
@@ -237,6 +231,7 @@ impl<E: Real, D: Backend<E>> Module<E, D> for Expert<E, D> {
         match self {
             Expert::Encoders(encoders) => encoders.named_tensors(prefix, named_tensors),
             Expert::Resnet(_, network) => network.named_tensors(prefix, named_tensors),
+            Expert::Head(head) => head.named_tensors(prefix, named_tensors),
         }
     }
 }

@@ -13,6 +13,7 @@ mod mlp;
 mod module;
 mod preact_resnet;
 mod series;
+mod shared;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -27,10 +28,13 @@ pub use mlp::{Linear, Mlp};
 pub use module::{Buffer, Initializer, Module, NamedTensors, Scope};
 pub use preact_resnet::PreactResnet;
 pub use series::Series;
+pub use shared::{BACKBONE, PassFeatures, Shared};
 pub use size::{is_large, step_bytes};
 pub use tiny::{Tiny, tiny};
 
-use crate::ops::OpError;
+use crate::data::Modality;
+use crate::ops::simd::Real;
+use crate::ops::{OpError, TokenBackend};
 
 /// Why a network could not be built, filled or run.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +84,34 @@ pub enum ModelError {
         /// What was given.
         found: String,
     },
+    /// The shared backbone.
+    #[error(transparent)]
+    Fiber(#[from] fiber::FiberError),
     /// An op refused its operands, or the device failed.
     #[error(transparent)]
     Op(#[from] OpError),
+}
+
+/// Where a modality stands in the dataset's list.
+fn position(name: &str, modalities: &[Modality]) -> Result<usize, ModelError> {
+    let found = modalities.iter().position(|modality| modality.name == name);
+    found.ok_or_else(|| ModelError::NoModality {
+        name: name.to_owned(),
+        known: modalities.iter().map(|modality| modality.name.clone()).collect(),
+    })
+}
+
+impl ModelError {
+    fn dims(modality: &Modality, expected: String) -> Self {
+        ModelError::Dims { modality: modality.name.clone(), expected, found: modality.dims.clone() }
+    }
+
+    /// An input of another kind than the expert was built for.
+    fn unfit<E: Real, D: TokenBackend<E>>(index: usize, input: &Input<E, D>) -> Self {
+        ModelError::Dims {
+            expected: "what the expert was built for".to_owned(),
+            modality: format!("number {index}"),
+            found: input.dims(),
+        }
+    }
 }

@@ -62,6 +62,11 @@ impl<D: Clone> Scope<D> {
         &self.device
     }
 
+    /// The node of the seed tree.
+    pub fn seeds(&self) -> &Seeds {
+        &self.seeds
+    }
+
     /// The scope of the part called `name`.
     pub fn within(&self, name: &str) -> Self {
         Scope { device: self.device.clone(), seeds: self.seeds.child(name) }

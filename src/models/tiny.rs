@@ -5,7 +5,8 @@
 
 use crate::data::Modality;
 use crate::study::{
-    Activation, Backbone, Encoder, Encoders, Fusion, Head, LowRank, ModalityEncoder, Network,
+    Activation, Backbone, Encoder, Encoders, FeatureHead, Fiber, Fusion, Head, Image, LowRank,
+    ModalityEncoder, Network, Pass, SharedBackbone, TextSizes,
 };
 
 /// A tiny network, the data that it looks at, and the name of what it is made of.
@@ -15,6 +16,8 @@ pub struct Tiny {
     pub name: String,
     /// The network.
     pub network: Network,
+    /// What it is a head on, if it is one.
+    pub backbone: Option<SharedBackbone>,
     /// What it looks at.
     pub modalities: Vec<Modality>,
 }
@@ -46,9 +49,42 @@ pub fn tiny(network: &Network) -> Tiny {
             Tiny {
                 name: format!("preact-resnet*{}", modalities.len()),
                 network: Network::Backbone { backbone },
+                backbone: None,
                 modalities,
             }
         }
+        // All passes in one: which of them a head reads does not matter.
+        Network::OnBackbone { .. } => Tiny {
+            name: "fiber".to_owned(),
+            network: Network::OnBackbone { on_backbone: FeatureHead { features: Pass::Fused, hidden: 11 } },
+            backbone: Some(SharedBackbone {
+                images: name(0),
+                text: name(1),
+                pretrained: None,
+                trained: true,
+                noise: true,
+                fiber: fiber(),
+            }),
+            modalities: vec![Modality::new(name(0), [2, 3, 64, 64]), Modality::tokens(name(1), 7)],
+        },
+    }
+}
+
+/// A backbone with a shifted window, blocks that are fused in two stages, and layers that are not.
+fn fiber() -> Fiber {
+    Fiber {
+        image: Image { side: 64, width: 4, depths: [1, 2, 1, 1], heads: [1, 1, 2, 2], drop_path: 0.1 },
+        text: TextSizes {
+            hidden: 6,
+            layers: 3,
+            heads: 2,
+            inner: 10,
+            vocabulary: 13,
+            positions: 9,
+            padding: 1,
+            dropout: 0.1,
+        },
+        fused: 2,
     }
 }
 
@@ -88,5 +124,5 @@ fn encoders(parts: &Encoders) -> Tiny {
     };
     let (activation, word) = activation(parts.head.activation);
     let network = Network::Encoders(Encoders { encoders, fusion, head: Head { hidden: 11, activation } });
-    Tiny { name: format!("{}{fused},{word}", names.join("+")), network, modalities }
+    Tiny { name: format!("{}{fused},{word}", names.join("+")), network, backbone: None, modalities }
 }

@@ -49,11 +49,11 @@ pub(crate) mod testing;
 pub mod token_linear;
 mod tokens;
 
-use dfdx::prelude::{Cpu, Device, NoneTape, Tensor};
+use dfdx::prelude::{Device, NoneTape, Tensor};
 
 pub use error::OpError;
 pub use parameter::Parameter;
-pub use tokens::{add, beside, fork, to_features};
+pub use tokens::{add, beside, fork, from_features, to_features};
 
 /// Feature maps `(channels, height, width, batch)`.
 pub type Maps<E, D, T = NoneTape> = Tensor<(usize, usize, usize, usize), E, D, T>;
@@ -68,18 +68,28 @@ pub type Tokens<E, D, T = NoneTape> = Tensor<(usize, usize), E, D, T>;
 /// A device that has all our ops.
 pub trait Backend<E: simd::Real>:
     Device<E>
+    + activate::Activate<E>
     + add::AddMaps<E>
+    + add_scaled::AddScaled<E>
+    + attention::Attention<E>
     + average_pool::AveragePool<E>
     + concat::Concat<E>
     + conv2d::Conv2d<E>
+    + drop::DropUnits<E>
+    + embedding::Embedding<E>
     + group_norm::GroupNormRelu<E>
     + gru::Gru<E>
+    + layer_norm::LayerNorm<E>
     + linear::Linear<E>
     + lrtf::LowRankFusion<E>
+    + mean_tokens::MeanTokens<E>
     + norm_relu_pool::NormReluPool<E>
+    + normalize::Normalize<E>
     + optimizer::Update<E>
     + product_of_experts::ProductOfExperts<E>
     + product_of_experts::SoftTargets<E>
+    + rows::GatherRows<E>
+    + token_linear::TokenLinear<E>
 {
 }
 
@@ -87,35 +97,32 @@ impl<E, D> Backend<E> for D
 where
     E: simd::Real,
     D: Device<E>
+        + activate::Activate<E>
         + add::AddMaps<E>
+        + add_scaled::AddScaled<E>
+        + attention::Attention<E>
         + average_pool::AveragePool<E>
         + concat::Concat<E>
         + conv2d::Conv2d<E>
+        + drop::DropUnits<E>
+        + embedding::Embedding<E>
         + group_norm::GroupNormRelu<E>
         + gru::Gru<E>
+        + layer_norm::LayerNorm<E>
         + linear::Linear<E>
         + lrtf::LowRankFusion<E>
+        + mean_tokens::MeanTokens<E>
         + norm_relu_pool::NormReluPool<E>
+        + normalize::Normalize<E>
         + optimizer::Update<E>
         + product_of_experts::ProductOfExperts<E>
-        + product_of_experts::SoftTargets<E>,
+        + product_of_experts::SoftTargets<E>
+        + rows::GatherRows<E>
+        + token_linear::TokenLinear<E>,
 {
 }
 
-/// A device that has the ops of tokens beside all others.
-pub trait TokenBackend<E: simd::Real>:
-    Backend<E>
-    + activate::Activate<E>
-    + add_scaled::AddScaled<E>
-    + attention::Attention<E>
-    + drop::DropUnits<E>
-    + embedding::Embedding<E>
-    + layer_norm::LayerNorm<E>
-    + mean_tokens::MeanTokens<E>
-    + normalize::Normalize<E>
-    + rows::GatherRows<E>
-    + token_linear::TokenLinear<E>
-{
-}
+/// The same by the name that the ops of tokens ask for.
+pub trait TokenBackend<E: simd::Real>: Backend<E> {}
 
-impl<E: simd::Real> TokenBackend<E> for Cpu where Cpu: Backend<E> {}
+impl<E: simd::Real, D: Backend<E>> TokenBackend<E> for D {}

@@ -112,7 +112,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::ProductOfSoft([2, 7, 77]),
     Case::Update(Rule::Sgd),
     Case::Update(Rule::Rmsprop),
-    Case::Update(Rule::AdamW),
+    Case::Update(Rule::ADAMW),
 ];
 
 /// How an op on the GPU compares.
@@ -418,7 +418,7 @@ fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpE
         }
         Case::Update(rule) => {
             // The paper's: AdamW is fastMRI's, whose gradients are not clipped.
-            let (weight_decay, clip_norm) = if rule == Rule::AdamW { (0.1, None) } else { (1e-4, Some(8.0)) };
+            let (weight_decay, clip_norm) = if rule == Rule::ADAMW { (0.1, None) } else { (1e-4, Some(8.0)) };
             let hyperparameters = Hyperparameters { rule, learning_rate: 0.01, weight_decay, clip_norm };
             let lengths = [1usize, 6, 2048, 5000, 1150];
             let mut parameters = Vec::new();

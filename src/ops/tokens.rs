@@ -64,6 +64,16 @@ pub fn to_features<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
     x.try_contiguous().map_err(OpError::device(OP))
 }
 
+/// The other way round: `(features, samples)` to `(samples, features)`.
+///
+/// # Errors
+/// [`OpError::Device`] if the device fails.
+pub fn from_features<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    x: Features<E, D, T>,
+) -> Result<Tokens<E, D, T>, OpError> {
+    to_features(x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Resolved, Sources};
-use crate::data::{Dataset, Identity, Prepared};
+use crate::data::{Dataset, Identity, Prepared, Pretrained};
 use crate::engine::Datasets;
 use crate::study::{Recipe, Study};
 
@@ -16,13 +16,14 @@ pub(crate) struct Opened<'a> {
     sources: &'a Sources,
     studies: Vec<&'a Study>,
     prepared: Mutex<BTreeMap<&'static str, Arc<dyn Prepared>>>,
+    weights: Mutex<BTreeMap<&'static str, Pretrained>>,
 }
 
 impl<'a> Opened<'a> {
     /// Nothing is opened yet.
     pub(crate) fn new(resolved: &'a Resolved) -> Self {
         let studies = resolved.selection.studies().collect();
-        Opened { sources: &resolved.sources, studies, prepared: Mutex::default() }
+        Opened { sources: &resolved.sources, studies, prepared: Mutex::default(), weights: Mutex::default() }
     }
 
     /// The study that a dataset belongs to.
@@ -62,6 +63,20 @@ impl Datasets for Opened<'_> {
             None => format!("{id} has no labels of the task {}", recipe.task.id),
         };
         dataset.view(&recipe.task.id, recipe.population).ok_or_else(|| lacks().into())
+    }
+
+    fn pretrained(&self, recipe: &Recipe) -> Result<Option<Pretrained>, Cause> {
+        if recipe.pretrained().is_none() {
+            return Ok(None);
+        }
+        let absent = || format!("the pretrained weights of {} are not part of the selection", recipe.dataset);
+        let (&dataset, identity) =
+            self.sources.pretrained.get_key_value(recipe.dataset.as_str()).ok_or_else(absent)?;
+        let mut opened = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(match opened.entry(dataset) {
+            Entry::Occupied(entry) => entry.get().clone(),
+            Entry::Vacant(entry) => entry.insert(Pretrained::open(identity)?).clone(),
+        }))
     }
 
     fn unchanged(&self, dataset: &str) -> Result<(), Cause> {

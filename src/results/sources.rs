@@ -6,16 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{ResultsError, Selection};
-use crate::data::{DatasetSpec, Identity, Source, StatCache};
+use crate::data::{DataError, DatasetSpec, Identity, Source, StatCache, UnknownName, pretrained};
 use crate::digest::Digest;
+use crate::experiment::fixture_weights;
+use crate::study::Study;
 
 /// The datasets of a selection.
 #[derive(Clone, Default)]
 pub(crate) struct Sources {
     /// Where each is.
     pub places: BTreeMap<&'static str, Source>,
-    /// Identities of those that are here.
+    /// Identities of those that are here; pretrained weights that their studies start from belong to them.
     pub identities: BTreeMap<&'static str, Identity>,
+    /// The pretrained weights that the studies of these datasets start from.
+    pub pretrained: BTreeMap<&'static str, Identity>,
     /// Why one is not.
     pub missing: BTreeMap<&'static str, String>,
     /// Digests of data that stands in for the published files, built with the published values of the cells that `paper/` marks as
@@ -35,6 +39,31 @@ pub(crate) fn source(spec: &DatasetSpec, data: Option<&Path>, out: &Path) -> Sou
     }
 }
 
+/// The pretrained weights that a study starts from, if it starts from any. A fixture that is not there yet is made.
+fn weights(
+    study: &Study,
+    source: &Source,
+    data: Option<&Path>,
+    cache: &StatCache,
+) -> Result<Option<Identity>, DataError> {
+    let Some(backbone) = &study.backbone else { return Ok(None) };
+    let Some(id) = &backbone.pretrained else { return Ok(None) };
+    let unknown = || UnknownName::new("pretrained weights", &study.id, id, pretrained::all().iter().map(|spec| spec.id));
+    let spec = pretrained::find(id).ok_or_else(|| DataError::Choice {
+        option: "backbone.pretrained".to_owned(),
+        expected: unknown().possible(),
+        found: format!("`{id}`"),
+    })?;
+    let path = match source {
+        Source::Fixture(fixtures) => fixture_weights(&fixtures.join(spec.id), &backbone.fiber)?,
+        Source::Folder(folder) => {
+            let beside = data.map(|data| spec.path(data)).filter(|path| path.is_file());
+            beside.unwrap_or_else(|| spec.path(folder))
+        }
+    };
+    spec.identify(&path, cache).map(Some)
+}
+
 impl Sources {
     /// Finds the datasets of a selection. A fixture that is not there yet is made.
     ///
@@ -50,8 +79,14 @@ impl Sources {
         for study in selection.studies() {
             let spec = study.dataset;
             let source = source(spec, data, out);
-            match spec.identify(&source, &study.preparation, cache) {
-                Ok(identity) => {
+            let identity = spec.identify(&source, &study.preparation, cache);
+            let pretrained = weights(study, &source, data, cache);
+            match identity.and_then(|identity| Ok((identity, pretrained?))) {
+                Ok((mut identity, pretrained)) => {
+                    if let Some(pretrained) = pretrained {
+                        identity = identity.with(&pretrained);
+                        found.pretrained.insert(spec.id, pretrained);
+                    }
                     found.rebuilt.extend(spec.is_calibrated(&source).then_some(identity.digest));
                     found.identities.insert(spec.id, identity);
                 }

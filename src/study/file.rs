@@ -11,6 +11,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::layered::{Fault, Node, Table, Value};
+use super::backbone::{FeatureHead, SharedBackbone};
 use super::network::{Backbone, Encoder, Fusion, Head};
 use super::recipe::{ClassWeights, Combine, EvalNorm, OperatingPoint, Optimizer, Score, SelectBy};
 use super::{Change, ProtocolName, Tier};
@@ -41,6 +42,7 @@ pub(super) struct StudySettings {
     pub seeds: usize,
     #[serde(default)]
     pub preparation: BTreeMap<String, String>,
+    pub backbone: Option<SharedBackbone>,
     pub experts: BTreeMap<String, ExpertSettings>,
     pub models: BTreeMap<String, ModelSettings>,
     pub ensemble: Option<Ensemble>,
@@ -62,6 +64,7 @@ pub(super) struct ExpertSettings {
     pub fusion: Option<Fusion>,
     pub head: Option<Head>,
     pub backbone: Option<Backbone>,
+    pub on_backbone: Option<FeatureHead>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -118,8 +121,10 @@ pub(super) struct TrainingSettings {
     pub optimizer: Optimizer,
     pub learning_rate: f64,
     pub weight_decay: f64,
+    pub betas: Option<[f64; 2]>,
     pub clip_norm: Option<f64>,
     pub batch_size: usize,
+    pub micro_batch: Option<usize>,
     pub epochs: usize,
     pub patience: Option<usize>,
     /// In place of the task's.

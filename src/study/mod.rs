@@ -3,6 +3,7 @@
 //! Invariant: a hyper-parameter stands in `paper/studies/` and nowhere else; a [`Recipe`] is fully resolved, so that it holds
 //! everything about the configuration that can change a number.
 
+mod backbone;
 mod change;
 mod deviations;
 mod error;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 mod tests;
 mod tier;
 
+pub use backbone::{FeatureHead, Fiber, Image, Pass, SharedBackbone, TextSizes};
 pub use change::{Change, listed, words};
 pub use deviations::{Deviation, deviations, deviations_of};
 pub use error::StudyError;

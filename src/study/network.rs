@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::backbone::FeatureHead;
 use crate::data::Kind;
 
 /// A network from inputs to logits.
@@ -17,6 +18,11 @@ pub enum Network {
     Backbone {
         /// Which.
         backbone: Backbone,
+    },
+    /// A head on features of the backbone that the experts of the study share.
+    OnBackbone {
+        /// Which features, and its sizes.
+        on_backbone: FeatureHead,
     },
 }
 
@@ -153,11 +159,12 @@ impl Network {
         Network::Encoders(Encoders { encoders: encoders.into_iter().map(part).collect(), fusion, head })
     }
 
-    /// Names of the modalities that it looks at, in its own order.
+    /// Names of the modalities that it looks at, in its own order; of a head, its features.
     pub fn modalities(&self) -> Vec<&str> {
         match self {
             Network::Encoders(parts) => parts.encoders.iter().map(|part| part.modality.as_str()).collect(),
             Network::Backbone { backbone } => backbone.modalities().iter().map(String::as_str).collect(),
+            Network::OnBackbone { on_backbone } => vec![on_backbone.features.name()],
         }
     }
 }
@@ -223,6 +230,7 @@ impl Network {
                 head.activation.check("head")
             }
             Network::Backbone { backbone } => backbone.check(),
+            Network::OnBackbone { on_backbone } => sizes("on_backbone", &[("hidden", on_backbone.hidden)]),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Network;
+use super::{Network, SharedBackbone};
 use crate::data::{Population, Target, Task};
 
 /// Everything about a run but its data, its seed and its upstream runs.
@@ -15,6 +15,9 @@ pub struct Recipe {
     pub dataset: String,
     /// What is predicted; the loss is the task's.
     pub task: Task,
+    /// What its experts share; absent where each is a network of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<SharedBackbone>,
     /// The experts whose product is trained; one expert means it alone.
     pub experts: Vec<ExpertSpec>,
     /// How it is trained; absent where what the run starts from is evaluated as it is.
@@ -31,6 +34,11 @@ impl Recipe {
     /// Whether anything is trained.
     pub fn trains(&self) -> bool {
         self.training.is_some()
+    }
+
+    /// The pretrained weights that it starts from, by name, if any.
+    pub fn pretrained(&self) -> Option<&str> {
+        self.backbone.as_ref().and_then(|backbone| backbone.pretrained.as_deref())
     }
 
     /// Whether stored logits are evaluated: nothing is trained, and the test samples are as they were.
@@ -77,7 +85,7 @@ pub enum Optimizer {
     Sgd,
     /// PyTorch's RMSprop: v = 0.99 v + 0.01 g^2; p - lr g / (sqrt v + 1e-8).
     Rmsprop,
-    /// PyTorch's AdamW with its default betas (0.9, 0.999) and epsilon (1e-8).
+    /// PyTorch's AdamW with its default epsilon (1e-8), and its default betas (0.9, 0.999) where [`Training::betas`] has no others.
     AdamW,
 }
 
@@ -120,11 +128,17 @@ pub struct Training {
     pub learning_rate: f64,
     /// Weight decay on every parameter: L2, but decoupled for AdamW.
     pub weight_decay: f64,
+    /// AdamW's betas, where they are not the default ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub betas: Option<[f64; 2]>,
     /// Global gradient norm is clipped to this; without it, not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     /// Examples in a training batch.
     pub batch_size: usize,
+    /// Examples that go through the network at a time, where not the whole batch does: gradients are accumulated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
     /// Passes over the training split, at most.
     pub epochs: usize,
     /// Stop when more than this many consecutive epochs bring no improvement.

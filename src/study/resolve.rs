@@ -10,8 +10,9 @@ use super::file::{
 };
 use super::layered::{Fault, Node, unknown};
 use super::network::{Encoders, Head, ModalityEncoder, Network};
-use super::recipe::{Evaluation, Ranking, SelectBy, Training};
+use super::recipe::{Evaluation, Optimizer, Ranking, SelectBy, Training};
 use super::study::{Expert, Model, ModelTask, Study};
+use super::SharedBackbone;
 use super::{Change, ProtocolName, Tier};
 use crate::data::names::is_plain;
 use crate::data::{DatasetSpec, Kind, Target, Task};
@@ -64,6 +65,7 @@ impl Resolver<'_> {
         let tasks = self.tasks(spec)?;
         let preparation = spec.prepare(&self.settings.preparation);
         let preparation = preparation.map_err(|error| self.wrong("preparation", error.to_string()))?;
+        let backbone = self.backbone(&kinds)?;
         let experts = self.experts(&kinds)?;
         let models = self.models(&tasks, &experts)?;
         Ok(Study {
@@ -72,6 +74,7 @@ impl Resolver<'_> {
             seeds: *seeds,
             preparation,
             tasks: tasks.into_values().map(|(task, _)| task).collect(),
+            backbone,
             experts,
             models,
             ensemble: self.settings.ensemble.map(|ensemble| ensemble.combine),
@@ -127,6 +130,25 @@ impl Resolver<'_> {
         })
     }
 
+    /// What the experts share, if anything: sizes that fit, on modalities of its kinds.
+    fn backbone(&self, kinds: &[(String, Kind)]) -> Result<Option<SharedBackbone>, Fault> {
+        let Some(backbone) = &self.settings.backbone else { return Ok(None) };
+        let known = || kinds.iter().map(|(name, _)| name.as_str());
+        for (key, name, reads) in
+            [("images", &backbone.images, Kind::Images), ("text", &backbone.text, Kind::Tokens)]
+        {
+            let path = format!("backbone.{key}");
+            let kind = kinds.iter().find(|(modality, _)| modality == name).map(|(_, kind)| *kind);
+            let kind = kind
+                .ok_or_else(|| self.wrong(&path, unknown("modality of the study", name, known())))?;
+            self.check(kind == reads, &path, || {
+                format!("expected a modality of {reads}, and `{name}` holds a {kind}")
+            })?;
+        }
+        backbone.fiber.check().map_err(|problem| self.wrong("backbone.fiber", problem))?;
+        Ok(Some(backbone.clone()))
+    }
+
     fn experts(&self, kinds: &[(String, Kind)]) -> Result<BTreeMap<String, Expert>, Fault> {
         let expert = |(id, settings): (&String, &ExpertSettings)| {
             let path = format!("experts.{id}");
@@ -156,6 +178,16 @@ impl Resolver<'_> {
                 format!("expected a network that reads {kind}, and this one reads {reads}")
             })
         };
+        if let Some(on_backbone) = settings.on_backbone {
+            let others = (&settings.backbone, &settings.head, &settings.fusion);
+            self.check(others == (&None, &None, &None) && settings.encoders.is_empty(), path, || {
+                "a head on the shared backbone stands alone: leave out encoders, fusion, head and backbone".to_owned()
+            })?;
+            self.check(self.settings.backbone.is_some(), &format!("{path}.on_backbone"), || {
+                "the study has no backbone: expected a table `[backbone]`".to_owned()
+            })?;
+            return Ok(Network::OnBackbone { on_backbone });
+        }
         match (&settings.backbone, &settings.head) {
             (Some(backbone), None) if settings.encoders.is_empty() && settings.fusion.is_none() => {
                 let path = format!("{path}.backbone.modalities");
@@ -307,7 +339,16 @@ impl Resolver<'_> {
         self.check(weight_decay.is_finite() && weight_decay >= 0.0, &format!("{path}.weight_decay"), || {
             format!("expected a finite number of 0 or more, found {weight_decay}")
         })?;
-        for (name, count) in [("batch_size", batch_size), ("epochs", epochs)] {
+        self.check(training.betas.is_none() || training.optimizer == Optimizer::AdamW, &format!("{path}.betas"), || {
+            "they belong to AdamW".to_owned()
+        })?;
+        self.check(
+            training.betas.is_none_or(|betas| betas.iter().all(|beta| (0.0..1.0).contains(beta))),
+            &format!("{path}.betas"),
+            || "expected two numbers in [0, 1)".to_owned(),
+        )?;
+        let micro_batch = training.micro_batch.unwrap_or(batch_size);
+        for (name, count) in [("batch_size", batch_size), ("epochs", epochs), ("micro_batch", micro_batch)] {
             self.check(count >= 1, &format!("{path}.{name}"), || "expected 1 or more, found 0".to_owned())?;
         }
         Ok(())
@@ -333,8 +374,11 @@ impl Resolver<'_> {
             optimizer: own.optimizer,
             learning_rate: own.learning_rate,
             weight_decay: own.weight_decay,
+            betas: own.betas,
             clip_norm: own.clip_norm,
             batch_size: own.batch_size,
+            // A micro-batch that holds the whole batch is none.
+            micro_batch: own.micro_batch.filter(|&size| size < own.batch_size),
             epochs: own.epochs,
             patience: own.patience,
             select_by,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::StudyError;
+use super::{SharedBackbone, StudyError};
 use super::network::Network;
 use super::recipe::{Combine, Evaluation, ExpertSpec, Init, Recipe, Training};
 use crate::data::{DatasetSpec, Population, Preparation, Task};
@@ -23,6 +23,8 @@ pub struct Study {
     pub preparation: Preparation,
     /// What is predicted.
     pub tasks: Vec<Task>,
+    /// What its experts share; absent where each is a network of its own.
+    pub backbone: Option<SharedBackbone>,
     /// Its networks, by name in the file.
     pub experts: BTreeMap<String, Expert>,
     /// What is trained, by name.
@@ -125,7 +127,9 @@ impl Study {
         });
         let experts = experts.collect::<Result<_, StudyError>>()?;
         let dataset = self.dataset.id.to_owned();
-        let recipe = Recipe { dataset, task, experts, training: Some(training), evaluation, population };
+        let backbone = self.backbone.clone();
+        let training = Some(training);
+        let recipe = Recipe { dataset, task, backbone, experts, training, evaluation, population };
         Ok(ModelRun { name, recipe, upstream })
     }
 

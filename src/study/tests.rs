@@ -68,7 +68,7 @@ fn the_released_code_differs_where_the_ledger_says() {
     );
     let fusion = match &avmnist.experts["low-rank"].network {
         Network::Encoders(parts) => parts.fusion,
-        Network::Backbone { .. } => Fusion::Concatenate,
+        Network::Backbone { .. } | Network::OnBackbone { .. } => Fusion::Concatenate,
     };
     assert_eq!(fusion, Fusion::LowRank(LowRank { rank: 40, output: 120, trainable: false }));
     let mimic = released.remove("mimic").unwrap();
@@ -83,7 +83,7 @@ fn the_released_code_differs_where_the_ledger_says() {
     );
     let relu = |network: &Network| match network {
         Network::Encoders(parts) => parts.head.activation == Activation::Relu,
-        Network::Backbone { .. } => false,
+        Network::Backbone { .. } | Network::OnBackbone { .. } => false,
     };
     assert!(mimic.experts.values().all(|expert| relu(&expert.network)));
 }

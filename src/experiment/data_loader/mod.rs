@@ -6,6 +6,9 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod host;
+
+pub(crate) use host::HostLoader;
 
 use crate::data::{Dataset, Split};
 use crate::experiment::learner::{LearnError, Learner};
@@ -17,6 +20,25 @@ use crate::random::Seeds;
 /// The rows of an epoch, shuffled by the seed tree's node `shuffle/<epoch>`; epochs count from 1.
 pub(crate) fn shuffled(seeds: &Seeds, epoch: usize, examples: usize) -> Vec<u32> {
     seeds.child("shuffle").child(epoch).stream().permutation(examples)
+}
+
+/// What an epoch trains on.
+pub struct Epoch<'a> {
+    /// The training rows, in their order.
+    pub order: &'a [u32],
+    /// Examples of a step.
+    pub batch_size: usize,
+    /// Examples that go through the networks at a time.
+    pub micro_batch: usize,
+    /// Where the augmentation of each sample is drawn from, by its row.
+    pub augmentation: Seeds,
+}
+
+impl<'a> Epoch<'a> {
+    /// An epoch of whole batches of samples as they are.
+    pub fn plain(order: &'a [u32], batch_size: usize) -> Self {
+        Epoch { order, batch_size, micro_batch: batch_size, augmentation: Seeds::root(0) }
+    }
 }
 
 /// A step that was not taken.
@@ -51,7 +73,7 @@ pub trait TrainingDevice: Backend<f32> {
     /// Sends every step as it is from now on; for comparisons, where steps are otherwise recorded.
     fn without_recording(_loader: &mut Self::DataLoader<'_>) {}
 
-    /// Learns from the training rows in `order`, batch by batch. `on_step` gets every step, in order, with its number of
+    /// Learns from the training rows of an epoch, batch by batch. `on_step` gets every step, in order, with its number of
     /// examples: on a GPU somewhat after it was taken.
     ///
     /// # Errors
@@ -59,8 +81,7 @@ pub trait TrainingDevice: Backend<f32> {
     fn train(
         loader: &mut Self::DataLoader<'_>,
         learner: &mut Learner<f32, Self>,
-        order: &[u32],
-        batch_size: usize,
+        epoch: &Epoch<'_>,
         on_step: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed>;
 

@@ -9,14 +9,14 @@ use dfdx::prelude::{HasShape, PutTape, ReshapeTo, Tape};
 
 use super::config::{CHANNELS, PATCH};
 use super::layers::{Linear, Norm};
-use super::reached::is_reached;
+use super::reached::{Passes, is_reached};
 use super::roberta::{Embeddings, ImageContext, Layer};
 use super::run::{ForwardHook, ForwardPass, Noise};
 use super::source::{TensorSource, load};
 use super::swin::{Stage, TextContext};
 use super::weights::{Namer, Plan, Weights};
 use super::windows::patches;
-use super::{Composition, Config, FiberError, Images, Text};
+use super::{Config, FiberError, Images, Text};
 use crate::ops::activate::{Function, activate};
 use crate::ops::mean_tokens::mean_tokens;
 use crate::ops::normalize::normalize;
@@ -50,7 +50,7 @@ struct Parts {
 
 impl Parts {
     fn new(config: &Config) -> Result<(Self, Plan), FiberError> {
-        config.check()?;
+        config.check().map_err(FiberError::Config)?;
         let mut plan = Plan::default();
         let mut namer = Namer::new(&mut plan);
         let hidden = config.text.hidden;
@@ -181,13 +181,14 @@ impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
         Backbone { weights: self.weights.frozen(), ..self }
     }
 
-    /// The same backbone, of which only those tensors are trained that the gradient of a model of these experts reaches: an
-    /// optimizer then leaves the others alone.
+    /// The same backbone, of which only those tensors are trained that a gradient from these passes reaches: an optimizer then
+    /// leaves the others alone.
     #[must_use]
-    pub fn trained_by(mut self, composition: Composition) -> Self {
+    pub fn trained_by(mut self, passes: impl Into<Passes>) -> Self {
+        let passes = passes.into();
         let plan = Arc::clone(&self.weights.plan);
         for (spec, parameter) in plan.0.iter().zip(&mut self.weights.parameters) {
-            parameter.needs_grad = is_reached(&self.config, composition, &spec.name);
+            parameter.needs_grad = is_reached(&self.config, passes, &spec.name);
         }
         self
     }

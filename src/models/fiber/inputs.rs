@@ -41,6 +41,45 @@ impl Text {
         Ok(Text { ids, real: real.into(), length })
     }
 
+    /// The texts of a batch from numbers: ids of tokens, filled up with `padding`.
+    ///
+    /// # Errors
+    /// As [`Text::new`], and numbers that are no ids.
+    pub fn from_numbers(numbers: &[f64], padding: u32, length: usize) -> Result<Self, FiberError> {
+        let id = |&number: &f64| {
+            let id = number as u32;
+            (f64::from(id) == number).then_some(id).ok_or_else(|| FiberError::Input {
+                what: "text",
+                expected: "ids of tokens".to_owned(),
+                found: number.to_string(),
+            })
+        };
+        let ids = numbers.iter().map(id).collect::<Result<Vec<u32>, _>>()?;
+        let real = ids.iter().map(|&id| id != padding).collect();
+        Text::new(ids, real, length)
+    }
+
+    /// Texts that say nothing yet: a batch to be filled.
+    ///
+    /// # Errors
+    /// As [`Text::new`].
+    pub(crate) fn of_zeros(batch: usize, length: usize) -> Result<Self, FiberError> {
+        Text::new(vec![0; batch * length], vec![true; batch * length], length)
+    }
+
+    /// Tokens of a text, with what fills it up.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Each text so many times, one after the other.
+    #[must_use]
+    pub fn repeated(&self, times: usize) -> Self {
+        let ids = self.ids.chunks(self.length).flat_map(|text| text.repeat(times)).collect();
+        let real: Vec<bool> = self.real.chunks(self.length).flat_map(|real| real.repeat(times)).collect();
+        Text { ids, real: real.into(), length: self.length }
+    }
+
     /// Number of texts.
     pub fn batch(&self) -> usize {
         self.ids.len() / self.length

@@ -26,11 +26,13 @@ mod weights;
 mod windows;
 
 pub use backbone::Backbone;
-pub use config::{Config, Image, TextSizes};
+pub use crate::study::{Image, TextSizes};
+pub use config::Config;
 pub use error::FiberError;
 pub use heads::{Composition, Features, Heads, Task};
 pub use inputs::{Images, Text};
 pub use position::resize;
+pub use reached::Passes;
 pub use run::{ForwardHook, ForwardPass, Noise};
-pub use source::{TensorSource, ignored, load};
+pub use source::{TensorSource, ignored, load, read};
 pub use weights::{Plan, Spec, Weights};

@@ -3,16 +3,56 @@
 //! Invariant: what no gradient reaches is left as it is by an optimizer, without weight decay, too: PyTorch's skip it.
 
 use super::{Composition, Config};
+use crate::study::Pass;
 
-/// Whether training a model of these experts moves the backbone's tensor of this name.
-pub(super) fn is_reached(config: &Config, composition: Composition, name: &str) -> bool {
-    let (image, text, fused) = match composition {
-        Composition::Image => (true, false, false),
-        Composition::Text => (false, true, false),
-        Composition::Intra => (true, true, false),
-        Composition::Inter => (false, false, true),
-        Composition::All => (true, true, true),
-    };
+/// Which passes of a backbone are run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passes {
+    /// On the images alone.
+    pub image: bool,
+    /// On the text alone.
+    pub text: bool,
+    /// On both, with fusion.
+    pub fused: bool,
+}
+
+impl Passes {
+    /// Whether a pass is among them.
+    pub fn has(self, pass: Pass) -> bool {
+        match pass {
+            Pass::Image => self.image,
+            Pass::Text => self.text,
+            Pass::Fused => self.fused,
+        }
+    }
+}
+
+impl FromIterator<Pass> for Passes {
+    fn from_iter<I: IntoIterator<Item = Pass>>(passes: I) -> Self {
+        passes.into_iter().fold(Passes::default(), |all, pass| match pass {
+            Pass::Image => Passes { image: true, ..all },
+            Pass::Text => Passes { text: true, ..all },
+            Pass::Fused => Passes { fused: true, ..all },
+        })
+    }
+}
+
+impl From<Composition> for Passes {
+    fn from(composition: Composition) -> Self {
+        let (image, text, fused) = match composition {
+            Composition::Image => (true, false, false),
+            Composition::Text => (false, true, false),
+            Composition::Intra => (true, true, false),
+            Composition::Inter => (false, false, true),
+            Composition::All => (true, true, true),
+        };
+        Passes { image, text, fused }
+    }
+}
+
+/// Whether training on the features of these passes moves the backbone's tensor of this name.
+pub(super) fn is_reached(config: &Config, passes: Passes, name: &str) -> bool {
+    let Passes { image, text, fused } = passes;
     if let Some(end) = name.strip_prefix("cross_modal_") {
         return match (end.starts_with("image_"), end.contains("_itc.")) {
             (true, true) => image,

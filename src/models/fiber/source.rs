@@ -65,6 +65,14 @@ impl<E: Real> TensorSource<E> for SafeTensors<'_> {
     }
 }
 
+/// A safetensors file.
+///
+/// # Errors
+/// [`FiberError::Unreadable`] if it is none.
+pub fn read(bytes: &[u8]) -> Result<SafeTensors<'_>, FiberError> {
+    SafeTensors::deserialize(bytes).map_err(|error| unreadable("the file", error))
+}
+
 fn of<E: Real>(value: f32) -> E {
     E::of(f64::from(value))
 }

@@ -3,7 +3,7 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::{BETAS, Hyperparameters, Slot, StepStats, Update, bias_corrections};
+use super::{Hyperparameters, Slot, StepStats, Update, bias_corrections};
 use crate::device;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
@@ -31,14 +31,19 @@ struct AdamScales<E> {
     /// See [`bias_corrections`].
     rate: E,
     root: E,
+    /// Shares of the new gradient and of its square.
+    admit: [E; 2],
+    /// Share of the old mean of squares.
+    keep_square: E,
 }
 
 impl<E: Real> AdamScales<E> {
     /// Of the step with number `t`.
-    fn of(hyperparameters: &Hyperparameters, clip: E, t: f64) -> Self {
-        let [rate, root] = bias_corrections(hyperparameters.learning_rate, t);
+    fn of(hyperparameters: &Hyperparameters, betas: [f64; 2], clip: E, t: f64) -> Self {
+        let [rate, root] = bias_corrections(hyperparameters.learning_rate, betas, t);
         let keep = E::of(1.0 - hyperparameters.learning_rate * hyperparameters.weight_decay);
-        AdamScales { clip, keep, rate: E::of(rate), root: E::of(root) }
+        let admit = betas.map(|beta| E::of(1.0 - beta));
+        AdamScales { clip, keep, rate: E::of(rate), root: E::of(root), admit, keep_square: E::of(betas[1]) }
     }
 }
 
@@ -69,11 +74,11 @@ impl<E: Real> Update<E> for Cpu {
             learning_rate: E::of(hyperparameters.learning_rate),
             weight_decay: E::of(hyperparameters.weight_decay),
         };
-        let adam = match steps.map(device::write) {
-            Some([steps]) => {
+        let adam = match (steps.map(device::write), hyperparameters.rule.betas()) {
+            (Some([steps]), Some(betas)) => {
                 let t = steps.to_f64() + 1.0;
                 *steps = E::of(t);
-                Some(AdamScales::of(hyperparameters, scales.clip, t))
+                Some(AdamScales::of(hyperparameters, betas, scales.clip, t))
             }
             _ => None,
         };
@@ -226,10 +231,10 @@ impl<E: Real> Kernel<E> for AdamW<'_, E> {
 
     #[inline(always)]
     fn run<V: Lanes<Elem = E>>(self) {
-        let AdamScales { clip, keep, rate, root } = self.scales;
+        let AdamScales { clip, keep, rate, root, admit, keep_square } = self.scales;
         let (clip, keep, rate, root) = (V::splat(clip), V::splat(keep), V::splat(-rate), V::splat(root));
-        let [admit_first, admit_second] = [V::splat(E::of(1.0 - BETAS[0])), V::splat(E::of(1.0 - BETAS[1]))];
-        let (keep_second, epsilon) = (V::splat(E::of(BETAS[1])), V::splat(E::of(1e-8)));
+        let [admit_first, admit_second] = admit.map(V::splat);
+        let (keep_second, epsilon) = (V::splat(keep_square), V::splat(E::of(1e-8)));
         let state = self.mean.chunks_mut(LANES).zip(self.square.chunks_mut(LANES));
         let values = self.value.chunks_mut(LANES).zip(self.gradient.chunks(LANES));
         for ((value, gradient), (mean, square)) in values.zip(state) {

@@ -47,6 +47,8 @@ arguments! {
         steps: Address,
         clip_norm: f64,
         learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
         weight_decay: f32,
         count: u32,
         rule: u32,
@@ -133,6 +135,8 @@ impl Update<f32> for Cuda {
         let table = Buffer::of(&table).map_err(gpu)?;
         let (partial, ticket) =
             (Buffer::<f64>::room(blocks).map_err(gpu)?, Buffer::<u32>::zeros(1).map_err(gpu)?);
+        // Read by AdamW alone.
+        let [beta1, beta2] = hyperparameters.rule.betas().unwrap_or_default();
         let arguments = UpdateAll {
             slots: table.address(),
             loss: address(loss),
@@ -143,12 +147,14 @@ impl Update<f32> for Cuda {
             steps: steps.map_or(0, |steps| address(&*steps)),
             clip_norm: hyperparameters.clip_norm.unwrap_or(f64::INFINITY),
             learning_rate: hyperparameters.learning_rate,
+            beta1,
+            beta2,
             weight_decay: hyperparameters.weight_decay as f32,
             count: slots.len() as u32,
             rule: match hyperparameters.rule {
                 Rule::Sgd => 0,
                 Rule::Rmsprop => 1,
-                Rule::AdamW => 2,
+                Rule::AdamW { .. } => 2,
             },
             padding: 0,
         };

@@ -25,18 +25,31 @@ pub enum Rule {
     Sgd,
     /// PyTorch's: g + wd p; v = 0.99 v + 0.01 g^2; p - lr g / (sqrt v + 1e-8), with v = 0 at first.
     Rmsprop,
-    /// PyTorch's, with its default betas and epsilon: (1 - lr wd) p; m = 0.9 m + 0.1 g; v = 0.999 v + 0.001 g^2;
-    /// p - lr m / (1 - 0.9^t) / (sqrt(v / (1 - 0.999^t)) + 1e-8) at step t = 1, 2, ..., with m = v = 0 at first.
-    AdamW,
+    /// PyTorch's, with its default epsilon: (1 - lr wd) p; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
+    /// p - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8) at step t = 1, 2, ..., with m = v = 0 at first.
+    AdamW {
+        /// b1 and b2: the shares of the old means of gradients and of their squares.
+        betas: [f64; 2],
+    },
 }
 
-/// Of [`Rule::AdamW`]: the shares of the old means of gradients and of their squares.
-const BETAS: [f64; 2] = [0.9, 0.999];
+impl Rule {
+    /// AdamW with PyTorch's default betas.
+    pub const ADAMW: Rule = Rule::AdamW { betas: [0.9, 0.999] };
+
+    /// The betas of [`Rule::AdamW`].
+    fn betas(self) -> Option<[f64; 2]> {
+        match self {
+            Rule::AdamW { betas } => Some(betas),
+            Rule::Sgd | Rule::Rmsprop => None,
+        }
+    }
+}
 
 /// What [`Rule::AdamW`] multiplies with at step `t`: the mean of gradients by the first, the root of the mean of squares by
 /// the second. Both correct for the zeros that the means began with.
-fn bias_corrections(learning_rate: f64, t: f64) -> [f64; 2] {
-    let [first, second] = BETAS.map(|beta| 1.0 - libm::pow(beta, t));
+fn bias_corrections(learning_rate: f64, betas: [f64; 2], t: f64) -> [f64; 2] {
+    let [first, second] = betas.map(|beta| 1.0 - libm::pow(beta, t));
     [learning_rate / first, 1.0 / libm::sqrt(second)]
 }
 
@@ -184,11 +197,11 @@ impl<E: Real, D: Device<E> + Update<E>> Optimizer<E, D> {
             if hyperparameters.rule != Rule::Sgd {
                 squares.push(zeros()?);
             }
-            if hyperparameters.rule == Rule::AdamW {
+            if hyperparameters.rule.betas().is_some() {
                 means.push(zeros()?);
             }
         }
-        if hyperparameters.rule == Rule::AdamW {
+        if hyperparameters.rule.betas().is_some() {
             steps = Some(device.try_zeros_like(&(1,)).map_err(OpError::device(OP))?);
         }
         Ok(Optimizer { hyperparameters, device: device.clone(), log, squares, means, steps })

@@ -39,6 +39,8 @@ struct UpdateAll {
     float* steps;
     // Infinite where nothing is clipped.
     double clip_norm, learning_rate;
+    // Of AdamW: the shares of the old means of gradients and of their squares.
+    double beta1, beta2;
     float weight_decay;
     u32 count;
     // 0: SGD, 1: RMSprop, 2: AdamW.
@@ -98,8 +100,8 @@ KERNEL_BOUNDS(optimizer_norm, UpdateAll, 256) {
     if (a.steps && !state.failed) {
         const double t = (double)*a.steps + 1.0;
         *a.steps = (float)t;
-        state.rate = (float)(a.learning_rate / (1.0 - pow(0.9, t)));
-        state.root = (float)(1.0 / sqrt(1.0 - pow(0.999, t)));
+        state.rate = (float)(a.learning_rate / (1.0 - pow(a.beta1, t)));
+        state.root = (float)(1.0 / sqrt(1.0 - pow(a.beta2, t)));
     }
 }
 
@@ -115,8 +117,9 @@ KERNEL_BOUNDS(optimizer_update, UpdateAll, 256) {
     for (u32 i = begin + threadIdx.x; i < end; i += blockDim.x) {
         const float p = slot.value[i], clipped = slot.gradient[i] * clip;
         if (a.rule == 2) {
-            const float m = fmaf(0.1f, clipped, 0.9f * slot.mean[i]);
-            const float v = fmaf(0.001f * clipped, clipped, 0.999f * slot.square[i]);
+            const float admit = (float)(1.0 - a.beta1), admit_square = (float)(1.0 - a.beta2);
+            const float m = fmaf(admit, clipped, (float)a.beta1 * slot.mean[i]);
+            const float v = fmaf(admit_square * clipped, clipped, (float)a.beta2 * slot.square[i]);
             slot.mean[i] = m;
             slot.square[i] = v;
             const float kept = (float)(1.0 - a.learning_rate * (double)a.weight_decay) * p;

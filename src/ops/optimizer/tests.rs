@@ -54,7 +54,7 @@ fn agrees_with_pytorch_also_after_a_restart() {
         let rule = match &*case.rule {
             "sgd" => Rule::Sgd,
             "rmsprop" => Rule::Rmsprop,
-            _ => Rule::AdamW,
+            _ => Rule::ADAMW,
         };
         let hyperparameters =
             Hyperparameters { rule, learning_rate: rate, weight_decay: decay, clip_norm: case.clip };
@@ -113,7 +113,7 @@ fn a_loss_that_is_not_finite_changes_nothing() {
 fn same_bits_for_any_number_of_threads_and_instruction_set() {
     let start = [values("large", 200_001, 1.0), values("small", 9, 1.0)];
     let gradients = [values("to large", 200_001, 1.0), values("to small", 9, 1.0)];
-    for (rule, clip_norm) in [(Rule::Rmsprop, Some(8.0)), (Rule::AdamW, None)] {
+    for (rule, clip_norm) in [(Rule::Rmsprop, Some(8.0)), (Rule::ADAMW, None)] {
         let hyperparameters = Hyperparameters { rule, learning_rate: 0.1, weight_decay: 1e-4, clip_norm };
         let (norm, _) = same_bits_everywhere(|| {
             let mut parameters = parameters(&start, None);

@@ -31,7 +31,8 @@ pub(super) fn retrained(
 ) -> Result<Option<f64>, ResultsError> {
     let cheap = |run: &StoredRun| {
         let manifest = &run.manifest;
-        manifest.recipe.trains() && manifest.upstream.is_empty() && manifest.spent.wall_seconds < CHEAP
+        let alone = manifest.upstream.is_empty() && manifest.recipe.pretrained().is_none();
+        manifest.recipe.trains() && alone && manifest.spent.wall_seconds < CHEAP
     };
     if !runs.iter().all(cheap) {
         return Ok(None);
@@ -44,7 +45,7 @@ pub(super) fn retrained(
                 training.learning_rate *= factor;
             }
             let job =
-                Job { recipe: &recipe, data: &*run.data, seed: run.manifest.seed, upstream: Vec::new() };
+                Job { recipe: &recipe, data: &*run.data, seed: run.manifest.seed, upstream: &[], pretrained: None };
             let outcome = experiment::train(resolved.device.device, &job, None, &mut NoProgress)?;
             Ok(outcome.metrics.value(metric))
         })
