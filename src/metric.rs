@@ -17,6 +17,8 @@ pub enum Unit {
     Percent,
     /// Natural units of information.
     Nats,
+    /// Binary units of information: nats over ln 2.
+    Bits,
     /// A plain number.
     None,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Unit {
         f.pad(match self {
             Unit::Percent => "percent",
             Unit::Nats => "nats",
+            Unit::Bits => "bits",
             Unit::None => "none",
         })
     }
@@ -88,6 +91,16 @@ pub static SCORE: Measure = Measure::new("score", Unit::Percent, Direction::High
 pub static LABEL_ENTROPY: Measure = Measure::new("label_entropy", Unit::Nats, Direction::Neither);
 /// Mean entropy of an expert's predictions.
 pub static ENTROPY: Measure = Measure::new("entropy", Unit::Nats, Direction::Neither);
+/// [`LABEL_ENTROPY`] in bits; of soft scores alone (deviation V23).
+pub static LABEL_ENTROPY_BITS: Measure = Measure::new("label_entropy_bits", Unit::Bits, Direction::Neither);
+/// [`ENTROPY`] in bits; of soft scores alone (deviation V23).
+pub static ENTROPY_BITS: Measure = Measure::new("entropy_bits", Unit::Bits, Direction::Neither);
+/// Share of the examples that every expert answers wrong in which their product is right: an answer that scores above 0 is.
+pub static RESCUED: Measure = Measure::new("rescued", Unit::Percent, Direction::Higher);
+/// The same where only the answer that scores most is right (deviation V21).
+pub static RESCUED_BEST: Measure = Measure::new("rescued_best", Unit::Percent, Direction::Higher);
+/// Examples that every expert answers wrong.
+pub static FAILED: Measure = Measure::new("failed", Unit::None, Direction::Neither);
 /// The epoch whose weights are kept, counted from 1.
 pub static BEST_EPOCH: Measure = Measure::new("best_epoch", Unit::None, Direction::Neither);
 /// A learning rate that was set.
@@ -134,7 +147,7 @@ impl Metric {
 
     /// Whether it is a property of the data, the same for every model and seed.
     pub fn is_of_the_data(&self) -> bool {
-        self.measure == &LABEL_ENTROPY
+        self.measure == &LABEL_ENTROPY || self.measure == &LABEL_ENTROPY_BITS
     }
 
     /// What it counts.
@@ -159,7 +172,7 @@ impl fmt::Display for Metric {
 }
 
 /// Every measure.
-static MEASURES: [&Measure; 12] = [
+static MEASURES: [&Measure; 17] = [
     &ACCURACY,
     &LOSS,
     &AUPRC,
@@ -169,6 +182,11 @@ static MEASURES: [&Measure; 12] = [
     &SCORE,
     &LABEL_ENTROPY,
     &ENTROPY,
+    &LABEL_ENTROPY_BITS,
+    &ENTROPY_BITS,
+    &RESCUED,
+    &RESCUED_BEST,
+    &FAILED,
     &BEST_EPOCH,
     &LEARNING_RATE,
     &WEIGHT_DECAY,

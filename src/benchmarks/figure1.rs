@@ -9,7 +9,7 @@
 //! seed draws its own rows, so a band is about draws of that size, not about one of them.
 
 use super::layout::points;
-use super::{Benchmark, Chart, Column, Layout, ModelCell, Needs, Row, Source};
+use super::{Benchmark, Chart, Column, Layout, ModelCell, Row, Source};
 use crate::metric::{ACCURACY, Metric};
 
 /// By method and selection strength.
@@ -29,7 +29,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
     caption: "The data generating process with two modalities x, x′ and output y, tested: accuracy of each way to model \
               its dependencies.",
     shows: "accuracy on the paper's generative model against selection strength, for more and more training rows",
-    needs: &[Needs::Study("generative")],
+    studies: &["generative"],
     layout: Layout {
         checks: &[],
         columns: &[

@@ -2,7 +2,7 @@
 //!
 //! Invariant: bars stand in the paper's order; both of the metrics that Appendix B names are here, from the same runs.
 
-use super::{Benchmark, Chart, Column, Layout, Needs, Row, Source};
+use super::{Benchmark, Chart, Column, Layout, Row, Source};
 use crate::metric::{AUROC, BALANCED_ACCURACY, Metric};
 
 const UNDER_AUROC: &str = "AUROC";
@@ -14,7 +14,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
     title: "Figure 2",
     caption: "Results on fastMRI dataset.",
     shows: "AUROC of RSS, magnitude, phase, intra-modality, inter-modality and I2M2 models for four knee pathologies",
-    needs: &[Needs::Study("fastmri")],
+    studies: &["fastmri"],
     layout: Layout {
         checks: &[],
         columns: &[

@@ -3,7 +3,7 @@
 //! Invariant: an ensemble is an evaluation of runs that Figure 2 has trained, never trained itself.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, Chart, EnsembleCell, Layout, Needs, Row, Source};
+use super::{Benchmark, Chart, EnsembleCell, Layout, Row, Source};
 use crate::metric::{AUROC, Metric};
 
 /// Figure 3.
@@ -12,7 +12,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
     title: "Figure 3",
     caption: "AUROC performance for models with identical parameter count.",
     shows: "I2M2 against ensembles of fastMRI models with the same number of parameters",
-    needs: &[Needs::Study("fastmri")],
+    studies: &["fastmri"],
     layout: Layout {
         checks: &[],
         columns: &FINDINGS,

@@ -3,7 +3,7 @@
 //! Invariant: the last row is the I2M2 of Figure 2, with narrow experts.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, Chart, Layout, Needs, Row, Source};
+use super::{Benchmark, Chart, Layout, Row, Source};
 
 /// Figure 4.
 pub(super) static BENCHMARK: Benchmark = Benchmark {
@@ -11,7 +11,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
     title: "Figure 4",
     caption: "AUROC comparison with WideResNet models.",
     shows: "I2M2 with PreactResNet-18 against wider unimodal and inter-modality fastMRI models",
-    needs: &[Needs::Study("fastmri")],
+    studies: &["fastmri"],
     layout: Layout {
         checks: &[],
         columns: &FINDINGS,

@@ -4,7 +4,7 @@
 
 use super::figure2::FINDINGS;
 use super::layout::points;
-use super::{Benchmark, Chart, Layout, ModelCell, Needs, Row, Source};
+use super::{Benchmark, Chart, Layout, ModelCell, Row, Source};
 use crate::metric::{AUROC, Metric};
 
 /// By method and noise.
@@ -19,7 +19,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
     title: "Figure B.7",
     caption: "AUROC performance comparison for varying ricean-noise levels.",
     shows: "AUROC of inter-modality and I2M2 models as Rician noise is added to the test images",
-    needs: &[Needs::Study("fastmri")],
+    studies: &["fastmri"],
     layout: Layout { checks: &[], columns: &FINDINGS, rows: CURVES.as_flattened() },
     chart: Some(Chart::Curves { x: "Noise (% of the peak)" }),
     source,

@@ -7,8 +7,9 @@ mod figure1;
 mod figure2;
 mod figure3;
 mod figure4;
+mod figure5;
+mod figure_b6;
 mod figure_b7;
-mod figures;
 mod layout;
 mod published;
 mod registry;
@@ -41,36 +42,16 @@ pub(crate) struct Benchmark {
     pub caption: &'static str,
     /// What it shows, in one line.
     pub shows: &'static str,
-    /// The data it needs.
-    pub needs: &'static [Needs],
-    /// Its rows and columns; empty for a figure that is not registered yet.
+    /// The studies that it reads.
+    pub studies: &'static [&'static str],
+    /// Its rows and columns.
     pub layout: Layout,
     /// How it is drawn, if it is.
     pub chart: Option<Chart>,
-    /// Whether it can be reproduced.
-    pub status: Status,
     /// Where the number of a cell comes from, by the ids of its row and column.
     pub source: fn(&'static str, &'static str) -> Option<Source>,
     /// Its file in `paper/`, for tables.
     values: Option<PaperFile>,
-}
-
-/// Data that a benchmark needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Needs {
-    /// The dataset of a study.
-    Study(&'static str),
-    /// A dataset that is not read here yet, by its name in the paper.
-    Unread(&'static str),
-}
-
-/// Whether a benchmark can be reproduced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// Its cells have sources that are here.
-    Registered,
-    /// Known, but its models or data are not built yet.
-    NotYet(&'static str),
 }
 
 /// A file of `paper/`, compiled in.
@@ -80,42 +61,23 @@ struct PaperFile {
     text: &'static str,
 }
 
-impl Needs {
-    /// The dataset's name in the paper.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Needs::Study(study) => dataset_of(study).map_or(study, |dataset| dataset.title),
-            Needs::Unread(title) => title,
-        }
-    }
-}
-
 impl Benchmark {
-    /// What most of them have in common: registered, of one dataset or none, drawn as a table.
+    /// What most of them have in common: drawn as a table, without published values.
     const BLANK: Benchmark = Benchmark {
         id: "",
         title: "",
         caption: "",
         shows: "",
-        needs: &[],
+        studies: &[],
         layout: Layout::NONE,
         chart: None,
-        status: Status::Registered,
         source: |_, _| None,
         values: None,
     };
 
-    /// Whether it can be reproduced.
-    pub(crate) fn is_registered(&self) -> bool {
-        self.status == Status::Registered
-    }
-
     /// The studies that it reads.
     pub(crate) fn studies(&self) -> impl Iterator<Item = &'static str> {
-        self.needs.iter().filter_map(|needs| match needs {
-            Needs::Study(study) => Some(*study),
-            Needs::Unread(_) => None,
-        })
+        self.studies.iter().copied()
     }
 
     /// Whether its data is synthetic by nature, so that it has the smoke tier alone.
@@ -159,7 +121,6 @@ impl Benchmark {
             shows: "made-up numbers",
             layout,
             chart: Some(chart),
-            status: Status::NotYet("it is made up"),
             ..Benchmark::BLANK
         }
     }

@@ -5,8 +5,8 @@
 use crate::data::{did_you_mean, nearest};
 
 use super::{
-    Benchmark, figure_b7, figure1, figure2, figure3, figure4, figures, table_b6, table_c7, table1, table2,
-    table3, table5,
+    Benchmark, figure_b6, figure_b7, figure1, figure2, figure3, figure4, figure5, table_b6, table_c7, table1,
+    table2, table3, table5,
 };
 
 static REGISTRY: &[&Benchmark] = &[
@@ -17,10 +17,10 @@ static REGISTRY: &[&Benchmark] = &[
     &table3::BENCHMARK,
     &figure3::BENCHMARK,
     &figure4::BENCHMARK,
-    &figures::FIGURE5,
+    &figure5::BENCHMARK,
     &table5::BENCHMARK,
     &table_b6::BENCHMARK,
-    &figures::FIGURE_B6,
+    &figure_b6::BENCHMARK,
     &figure_b7::BENCHMARK,
     &table_c7::BENCHMARK,
 ];
@@ -71,10 +71,11 @@ mod tests {
             assert!(layout.rows.iter().all(|row| row.checks.len() == layout.checks.len()));
             let values: BTreeSet<CellId> = published(benchmark).unwrap().into_keys().collect();
             let is_table = benchmark.id.starts_with("table");
-            let printed = if is_table { cells.clone() } else { BTreeSet::new() };
+            // A column that the paper does not have is in another unit.
+            let in_bits = |cell: &CellId| cell.column.ends_with("-bits");
+            let printed = cells.iter().filter(|cell| is_table && !in_bits(cell)).cloned().collect();
             assert_eq!(values, printed, "{}: only tables print numbers", benchmark.id);
-            let empty = !is_table && !benchmark.is_registered();
-            assert_eq!(cells.is_empty(), empty, "{}", benchmark.id);
+            assert!(!cells.is_empty(), "{}", benchmark.id);
         }
     }
 

@@ -22,13 +22,6 @@ pub(crate) enum Source {
     Ensemble(EnsembleCell),
     /// A hyper-parameter in the study file, as the paper tier has it.
     Setting(SettingCell),
-    /// Nothing that is here.
-    Unread {
-        /// What would be printed.
-        metric: Metric,
-        /// Why there is nothing.
-        why: &'static str,
-    },
 }
 
 /// A metric of the runs of a model, one per seed.
@@ -99,9 +92,9 @@ impl Source {
     /// What is printed.
     pub(crate) fn metric(&self) -> Metric {
         match self {
-            Source::Model(ModelCell { metric, .. })
-            | Source::Ensemble(EnsembleCell { metric, .. })
-            | Source::Unread { metric, .. } => metric.clone(),
+            Source::Model(ModelCell { metric, .. }) | Source::Ensemble(EnsembleCell { metric, .. }) => {
+                metric.clone()
+            }
             Source::Setting(cell) => cell.setting.metric(),
         }
     }
@@ -116,7 +109,6 @@ impl Source {
     ) -> Result<Cell, PlanError> {
         let metric = self.metric();
         match self {
-            Source::Unread { why, .. } => Ok(Cell::unmeasured(id, metric, why)),
             Source::Setting(cell) => {
                 let value = full().and_then(|full| cell.value(full).map_err(|error| error.to_string()));
                 Ok(match value {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: each row is one model; the runs behind it are shared with every other row that starts from them.
 
-use super::{Benchmark, Column, Layout, Needs, PaperFile, Row, Source};
+use super::{Benchmark, Column, Layout, PaperFile, Row, Source};
 use crate::metric::{ACCURACY, Metric};
 
 /// Table 1.
@@ -11,7 +11,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
     title: "Table 1",
     caption: "AV-MNIST accuracy comparison between various methods.",
     shows: "accuracy of unimodal, intra-modality, inter-modality and I2M2 models on AV-MNIST",
-    needs: &[Needs::Study("avmnist")],
+    studies: &["avmnist"],
     layout: Layout {
         checks: &[],
         columns: &[Column::new("accuracy", "Accuracy")],

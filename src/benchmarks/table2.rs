@@ -2,7 +2,7 @@
 //!
 //! Invariant: each row is one model, each column one task with runs of its own.
 
-use super::{Benchmark, CheckHeading, Column, Layout, Needs, PaperFile, Row, Source};
+use super::{Benchmark, CheckHeading, Column, Layout, PaperFile, Row, Source};
 use crate::metric::{ACCURACY, Metric};
 
 /// Table 2.
@@ -13,7 +13,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
               comparison to static (S) and time-series (T) uni-modal models, intra-modality modeling and \
               inter-modality modeling.",
     shows: "accuracy of static, time-series, intra-modality, inter-modality and I2M2 models on three clinical tasks",
-    needs: &[Needs::Study("mimic")],
+    studies: &["mimic"],
     layout: Layout {
         checks: &[
             CheckHeading { group: "Intra", head: "S" },

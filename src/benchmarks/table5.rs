@@ -3,7 +3,7 @@
 //! Invariant: the second row is the I2M2 of Figure 2; the first differs from it in where its experts start alone.
 
 use super::figure2::{FINDINGS, auroc};
-use super::{Benchmark, CheckHeading, Layout, Needs, PaperFile, Row};
+use super::{Benchmark, CheckHeading, Layout, PaperFile, Row};
 
 /// Table 5.
 pub(super) static BENCHMARK: Benchmark = Benchmark {
@@ -11,7 +11,7 @@ pub(super) static BENCHMARK: Benchmark = Benchmark {
     title: "Table 5",
     caption: "Effect of pre-training.",
     shows: "AUROC of I2M2 on fastMRI with and without separately trained experts to start from",
-    needs: &[Needs::Study("fastmri")],
+    studies: &["fastmri"],
     layout: Layout {
         checks: &[CheckHeading { group: "Pre-training", head: "" }],
         columns: &FINDINGS,

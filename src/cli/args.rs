@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::data::build::Build;
-use crate::data::{DatasetSpec, registry};
+use crate::data::{DatasetSpec, pretrained, registry};
 use crate::device::Precision;
 use crate::digest::Digest;
 use crate::gate::effects;
@@ -463,12 +463,12 @@ pub(crate) enum DataCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Explains where a dataset comes from, how to get it and under which terms.
-    #[command(after_help = "Examples:\n  i2m2 data explain mimic")]
+    /// Explains where a dataset or pretrained weights come from, how to get them and under which terms.
+    #[command(after_help = "Examples:\n  i2m2 data explain mimic\n  i2m2 data explain fiber")]
     Explain {
-        /// The dataset.
-        #[arg(value_parser = dataset())]
-        dataset: &'static DatasetSpec,
+        /// The dataset or the weights.
+        #[arg(value_parser = explanation(), value_name = "NAME")]
+        text: &'static str,
     },
 }
 
@@ -515,6 +515,16 @@ impl FromArgMatches for BuildCommand {
 }
 
 /// Reads the id of a dataset.
+/// What is told of a dataset or of pretrained weights.
+fn explanation() -> impl TypedValueParser<Value = &'static str> {
+    let datasets = registry::all().iter().map(|spec| spec.id);
+    let names = datasets.chain(pretrained::all().iter().map(|spec| spec.id));
+    PossibleValuesParser::new(names).try_map(|id| match pretrained::find(&id) {
+        Some(spec) => Ok(spec.explain),
+        None => registry::find(&id).map(|spec| spec.explain),
+    })
+}
+
 fn dataset() -> impl TypedValueParser<Value = &'static DatasetSpec> {
     PossibleValuesParser::new(registry::all().iter().map(|spec| spec.id)).try_map(|id| registry::find(&id))
 }

@@ -114,7 +114,9 @@ impl Canary {
         };
         let experts = match &self.tiny.network {
             Network::OnBackbone { on_backbone } => {
-                let head = |features: Pass| Network::OnBackbone { on_backbone: FeatureHead { features, ..*on_backbone } };
+                let head = |features: Pass| Network::OnBackbone {
+                    on_backbone: FeatureHead { features, ..*on_backbone },
+                };
                 Pass::ALL.map(|pass| spec(pass.name(), &head(pass))).to_vec()
             }
             network => vec![spec("first", network), spec("second", network)],

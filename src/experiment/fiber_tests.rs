@@ -29,7 +29,8 @@ fn head(pass: Pass) -> Network {
 /// I2M2 on the smallest backbone.
 fn recipe(trained: bool, noise: bool) -> Recipe {
     let backbone = tiny(&head(Pass::Fused)).backbone.unwrap();
-    let spec = |pass: Pass| ExpertSpec { name: pass.name().to_owned(), network: head(pass), init: Init::Scratch };
+    let spec =
+        |pass: Pass| ExpertSpec { name: pass.name().to_owned(), network: head(pass), init: Init::Scratch };
     Recipe {
         dataset: "noise".to_owned(),
         task: Task::new("truth", crate::data::Target::Classes { classes: 2 }),
@@ -48,7 +49,12 @@ fn recipe(trained: bool, noise: bool) -> Recipe {
             select_by: SelectBy::Loss,
             class_weights: None,
         }),
-        evaluation: Evaluation { norm: EvalNorm::Running, combine: Combine::Product, ranking: None, noise: None },
+        evaluation: Evaluation {
+            norm: EvalNorm::Running,
+            combine: Combine::Product,
+            ranking: None,
+            noise: None,
+        },
         population: None,
     }
 }
@@ -122,7 +128,11 @@ fn dropout_and_all_give_the_same_bits_on_any_threads_and_after_any_epoch() {
         let (outcome, states) = run(&recipe, &data);
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            assert_eq!(pool.install(|| digest(&run(&recipe, &data).0)), digest(&outcome), "{threads} threads");
+            assert_eq!(
+                pool.install(|| digest(&run(&recipe, &data).0)),
+                digest(&outcome),
+                "{threads} threads"
+            );
         }
         let job = Job { recipe: &recipe, data: &data, seed: 3, upstream: &[], pretrained: None };
         for (epoch, state) in states.iter().enumerate() {
@@ -130,7 +140,10 @@ fn dropout_and_all_give_the_same_bits_on_any_threads_and_after_any_epoch() {
             assert_eq!(digest(&resumed), digest(&outcome), "after epoch {}", epoch + 1);
         }
         // Without noise it is another run.
-        let quiet = Recipe { backbone: Some(SharedBackbone { noise: false, ..recipe.backbone.clone().unwrap() }), ..recipe };
+        let quiet = Recipe {
+            backbone: Some(SharedBackbone { noise: false, ..recipe.backbone.clone().unwrap() }),
+            ..recipe
+        };
         assert_ne!(digest(&run(&quiet, &data).0), digest(&outcome));
     }
 }

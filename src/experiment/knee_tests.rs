@@ -121,8 +121,7 @@ fn stored(outcome: &RunOutput) -> Upstream {
 #[test]
 fn an_ensemble_is_the_mean_of_its_members_probabilities() {
     let data = slices();
-    let members: Vec<RunOutput> =
-        (0..3).map(|seed| run(&magnitude(), &data, seed, &[]).unwrap()).collect();
+    let members: Vec<RunOutput> = (0..3).map(|seed| run(&magnitude(), &data, seed, &[]).unwrap()).collect();
     let mut ensemble = recipe(
         (0..3).map(|run| spec(&format!("magnitude-{run}"), MAGNITUDE, Init::Member { run })).collect(),
     );

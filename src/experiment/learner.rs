@@ -58,9 +58,7 @@ impl<E: Real, D: Backend<E>> Learner<E, D> {
             rule: match training.optimizer {
                 study::Optimizer::Sgd => Rule::Sgd,
                 study::Optimizer::Rmsprop => Rule::Rmsprop,
-                study::Optimizer::AdamW => {
-                    training.betas.map_or(Rule::ADAMW, |betas| Rule::AdamW { betas })
-                }
+                study::Optimizer::AdamW => training.betas.map_or(Rule::ADAMW, |betas| Rule::AdamW { betas }),
             },
             learning_rate: training.learning_rate,
             weight_decay: training.weight_decay,

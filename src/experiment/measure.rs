@@ -3,10 +3,12 @@
 //! Invariant: every metric that a task has is made here; the training loop and evaluations of stored runs agree on them.
 
 use super::heads::Scored;
+use super::rescue::rescued;
 use super::{Job, evaluate, metrics};
 use crate::data::{Split, Subset, Target, Targets, Task};
 use crate::metric::{
-    ACCURACY, AUPRC, AUROC, BALANCED_ACCURACY, ENTROPY, LABEL_ENTROPY, LOSS, Metric, Metrics, SCORE,
+    ACCURACY, AUPRC, AUROC, BALANCED_ACCURACY, ENTROPY, ENTROPY_BITS, LABEL_ENTROPY, LABEL_ENTROPY_BITS,
+    LOSS, Metric, Metrics, SCORE,
 };
 use crate::ops::product_of_experts::evaluate::entropy;
 use crate::study::{Combine, OperatingPoint, Ranking, Recipe};
@@ -42,7 +44,12 @@ pub(super) fn summarise(
 ) -> Vec<(Metric, f64)> {
     let questions = task.questions();
     if questions.is_empty() {
-        return evaluate::summarise(logits, task.classes(), targets, combine);
+        let mut found = evaluate::summarise(logits, task.classes(), targets, combine);
+        if let (Targets::Soft { scores, classes }, true) = (targets, logits.len() > 1) {
+            let product = evaluate::scores(logits, classes, combine);
+            found.extend(rescued(logits, &product, classes, scores));
+        }
+        return found;
     }
     let labels = targets.labels();
     Scored { logits, labels, questions, combine }.summarise(ranking.unwrap_or_default().score)
@@ -82,9 +89,9 @@ fn parts(job: &Job<'_>, logits: &[Vec<Vec<f32>>]) -> Vec<(Metric, f64)> {
         named.collect::<Vec<_>>()
     });
     let means: Vec<(Metric, f64)> = means.collect();
-    let parts = found.into_iter().flat_map(|(name, metrics)| {
-        metrics.into_iter().map(move |(metric, value)| (metric.on(name), value))
-    });
+    let parts = found
+        .into_iter()
+        .flat_map(|(name, metrics)| metrics.into_iter().map(move |(metric, value)| (metric.on(name), value)));
     parts.chain(means).collect()
 }
 
@@ -109,9 +116,18 @@ fn test(job: &Job<'_>, index: usize, logits: &[Vec<f32>], valid: Option<&[Vec<f3
         Targets::Soft { scores, classes } => metrics::soft_label_entropy(scores, classes),
     };
     all.push((about(Metric::new(&LABEL_ENTROPY), name), of_labels));
+    let soft = matches!(task.target, Target::Soft { .. });
+    if soft {
+        let bits = of_labels / std::f64::consts::LN_2;
+        all.push((about(Metric::new(&LABEL_ENTROPY_BITS), name), bits));
+    }
     for (spec, logits) in recipe.experts.iter().zip(logits) {
         let mean = entropy(logits, task.classes()).iter().sum::<f64>() / targets.len() as f64;
         all.push((about(Metric::new(&ENTROPY).of(&spec.name), name), mean));
+        if soft {
+            let bits = mean / std::f64::consts::LN_2;
+            all.push((about(Metric::new(&ENTROPY_BITS).of(&spec.name), name), bits));
+        }
     }
     if let Some(test) = scored(job, split, combine, logits) {
         let ranking = ranking.unwrap_or_default();

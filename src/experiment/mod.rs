@@ -31,6 +31,7 @@ mod noise;
 mod pretrained;
 pub(crate) mod ranking;
 mod reevaluate;
+mod rescue;
 mod selection;
 #[cfg(test)]
 mod soft_tests;

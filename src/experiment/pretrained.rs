@@ -48,8 +48,11 @@ pub fn fixture_weights(folder: &Path, sizes: &Fiber) -> Result<PathBuf, DataErro
         tensors.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
     let bytes = safetensors::serialize(tensors, None).map_err(|error| wrong(error.to_string()))?;
     std::fs::create_dir_all(folder).map_err(DataError::io(folder, "create it"))?;
-    files::write(&path, bytes)
-        .map_err(|error| DataError::Io { file: error.path.display().to_string(), action: "write it", source: error.source })?;
+    files::write(&path, bytes).map_err(|error| DataError::Io {
+        file: error.path.display().to_string(),
+        action: "write it",
+        source: error.source,
+    })?;
     Ok(path)
 }
 
@@ -60,7 +63,9 @@ fn values(spec: &Spec, seeds: &Seeds) -> Vec<f32> {
     let name = spec.name.as_str();
     let (mean, deviation) = match &spec.dims[..] {
         _ if name.contains("alpha_") => (0.7, 0.0),
-        _ if name.contains("relative_position_bias_table") || name.contains("embeddings.weight") => (0.0, 1.0),
+        _ if name.contains("relative_position_bias_table") || name.contains("embeddings.weight") => {
+            (0.0, 1.0)
+        }
         [_] if name.ends_with("weight") => (1.0, 0.1),
         [_] => (0.0, 0.1),
         [outputs, ..] => (0.0, (*outputs as f64 / count.max(1) as f64).sqrt()),

@@ -26,7 +26,7 @@ const LEVEL: f64 = 0.995;
 fn floor(unit: Unit) -> f64 {
     match unit {
         Unit::Percent => 0.5,
-        Unit::Nats | Unit::None => 0.02,
+        Unit::Nats | Unit::Bits | Unit::None => 0.02,
     }
 }
 

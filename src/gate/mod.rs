@@ -13,7 +13,7 @@ mod power;
 mod verdict;
 
 pub(crate) use claims::{
-    Claim, ClaimError, ClaimVerdict, Comparison, Sample, TestedClaim, Undecided, claims, test_claims,
+    Bound, Claim, ClaimError, ClaimVerdict, Comparison, Sample, TestedClaim, Undecided, claims, test_claims,
 };
 pub(crate) use margins::{MarginError, margins};
 pub(crate) use power::{CellPower, ClaimPower, cell_power, claim_power};

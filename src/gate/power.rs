@@ -78,7 +78,9 @@ pub(crate) fn claim_power(
     let mut planned = Vec::new();
     for claim in claims {
         for statement in &claim.comparisons {
-            let (above, below) = (&statement.above, &statement.below);
+            let above = &statement.above;
+            // Against a number no difference is printed that seeds could be planned for.
+            let Some(below) = statement.below.cell() else { continue };
             let (Some(first), Some(second)) = (Published::of(above)?, Published::of(below)?) else {
                 continue;
             };

@@ -5,8 +5,6 @@
 
 use dfdx::prelude::Tape;
 
-use super::shared::{Head, PassFeatures, Shared};
-use super::{ModelError, position};
 use super::input::{Input, Inputs};
 use super::lenet::{self, Lenet};
 use super::low_rank::LowRank;
@@ -14,6 +12,8 @@ use super::mlp::Mlp;
 use super::module::{Module, NamedTensors, Scope};
 use super::preact_resnet::{PreactResnet, Sizes};
 use super::series::Series;
+use super::shared::{Head, PassFeatures, Shared};
+use super::{ModelError, position};
 use crate::data::Modality;
 use crate::ops::concat::concat;
 use crate::ops::norm_relu_pool::Statistics;

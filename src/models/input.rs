@@ -45,9 +45,9 @@ impl<E: Real, D: Backend<E>> Input<E, D> {
             (Kind::Map, &[channels, height, width]) => {
                 Input::Maps(device.try_zeros_like(&(channels, height, width, batch)).map_err(room)?)
             }
-            (Kind::Images, &[images, channels, height, width]) => {
-                Input::Images(device.try_zeros_like(&(batch * images, channels, height, width)).map_err(room)?)
-            }
+            (Kind::Images, &[images, channels, height, width]) => Input::Images(
+                device.try_zeros_like(&(batch * images, channels, height, width)).map_err(room)?,
+            ),
             (Kind::Tokens, &[length]) => Input::Tokens(Text::of_zeros(batch, length)?),
             _ => {
                 let expected = format!("those of a {}", modality.kind);

@@ -1,4 +1,4 @@
-//! The backbone that the experts of a run share, and the heads on its features (Section 4.5).
+//! The backbone that the experts of a run share, and the heads on its features (Sections 4.4 and 4.5).
 //!
 //! Invariant: each pass that some head reads is run once for all of them. A frozen backbone is run without a tape, and none of
 //! its tensors is a parameter of the run; of one that is trained, those that no gradient reaches are none either.
@@ -53,7 +53,9 @@ impl<E: Real, D: TokenBackend<E>> Shared<E, D> {
     ) -> Result<Self, ModelError> {
         let (image, text) = (position(&spec.images, modalities)?, position(&spec.text, modalities)?);
         let count = match (modalities[image].kind, &modalities[image].dims[..]) {
-            (Kind::Images, &[count, 3, height, width]) if [height, width] == [spec.fiber.image.side; 2] => count,
+            (Kind::Images, &[count, 3, height, width]) if [height, width] == [spec.fiber.image.side; 2] => {
+                count
+            }
             _ => {
                 let side = spec.fiber.image.side;
                 let expected = format!("RGB images of {side} x {side} pixels");
@@ -149,7 +151,9 @@ impl<E: Real, D: TokenBackend<E>> Module<E, D> for Shared<E, D> {
         }
         let all = self.backbone.weights.named_tensors().parameters.into_iter();
         let trained = all.filter(|(_, parameter)| parameter.needs_grad);
-        named_tensors.parameters.extend(trained.map(|(name, parameter)| (format!("{prefix}.{name}"), parameter)));
+        named_tensors
+            .parameters
+            .extend(trained.map(|(name, parameter)| (format!("{prefix}.{name}"), parameter)));
     }
 }
 

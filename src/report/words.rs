@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::benchmarks::{Column, Row};
 use crate::engine::plan::CellId;
-use crate::gate::{Claim, Comparison, TestedClaim, Undecided};
+use crate::gate::{Bound, Claim, Comparison, TestedClaim, Undecided};
 use crate::results::{CellResult, Report};
 use crate::study::Tier;
 
@@ -191,7 +191,11 @@ pub(crate) fn comparison(pair: &Comparison, address: impl Fn(&CellId) -> String)
         (Some(by), Some(within)) => format!(" by {by}{percent} ± {within}:"),
         _ => String::new(),
     };
-    let (above, below) = (address(&statement.above), address(&statement.below));
+    let above = address(&statement.above);
+    let below = match &statement.below {
+        Bound::Cell(cell) => address(cell),
+        Bound::Number(number) => number.to_string(),
+    };
     let mut text = format!("{above} over {below}{size} {}, paper {}", number(pair.ours), number(pair.paper));
     match pair.undecided {
         Some(Undecided::Calibrated) => text += " (the data was tuned to both)",

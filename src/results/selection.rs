@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ResultsError, SelectionError, pattern};
-use crate::benchmarks::{self, Benchmark, Status};
+use crate::benchmarks::{self, Benchmark};
 use crate::digest::Digest;
 use crate::engine::plan::Plan;
 use crate::engine::planner::{Context, Planner};
@@ -53,9 +53,7 @@ impl Selection {
         let mut protocol = changed_protocol(request, tier)?;
         let benchmarks = match request.id {
             "all" => {
-                let here = |benchmark: &&Benchmark| {
-                    benchmark.is_registered() && (tier == Tier::Smoke || !benchmark.is_synthetic())
-                };
+                let here = |benchmark: &&Benchmark| tier == Tier::Smoke || !benchmark.is_synthetic();
                 benchmarks::all().iter().copied().filter(here).collect()
             }
             id => vec![benchmarks::find(id).map_err(SelectionError::Unknown)?],
@@ -74,8 +72,8 @@ impl Selection {
 
     /// The studies that its benchmarks read.
     pub(crate) fn studies(&self) -> impl Iterator<Item = &Study> {
-        let registered = self.benchmarks.iter().filter(|benchmark| benchmark.is_registered());
-        let needed: BTreeSet<&str> = registered.flat_map(|benchmark| benchmark.studies()).collect();
+        let needed: BTreeSet<&str> =
+            self.benchmarks.iter().flat_map(|benchmark| benchmark.studies()).collect();
         self.protocol.studies.values().filter(move |study| needed.contains(study.id.as_str()))
     }
 
@@ -119,12 +117,6 @@ impl Selection {
         plan: &Plan,
         missing: &BTreeMap<&'static str, String>,
     ) -> Result<(), ResultsError> {
-        if let [benchmark] = self.benchmarks[..]
-            && let Status::NotYet(why) = benchmark.status
-        {
-            let id = benchmark.id;
-            return Err(ResultsError::NotMeasured(format!("`{id}` is known but not registered yet: {why}")));
-        }
         if plan.cells.is_empty() {
             let only = self.only.join("`, `");
             return Err(ResultsError::NotMeasured(format!(

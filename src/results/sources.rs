@@ -48,7 +48,9 @@ fn weights(
 ) -> Result<Option<Identity>, DataError> {
     let Some(backbone) = &study.backbone else { return Ok(None) };
     let Some(id) = &backbone.pretrained else { return Ok(None) };
-    let unknown = || UnknownName::new("pretrained weights", &study.id, id, pretrained::all().iter().map(|spec| spec.id));
+    let unknown = || {
+        UnknownName::new("pretrained weights", &study.id, id, pretrained::all().iter().map(|spec| spec.id))
+    };
     let spec = pretrained::find(id).ok_or_else(|| DataError::Choice {
         option: "backbone.pretrained".to_owned(),
         expected: unknown().possible(),

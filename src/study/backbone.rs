@@ -1,4 +1,4 @@
-//! A backbone that the experts of a study share: FIBER, and how it is trained (Section 4.5).
+//! A backbone that the experts of a study share: FIBER, and how it is trained (Sections 4.4 and 4.5).
 //!
 //! Invariant: what is written here is part of every key of the study: a name or a default that changes gives other keys
 //! (`engine::key`).

@@ -10,8 +10,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::layered::{Fault, Node, Table, Value};
 use super::backbone::{FeatureHead, SharedBackbone};
+use super::layered::{Fault, Node, Table, Value};
 use super::network::{Backbone, Encoder, Fusion, Head};
 use super::recipe::{ClassWeights, Combine, EvalNorm, OperatingPoint, Optimizer, Score, SelectBy};
 use super::{Change, ProtocolName, Tier};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::SharedBackbone;
 use super::file::{
     EvaluationSettings, ExpertSettings, ModelSettings, Start, StudyFile, StudySettings, TrainingSettings, lay,
 };
@@ -12,7 +13,6 @@ use super::layered::{Fault, Node, unknown};
 use super::network::{Encoders, Head, ModalityEncoder, Network};
 use super::recipe::{Evaluation, Optimizer, Ranking, SelectBy, Training};
 use super::study::{Expert, Model, ModelTask, Study};
-use super::SharedBackbone;
 use super::{Change, ProtocolName, Tier};
 use crate::data::names::is_plain;
 use crate::data::{DatasetSpec, Kind, Target, Task};
@@ -139,8 +139,8 @@ impl Resolver<'_> {
         {
             let path = format!("backbone.{key}");
             let kind = kinds.iter().find(|(modality, _)| modality == name).map(|(_, kind)| *kind);
-            let kind = kind
-                .ok_or_else(|| self.wrong(&path, unknown("modality of the study", name, known())))?;
+            let kind =
+                kind.ok_or_else(|| self.wrong(&path, unknown("modality of the study", name, known())))?;
             self.check(kind == reads, &path, || {
                 format!("expected a modality of {reads}, and `{name}` holds a {kind}")
             })?;
@@ -181,7 +181,8 @@ impl Resolver<'_> {
         if let Some(on_backbone) = settings.on_backbone {
             let others = (&settings.backbone, &settings.head, &settings.fusion);
             self.check(others == (&None, &None, &None) && settings.encoders.is_empty(), path, || {
-                "a head on the shared backbone stands alone: leave out encoders, fusion, head and backbone".to_owned()
+                "a head on the shared backbone stands alone: leave out encoders, fusion, head and backbone"
+                    .to_owned()
             })?;
             self.check(self.settings.backbone.is_some(), &format!("{path}.on_backbone"), || {
                 "the study has no backbone: expected a table `[backbone]`".to_owned()
@@ -339,9 +340,11 @@ impl Resolver<'_> {
         self.check(weight_decay.is_finite() && weight_decay >= 0.0, &format!("{path}.weight_decay"), || {
             format!("expected a finite number of 0 or more, found {weight_decay}")
         })?;
-        self.check(training.betas.is_none() || training.optimizer == Optimizer::AdamW, &format!("{path}.betas"), || {
-            "they belong to AdamW".to_owned()
-        })?;
+        self.check(
+            training.betas.is_none() || training.optimizer == Optimizer::AdamW,
+            &format!("{path}.betas"),
+            || "they belong to AdamW".to_owned(),
+        )?;
         self.check(
             training.betas.is_none_or(|betas| betas.iter().all(|beta| (0.0..1.0).contains(beta))),
             &format!("{path}.betas"),

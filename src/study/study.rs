@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{SharedBackbone, StudyError};
 use super::network::Network;
 use super::recipe::{Combine, Evaluation, ExpertSpec, Init, Recipe, Training};
+use super::{SharedBackbone, StudyError};
 use crate::data::{DatasetSpec, Population, Preparation, Task};
 
 /// A dataset with its modalities and tasks, the experts and the models on it.

@@ -21,8 +21,8 @@ pub(crate) fn run(command: &DataCommand, out: Option<&Path>, quiet: bool) -> Res
         DataCommand::Build(command) => build(command, out, quiet),
         DataCommand::Verify { dataset, data, json } => verify(dataset, data.as_deref(), *json, &results),
         DataCommand::Status { dataset, data, json } => status(*dataset, data.as_deref(), *json, &results),
-        DataCommand::Explain { dataset } => {
-            output::data(dataset.explain)?;
+        DataCommand::Explain { text } => {
+            output::data(text)?;
             Ok(Exit::Success)
         }
     }

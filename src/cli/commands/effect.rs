@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use crate::benchmarks::{self, Benchmark};
 use crate::cli::args::Selection;
 use crate::cli::commands::reproduce::{Execution, train};
 use crate::cli::exit::Exit;
@@ -31,9 +30,6 @@ pub(crate) fn run(
     let (deviation, changes) = asked(selection)?;
     let mut effects = Vec::new();
     for benchmark in &deviation.benchmarks {
-        if !benchmarks::find(benchmark).is_ok_and(Benchmark::is_registered) {
-            continue;
-        }
         let ours = Selection { id: benchmark.clone(), set: Vec::new(), ..selection.clone() };
         let switched = Selection { set: changes.clone(), ..ours.clone() };
         // The switch first: where it changes nothing, nothing is trained.

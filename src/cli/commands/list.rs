@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::benchmarks::{self, Needs, Status};
+use crate::benchmarks;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -17,8 +17,6 @@ struct Entry {
     id: &'static str,
     title: &'static str,
     shows: &'static str,
-    registered: bool,
-    status: String,
     data: Vec<Need>,
 }
 
@@ -32,10 +30,10 @@ struct Need {
 pub(crate) fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
     let cache = StatCache::open(out);
     // Without --data, the question is about the real data, which no fixture answers.
-    let here = |needs: &Needs| match (needs, data) {
-        (Needs::Study(study), Some(_)) => dataset_of(study)
-            .is_some_and(|spec| spec.identify(&source(spec, data, out), &spec.defaults(), &cache).is_ok()),
-        _ => false,
+    let need = |study: &str| {
+        let spec = dataset_of(study)?;
+        let here = || spec.identify(&source(spec, data, out), &spec.defaults(), &cache).is_ok();
+        Some(Need { name: spec.title, here: data.is_some() && here() })
     };
     let entries: Vec<Entry> = benchmarks::all()
         .iter()
@@ -43,16 +41,7 @@ pub(crate) fn run(data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, F
             id: benchmark.id,
             title: benchmark.title,
             shows: benchmark.shows,
-            registered: benchmark.is_registered(),
-            status: match benchmark.status {
-                Status::Registered => "registered".to_owned(),
-                Status::NotYet(why) => format!("not yet: {why}"),
-            },
-            data: benchmark
-                .needs
-                .iter()
-                .map(|needs| Need { name: needs.title(), here: here(needs) })
-                .collect(),
+            data: benchmark.studies().filter_map(need).collect(),
         })
         .collect();
     output::shown(json, &entries, || text(&entries, data))?;
@@ -68,9 +57,9 @@ fn text(entries: &[Entry], data: Option<&Path>) -> String {
             .map(|need| format!("{} ({})", need.name, if need.here { "here" } else { "not here" }))
             .collect();
         text += &format!("{:<10} {:<11} {}\n", entry.id, entry.title, entry.shows);
-        text += &format!("{:<22} data: {}; {}\n", "", data.join(", "), entry.status);
+        text += &format!("{:<22} data: {}\n", "", data.join(", "));
     }
-    text += "\nEvery registered benchmark runs without data in the smoke tier: i2m2 reproduce table2\n";
+    text += "\nEvery one of them runs without data in the smoke tier: i2m2 reproduce table2\n";
     if data.is_none() {
         text += "Data was looked for nowhere: add --data DIR.\n";
     }

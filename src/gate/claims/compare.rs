@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ClaimError, ClaimVerdict, Comparison, Statement, TestedClaim, Undecided};
+use super::{Bound, ClaimError, ClaimVerdict, Comparison, Statement, TestedClaim, Undecided};
 use crate::benchmarks::Published;
 use crate::digest::Digest;
 use crate::engine::plan::CellId;
@@ -41,6 +41,12 @@ impl Sample {
             .then(|| Sample { values: values.collect(), ..self.clone() })
     }
 
+    /// The same number in place of each value.
+    fn all(&self, number: f64) -> Self {
+        let values = self.values.iter().map(|(seeds, _)| (seeds.clone(), number)).collect();
+        Sample { values, tuned: false, ..self.clone() }
+    }
+
     fn numbers(&self, factor: f64) -> Vec<f64> {
         self.values.iter().map(|(_, value)| factor * value).collect()
     }
@@ -73,11 +79,14 @@ pub(super) fn compare(
     statement: &Statement,
     values: &dyn Fn(&CellId) -> Option<Sample>,
 ) -> Result<Comparison, ClaimError> {
-    let (above, below) = (values(&statement.above), values(&statement.below));
-    let paper = match (Published::of(&statement.above)?, Published::of(&statement.below)?) {
-        (Some(above), Some(below)) => Some(statement.quantity(above.mean, below.mean)),
-        _ => None,
+    let above = values(&statement.above);
+    let (below, published) = match &statement.below {
+        Bound::Cell(cell) => (values(cell), Published::of(cell)?.map(|published| published.mean)),
+        // A number has no deviation: seed for seed it is the same.
+        &Bound::Number(number) => (above.as_ref().map(|sample| sample.all(number)), Some(number)),
     };
+    let paper = Published::of(&statement.above)?.zip(published);
+    let paper = paper.map(|(above, below)| statement.quantity(above.mean, below));
     let mut comparison = Comparison {
         statement: statement.clone(),
         ours: None,
@@ -183,7 +192,8 @@ pub(super) fn correct(ledger: &mut [TestedClaim], p: impl Fn(&mut Comparison) ->
 
 /// The tables of a statement's cells.
 fn tables(statement: &Statement) -> [String; 2] {
-    [&statement.above, &statement.below].map(|cell| cell.benchmark.clone())
+    let below = statement.below.cell().unwrap_or(&statement.above);
+    [&statement.above, below].map(|cell| cell.benchmark.clone())
 }
 
 pub(super) fn decide(claim: &TestedClaim) -> ClaimVerdict {

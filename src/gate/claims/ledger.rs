@@ -30,14 +30,34 @@ pub(crate) struct Claim {
     pub note: Option<String>,
 }
 
+/// What a cell is compared with: another cell, or a number that the sentence names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Bound {
+    /// In the unit of the cell above it.
+    Number(f64),
+    /// `benchmark:column:row`.
+    Cell(CellId),
+}
+
+impl Bound {
+    /// The cell, if it is one.
+    pub(crate) fn cell(&self) -> Option<&CellId> {
+        match self {
+            Bound::Cell(cell) => Some(cell),
+            Bound::Number(_) => None,
+        }
+    }
+}
+
 /// What is said of two cells: the first lies above the second, or above it by a size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Statement {
     /// `benchmark:column:row`.
     pub above: CellId,
-    /// `benchmark:column:row`.
-    pub below: CellId,
+    /// `benchmark:column:row`, or a number.
+    pub below: Bound,
     /// By how much, in the cells' unit, or in percent of the second.
     pub by: Option<f64>,
     /// How far from that it may lie.
@@ -72,11 +92,16 @@ impl Claim {
     }
 
     fn cells(&self) -> impl Iterator<Item = &CellId> {
-        self.comparisons.iter().flat_map(|statement| [&statement.above, &statement.below])
+        self.comparisons.iter().flat_map(Statement::cells)
     }
 }
 
 impl Statement {
+    /// The cells that it speaks of.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &CellId> {
+        std::iter::once(&self.above).chain(self.below.cell())
+    }
+
     /// What the statement is about: the difference, in percent of the second where it is relative.
     pub(crate) fn quantity(&self, above: f64, below: f64) -> f64 {
         if self.relative { 100.0 * (above / below - 1.0) } else { above - below }
@@ -101,11 +126,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Claim>, ClaimError> {
             return Err(bad(found, "either comparisons or what it needs"));
         }
         for statement in &claim.comparisons {
-            let sized = match (statement.by, statement.within) {
-                (Some(by), Some(within)) => by.is_finite() && within.is_finite() && within > 0.0,
-                (None, None) => !statement.relative,
-                _ => false,
-            };
+            let finite = !matches!(statement.below, Bound::Number(number) if !number.is_finite());
+            let sized = finite
+                && match (statement.by, statement.within) {
+                    (Some(by), Some(within)) => by.is_finite() && within.is_finite() && within > 0.0,
+                    (None, None) => !statement.relative,
+                    _ => false,
+                };
             if !sized {
                 let found = format!("a comparison of claim `{}`", claim.id);
                 return Err(bad(found, "a size `by` together with a tolerance `within` above 0, or neither"));

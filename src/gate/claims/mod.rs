@@ -16,7 +16,7 @@ use crate::benchmarks::PublishedError;
 use crate::engine::plan::CellId;
 
 pub(crate) use compare::Sample;
-pub(crate) use ledger::{Claim, Statement, claims};
+pub(crate) use ledger::{Bound, Claim, Statement, claims};
 
 use compare::{compare, correct, decide};
 

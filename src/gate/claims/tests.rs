@@ -13,7 +13,7 @@ fn every_claim_speaks_of_cells_that_there_are() {
     let ids: BTreeSet<&str> = claims.iter().map(|claim| claim.id.as_str()).collect();
     assert_eq!(ids.len(), claims.len());
     for claim in &claims {
-        for cell in claim.comparisons.iter().flat_map(|statement| [&statement.above, &statement.below]) {
+        for cell in claim.comparisons.iter().flat_map(Statement::cells) {
             let layout = &benchmarks::find(&cell.benchmark).unwrap().layout;
             let there = layout.rows.iter().any(|row| row.id == cell.row)
                 && layout.columns.iter().any(|column| column.id == cell.column);
@@ -38,7 +38,11 @@ fn sentences_that_the_printed_numbers_contradict_are_marked() {
     for claim in claims().unwrap() {
         let mean = |cell| Published::of(cell).unwrap().map(|published| published.mean);
         let contradicted = claim.comparisons.iter().any(|statement| {
-            let means = mean(&statement.above).zip(mean(&statement.below));
+            let below = match &statement.below {
+                Bound::Cell(cell) => mean(cell),
+                Bound::Number(number) => Some(*number),
+            };
+            let means = mean(&statement.above).zip(below);
             means.is_some_and(|(above, below)| !holds(statement, above, below))
         });
         if contradicted {

@@ -1,5 +1,5 @@
 //! FIBER: Swin and RoBERTa with gated cross-attention in their last layers (Dou et al., "Coarse-to-Fine Vision-Language
-//! Pre-training with Fusion in the Backbone"), and the heads that I2M2 puts on it (Section 4.5).
+//! Pre-training with Fusion in the Backbone"), and the heads that I2M2 puts on it (Sections 4.4 and 4.5).
 //!
 //! One backbone is run in three ways: on the image alone, on the text alone, and on both with fusion. Experts are small heads
 //! on these features.
@@ -25,8 +25,8 @@ mod tests;
 mod weights;
 mod windows;
 
-pub use backbone::Backbone;
 pub use crate::study::{Image, TextSizes};
+pub use backbone::Backbone;
 pub use config::Config;
 pub use error::FiberError;
 pub use heads::{Composition, Features, Heads, Task};

@@ -59,6 +59,7 @@ fn y_label(report: &Report, columns: &[Column]) -> String {
         None | Some(Unit::None) => name,
         Some(Unit::Percent) => format!("{name} (%)"),
         Some(Unit::Nats) => format!("{name} (nats)"),
+        Some(Unit::Bits) => format!("{name} (bits)"),
     }
 }
 

@@ -44,8 +44,13 @@ pub(super) fn retrained(
             if let Some(training) = &mut recipe.training {
                 training.learning_rate *= factor;
             }
-            let job =
-                Job { recipe: &recipe, data: &*run.data, seed: run.manifest.seed, upstream: &[], pretrained: None };
+            let job = Job {
+                recipe: &recipe,
+                data: &*run.data,
+                seed: run.manifest.seed,
+                upstream: &[],
+                pretrained: None,
+            };
             let outcome = experiment::train(resolved.device.device, &job, None, &mut NoProgress)?;
             Ok(outcome.metrics.value(metric))
         })
