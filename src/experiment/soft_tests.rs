@@ -144,14 +144,26 @@ fn soft_scores_are_learnt_and_every_test_split_is_measured() {
             "best_epoch",
             "entropy.expert-0",
             "entropy.expert-1",
+            "entropy_bits.expert-0",
+            "entropy_bits.expert-1",
             "label_entropy",
+            "label_entropy_bits",
             "shifted_entropy.expert-0",
             "shifted_entropy.expert-1",
+            "shifted_entropy_bits.expert-0",
+            "shifted_entropy_bits.expert-1",
+            "shifted_failed",
             "shifted_label_entropy",
+            "shifted_label_entropy_bits",
             "shifted_loss",
+            "shifted_rescued",
+            "shifted_rescued_best",
             "shifted_score",
+            "test_failed",
             "test_loss",
-            "test_score"
+            "test_rescued",
+            "test_rescued_best",
+            "test_score",
         ]
     );
     let score = |split: &str| outcome.metrics.value(&Metric::new(&SCORE).on(split)).unwrap();
