@@ -38,7 +38,7 @@ static SPEC: DatasetSpec = DatasetSpec {
         ModalitySpec { name: "trace", kind: Kind::Series, dims: &[7, 3] },
         ModalitySpec { name: "scan", kind: Kind::Map, dims: &[1, 12, 12] },
     ],
-    tasks: || {
+    tasks: |_| {
         vec![
             Task::new("phase", Target::Classes { classes: CLASSES }),
             Task::new("answer", Target::Soft { classes: CLASSES }),

@@ -14,6 +14,11 @@ pub trait Fixture: Sync {
     /// Where the dataset's loader finds it, below the folder of all fixtures.
     fn folder(&self, preparation: &Preparation) -> PathBuf;
 
+    /// The words of choices that the fixture needs in place of the dataset's defaults, such as smaller images.
+    fn choices(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// Makes whatever is not there as it should be, below the folder of all fixtures. What `stats` knows is not hashed again.
     ///
     /// # Errors
@@ -47,6 +52,8 @@ pub struct Optima {
     pub question: Option<String>,
     /// At which selection strength, where there are several.
     pub strength: Option<f64>,
+    /// On which test split, or part or mean of several, where the only one is not called `test`.
+    pub split: Option<&'static str>,
     /// What the values are of.
     pub measure: &'static Measure,
     /// In the measure's unit.
@@ -58,6 +65,8 @@ pub struct Optima {
 pub enum Predictor {
     /// The posterior: whatever sees both modalities.
     Bayes,
+    /// The product of the posteriors given x, x' and both: experts that were trained one by one.
+    Product,
     /// f(x, y) + g(x', y): what intra-modality models can do.
     LogAdditive,
     /// From x alone.
@@ -70,13 +79,20 @@ pub enum Predictor {
 
 impl Predictor {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Predictor; 5] =
-        [Predictor::Bayes, Predictor::LogAdditive, Predictor::First, Predictor::Second, Predictor::Majority];
+    pub const ALL: [Predictor; 6] = [
+        Predictor::Bayes,
+        Predictor::Product,
+        Predictor::LogAdditive,
+        Predictor::First,
+        Predictor::Second,
+        Predictor::Majority,
+    ];
 
     /// In words.
     pub const fn label(self) -> &'static str {
         match self {
             Predictor::Bayes => "Bayes (Eq. 2)",
+            Predictor::Product => "product of the best experts, each trained alone",
             Predictor::LogAdditive => "best log-additive f(x, y) + g(x', y)",
             Predictor::First => "best from x alone",
             Predictor::Second => "best from x' alone",

@@ -30,6 +30,27 @@ pub fn gather_rows(values: &[f32], width: usize, rows: &[u32], out: &mut [f32]) 
     }
 }
 
+/// Gathers rows of `width` values that are made one by one.
+///
+/// # Panics
+/// If `out` has not `width * rows.len()` elements.
+pub(in crate::data) fn gather_made(
+    width: usize,
+    rows: &[u32],
+    out: &mut [f32],
+    mut make: impl FnMut(u32, &mut [f32]),
+) {
+    assert_eq!(out.len(), width * rows.len(), "a batch needs room for every feature of every row");
+    if let [row] = rows {
+        return make(*row, out);
+    }
+    let mut sample = vec![0.0; width];
+    for (place, &row) in rows.iter().enumerate() {
+        make(row, &mut sample);
+        out.iter_mut().skip(place).step_by(rows.len()).zip(&sample).for_each(|(out, value)| *out = *value);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, FileIdentity, Identity, Stat};
@@ -119,7 +120,9 @@ impl Identity {
             let (digest, stat) = cache.digest(&path)?;
             Ok(FileIdentity { name: (*name).to_owned(), path, digest, stat })
         };
-        let files: Vec<FileIdentity> = names.iter().map(file).collect::<Result<_, DataError>>()?;
+        // All are looked at, so that the error is always the same one: the first in the order of the names.
+        let files: Vec<Result<FileIdentity, DataError>> = names.par_iter().map(file).collect();
+        let files: Vec<FileIdentity> = files.into_iter().collect::<Result<_, _>>()?;
         let mut hasher = Hasher::new("i2m2 dataset v1");
         hasher.field(loader.as_bytes()).field(choices.as_bytes());
         for file in &files {

@@ -38,6 +38,7 @@ pub mod tokens;
 pub mod vqa;
 
 pub use error::DataError;
+use gather::gather_made;
 pub use gather::gather_rows;
 pub use identity::StatCache;
 pub use names::{UnknownName, did_you_mean, nearest};

@@ -61,6 +61,12 @@ impl Preparation {
         self.0.get(key).copied().unwrap_or_default()
     }
 
+    /// A canonical text of all words but those of some choices, for identities.
+    pub fn text(&self, but: &[&str]) -> String {
+        let said = self.0.iter().filter(|(key, _)| !but.contains(key));
+        said.map(|(key, word)| format!("{key}={word}\n")).collect()
+    }
+
     /// The word of a choice as a value of a type that reads as the choice's words.
     ///
     /// # Errors
@@ -70,6 +76,19 @@ impl Preparation {
         T::deserialize(word.into_deserializer()).map_err(|error: serde::de::value::Error| DataError::Choice {
             option: key.to_owned(),
             expected: error.to_string(),
+            found: format!("`{word}`"),
+        })
+    }
+
+    /// The word of a choice among numbers.
+    ///
+    /// # Errors
+    /// A word that is no number: the dataset's description contradicts itself.
+    pub fn number(&self, key: &str) -> Result<usize, DataError> {
+        let word = self.word(key);
+        word.parse().map_err(|_| DataError::Choice {
+            option: key.to_owned(),
+            expected: "a number".to_owned(),
             found: format!("`{word}`"),
         })
     }

@@ -4,9 +4,10 @@
 
 use super::names::UnknownName;
 use super::spec::DatasetSpec;
-use super::{avmnist, fastmri, generative, mimic};
+use super::{avmnist, fastmri, generative, mimic, nlvr2, vqa};
 
-static REGISTRY: &[&DatasetSpec] = &[&avmnist::SPEC, &mimic::SPEC, &fastmri::SPEC, &generative::SPEC];
+static REGISTRY: &[&DatasetSpec] =
+    &[&avmnist::SPEC, &mimic::SPEC, &fastmri::SPEC, &vqa::SPEC, &nlvr2::SPEC, &generative::SPEC];
 
 /// Every dataset.
 pub(crate) fn all() -> &'static [&'static DatasetSpec] {
@@ -69,10 +70,13 @@ mod tests {
     #[test]
     fn a_task_or_modality_that_there_is_not_is_told() {
         let spec = find("fastmri").unwrap();
-        assert_eq!((spec.modality("phase"), spec.task("knee").unwrap().logits()), (Ok(1), 8));
+        assert_eq!(
+            (spec.modality("phase"), spec.task("knee", &spec.defaults()).unwrap().logits()),
+            (Ok(1), 8)
+        );
         let error = spec.modality("phases").unwrap_err().to_string();
         assert!(error.contains("one of magnitude, phase, rss (did you mean `phase`?)"), "{error}");
-        assert!(spec.task("knees").unwrap_err().to_string().contains("expected `knee`"));
+        assert!(spec.task("knees", &spec.defaults()).unwrap_err().to_string().contains("expected `knee`"));
     }
 
     fn agrees(spec: &DatasetSpec, task: &Task, data: &dyn Dataset) {
@@ -92,10 +96,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = Source::Fixture(folder.path().to_owned());
         for spec in all().iter().filter(|spec| spec.id != "fastmri") {
-            let preparation = spec.defaults();
+            let preparation = spec.defaults_at(&source).unwrap();
             spec.identify(&source, &preparation, &StatCache::in_memory()).unwrap();
             let prepared = spec.open(&source, &preparation).unwrap();
-            for task in (spec.tasks)() {
+            for task in (spec.tasks)(&preparation) {
                 let draw = crate::data::Population { strength: 2.0, rows: 100, draw: 0 };
                 let data = prepared.view(&task.id, spec.synthetic.then_some(draw)).unwrap();
                 agrees(spec, &task, &*data);

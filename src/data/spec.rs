@@ -24,8 +24,8 @@ pub struct DatasetSpec {
     pub title: &'static str,
     /// What it holds of each example, in the order of [`Dataset::modalities`].
     pub modalities: &'static [ModalitySpec],
-    /// What can be predicted.
-    pub tasks: fn() -> Vec<Task>,
+    /// What can be predicted; a choice may say of how many classes.
+    pub tasks: fn(&Preparation) -> Vec<Task>,
     /// Names of its test splits, in the order of [`Dataset::test_splits`].
     pub test_splits: &'static [&'static str],
     /// Names of the parts of test splits that are measured on their own, in the order of [`Dataset::subsets`].
@@ -110,6 +110,19 @@ impl fmt::Display for Kind {
 pub trait Prepared: Send + Sync {
     /// What a run reads of it, with the targets of a task; `None` where that is not here.
     fn view(&self, task: &str, draw: Option<Population>) -> Option<Arc<dyn Dataset>>;
+
+    /// Reads whatever is only read when a row is asked for.
+    ///
+    /// # Errors
+    /// The first that cannot be read.
+    fn read_all(&self) -> Result<(), DataError> {
+        Ok(())
+    }
+
+    /// What was left out of the files, counted, and why.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// How a dataset's files are identified and read.
@@ -147,12 +160,12 @@ pub enum Source {
 }
 
 impl DatasetSpec {
-    /// The task of this id.
+    /// The task of this id, of data that is prepared so.
     ///
     /// # Errors
     /// When there is none, with those that there are.
-    pub fn task(&self, id: &str) -> Result<Task, UnknownName> {
-        let mut tasks = (self.tasks)();
+    pub fn task(&self, id: &str, preparation: &Preparation) -> Result<Task, UnknownName> {
+        let mut tasks = (self.tasks)(preparation);
         match tasks.iter().position(|task| task.id == id) {
             Some(place) => Ok(tasks.swap_remove(place)),
             None => Err(UnknownName::new("task", self.id, id, tasks.into_iter().map(|task| task.id))),
@@ -182,6 +195,19 @@ impl DatasetSpec {
     /// The default of every choice.
     pub fn defaults(&self) -> Preparation {
         Preparation::defaults(self.choices)
+    }
+
+    /// The default of every choice for what is at a source: a fixture may be smaller than the data that it stands in for.
+    ///
+    /// # Errors
+    /// A fixture whose choices the dataset does not have.
+    pub fn defaults_at(&self, source: &Source) -> Result<Preparation, DataError> {
+        let smaller = match source {
+            Source::Fixture(_) => self.fixture.map_or(&[][..], |fixture| fixture.choices()),
+            Source::Folder(_) => &[],
+        };
+        let words = smaller.iter().map(|&(key, word)| (key.to_owned(), word.to_owned()));
+        self.prepare(&words.collect())
     }
 
     /// The folder of its files.
@@ -224,13 +250,15 @@ impl DatasetSpec {
         self.loader.load(&self.folder(source, preparation)?, preparation)
     }
 
-    /// Hashes every file again and reads all of it as training would.
+    /// Hashes every file again and reads all of it as training would. What comes back was left out, as [`Prepared::notes`] says.
     ///
     /// # Errors
     /// A file that changed since `identity` was taken, or that cannot be read as the dataset.
-    pub fn verify(&self, source: &Source, identity: &Identity) -> Result<(), DataError> {
+    pub fn verify(&self, source: &Source, identity: &Identity) -> Result<Vec<String>, DataError> {
         identity.verify()?;
-        self.open(source, &self.defaults()).map(drop)
+        let prepared = self.open(source, &self.defaults_at(source)?)?;
+        prepared.read_all()?;
+        Ok(prepared.notes().to_vec())
     }
 
     /// Whether what is at a source was built with the paper's results in view.
@@ -247,7 +275,7 @@ impl DatasetSpec {
     /// No modality, task or test split; names that cannot stand in a metric's or stand twice; targets that cannot be; a default
     /// that is not possible.
     pub fn check(&self) -> Result<(), String> {
-        let tasks = (self.tasks)();
+        let tasks = (self.tasks)(&self.defaults());
         let modalities: Vec<&str> = self.modalities.iter().map(|modality| modality.name).collect();
         let ids: Vec<&str> = tasks.iter().map(|task| task.id.as_str()).collect();
         for (what, names) in [

@@ -52,7 +52,8 @@ pub(super) fn references(plan: &Plan, optima: &BTreeMap<&'static str, Vec<Optima
 
 /// Whether optima are those of what a recipe's metric measures.
 fn is_of(known: &Optima, recipe: &Recipe, metric: &Metric) -> bool {
-    let of = Metric { head: known.question.clone(), ..Metric::test(known.measure) };
+    let split = known.split.unwrap_or("test");
+    let of = Metric { head: known.question.clone(), ..Metric::new(known.measure).on(split) };
     known.task == recipe.task.id
         && known.strength == recipe.population.map(|population| population.strength)
         && of == *metric

@@ -15,7 +15,7 @@ use super::recipe::{Evaluation, Optimizer, Ranking, SelectBy, Training};
 use super::study::{Expert, Model, ModelTask, Study};
 use super::{Change, ProtocolName, Tier};
 use crate::data::names::is_plain;
-use crate::data::{DatasetSpec, Kind, Target, Task};
+use crate::data::{DatasetSpec, Kind, Preparation, Target, Task};
 
 /// Reads a study about a dataset.
 ///
@@ -62,9 +62,9 @@ impl Resolver<'_> {
         let spec = spec.ok_or_else(|| self.wrong("dataset", unknown("dataset", dataset, ids)))?;
         self.check(*seeds >= 1, "seeds", || "expected 1 or more, found 0".to_owned())?;
         let kinds = self.modalities(spec)?;
-        let tasks = self.tasks(spec)?;
         let preparation = spec.prepare(&self.settings.preparation);
         let preparation = preparation.map_err(|error| self.wrong("preparation", error.to_string()))?;
+        let tasks = self.tasks(spec, &preparation)?;
         let backbone = self.backbone(&kinds)?;
         let experts = self.experts(&kinds)?;
         let models = self.models(&tasks, &experts)?;
@@ -103,13 +103,18 @@ impl Resolver<'_> {
         })
     }
 
-    fn tasks(&self, spec: &DatasetSpec) -> Result<BTreeMap<String, (Task, SelectBy)>, Fault> {
+    fn tasks(
+        &self,
+        spec: &DatasetSpec,
+        preparation: &Preparation,
+    ) -> Result<BTreeMap<String, (Task, SelectBy)>, Fault> {
         let named = &self.settings.tasks;
         self.check(!named.is_empty(), "tasks", || "expected a task or more, found none".to_owned())?;
         let mut tasks = BTreeMap::new();
         for (name, settings) in named {
             let path = format!("tasks.{name}");
-            let task = spec.task(name).map_err(|unknown| self.wrong(&path, unknown.to_string()))?;
+            let task =
+                spec.task(name, preparation).map_err(|unknown| self.wrong(&path, unknown.to_string()))?;
             self.selects(&task, settings.select_by, &format!("{path}.select_by"))?;
             tasks.insert(name.clone(), (task, settings.select_by));
         }

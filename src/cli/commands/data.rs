@@ -137,7 +137,8 @@ fn status(
         .into_iter()
         .map(|spec| {
             let source = resolve::source(spec, data, out);
-            let identity = spec.identify(&source, &spec.defaults(), &cache);
+            let preparation = spec.defaults_at(&source);
+            let identity = preparation.and_then(|preparation| spec.identify(&source, &preparation, &cache));
             State::new(spec, &source, identity.map_err(|error| error.to_string()))
         })
         .collect();
@@ -151,11 +152,13 @@ fn status(
 fn verify(spec: &DatasetSpec, data: Option<&Path>, json: bool, out: &Path) -> Result<Exit, Failure> {
     let source = resolve::source(spec, data, out);
     // Nothing is taken from the cache: every byte is read.
+    let preparation = spec.defaults_at(&source).map_err(Failure::not_measured)?;
     let identity =
-        spec.identify(&source, &spec.defaults(), &StatCache::in_memory()).map_err(Failure::not_measured)?;
-    spec.verify(&source, &identity).map_err(Failure::not_measured)?;
+        spec.identify(&source, &preparation, &StatCache::in_memory()).map_err(Failure::not_measured)?;
+    let notes = spec.verify(&source, &identity).map_err(Failure::not_measured)?;
     let state = State::new(spec, &source, Ok(identity));
     output::shown(json, &state, || state.text())?;
+    notes.iter().for_each(|note| output::note(note));
     output::note("verified: every file was hashed again and read as training reads it");
     Ok(Exit::Success)
 }

@@ -23,7 +23,7 @@ pub static SPEC: DatasetSpec = DatasetSpec {
         ModalitySpec { name: "phase", kind: Kind::Map, dims: &[1, 320, 320] },
         ModalitySpec { name: "rss", kind: Kind::Map, dims: &[1, 320, 320] },
     ],
-    tasks: || vec![Task::new(KNEE, Target::binary(FINDINGS))],
+    tasks: |_| vec![Task::new(KNEE, Target::binary(FINDINGS))],
     test_splits: &["test"],
     subsets: &[],
     averages: &[],

@@ -24,7 +24,7 @@ impl Rgb {
     }
 
     /// An image whose pixel in column `x` and row `y` is `pixel(x, y)`; sides of 0 are taken for 1.
-    pub(super) fn from_fn(
+    pub(in crate::data) fn from_fn(
         width: usize,
         height: usize,
         mut pixel: impl FnMut(usize, usize) -> [u8; 3],

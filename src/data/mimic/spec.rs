@@ -18,7 +18,7 @@ pub(crate) static SPEC: DatasetSpec = DatasetSpec {
         ModalitySpec { name: "static", kind: Kind::Vector, dims: &[5] },
         ModalitySpec { name: "series", kind: Kind::Series, dims: &[24, 12] },
     ],
-    tasks,
+    tasks: |_| tasks(),
     test_splits: &["test"],
     subsets: &[],
     averages: &[],

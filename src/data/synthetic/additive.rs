@@ -37,19 +37,16 @@ impl Additive {
         difference(&self.first, a) + difference(&self.second, b)
     }
 
+    /// The label that the pair of states speaks for; of equal ones the first.
+    pub(crate) fn best(&self, a: usize, b: usize) -> usize {
+        let f = &self.first[a * self.classes..][..self.classes];
+        let g = &self.second[b * self.classes..][..self.classes];
+        (1..self.classes).fold(0, |best, y| if f[y] + g[y] > f[best] + g[best] { y } else { best })
+    }
+
     /// Share of right predictions; of equal scores the first label wins.
     pub(crate) fn accuracy(&self, table: &Table) -> f64 {
-        let hit = |(pair, cells): (usize, &[f64])| {
-            let f = &self.first[pair / table.second * self.classes..][..self.classes];
-            let g = &self.second[pair % table.second * self.classes..][..self.classes];
-            let mut best = 0;
-            for y in 1..self.classes {
-                if f[y] + g[y] > f[best] + g[best] {
-                    best = y;
-                }
-            }
-            cells[best]
-        };
+        let hit = |(pair, cells): (usize, &[f64])| cells[self.best(pair / table.second, pair % table.second)];
         table.cells.chunks_exact(self.classes).enumerate().map(hit).sum()
     }
 }

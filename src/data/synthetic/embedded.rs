@@ -50,22 +50,30 @@ impl<L: Layout> Fixture for Embedded<L> {
         let one = |&(task, strength): &(&str, Option<f64>)| {
             let at = strength.map(|strength| settings.clone().with_strength(strength));
             let known = references(at.as_ref().unwrap_or(&settings), task)?;
-            let values = Predictor::ALL.map(|predictor| (predictor, known.best(predictor))).to_vec();
-            Ok(Optima { task: task.to_owned(), question: None, strength, measure: &ACCURACY, values })
+            let values = Predictor::ALL.iter().filter_map(|&kind| Some((kind, known.best(kind)?))).collect();
+            Ok(Optima {
+                task: task.to_owned(),
+                question: None,
+                strength,
+                split: None,
+                measure: &ACCURACY,
+                values,
+            })
         };
         places.par_iter().map(one).collect()
     }
 }
 
 impl References {
-    /// The accuracy of the best of a kind.
-    fn best(&self, predictor: Predictor) -> f64 {
+    /// The accuracy of the best of a kind, where it is looked for.
+    fn best(&self, predictor: Predictor) -> Option<f64> {
         match predictor {
-            Predictor::Bayes => self.bayes,
-            Predictor::LogAdditive => self.log_additive,
-            Predictor::First => self.first_only,
-            Predictor::Second => self.second_only,
-            Predictor::Majority => self.majority,
+            Predictor::Bayes => Some(self.bayes),
+            Predictor::Product => None,
+            Predictor::LogAdditive => Some(self.log_additive),
+            Predictor::First => Some(self.first_only),
+            Predictor::Second => Some(self.second_only),
+            Predictor::Majority => Some(self.majority),
         }
     }
 }

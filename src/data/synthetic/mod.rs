@@ -10,10 +10,13 @@
 //! intra and inter-modality dependency: at 0 the posterior is log-additive.
 
 pub(in crate::data) mod additive;
+pub(in crate::data) mod bpe;
+pub(in crate::data) mod bundle;
 mod embedded;
 pub(in crate::data) mod files;
 pub(in crate::data) mod joint;
 mod references;
+pub(in crate::data) mod scene;
 mod settings;
 pub(in crate::data) mod waves;
 

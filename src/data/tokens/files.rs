@@ -11,9 +11,9 @@ use std::path::Path;
 use crate::data::DataError;
 
 /// RoBERTa's special tokens at the beginning of its vocabulary.
-pub(super) const SPECIAL: [(&str, u32); 4] = [("<s>", 0), ("<pad>", 1), ("</s>", 2), ("<unk>", 3)];
+pub(in crate::data) const SPECIAL: [(&str, u32); 4] = [("<s>", 0), ("<pad>", 1), ("</s>", 2), ("<unk>", 3)];
 /// Its special token at the end.
-pub(super) const MASK: &str = "<mask>";
+pub(in crate::data) const MASK: &str = "<mask>";
 /// No vocabulary or list of merges is larger.
 const LIMIT: u64 = 64 << 20;
 
@@ -123,7 +123,7 @@ pub(super) fn parse_merges(
 }
 
 /// The character that stands for a byte: itself where it is printable, else one from U+0100 on.
-fn byte_char(byte: u8) -> char {
+pub(in crate::data) fn byte_char(byte: u8) -> char {
     let printable = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     if printable(byte) {
         return char::from(byte);

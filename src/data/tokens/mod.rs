@@ -5,8 +5,11 @@
 
 mod bpe;
 mod files;
+mod texts;
 mod tokenizer;
 
+pub(in crate::data) use files::{MASK, SPECIAL, byte_char};
+pub(in crate::data) use texts::Texts;
 pub use tokenizer::{Encoded, Tokenizer};
 
 #[cfg(test)]

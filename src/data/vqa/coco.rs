@@ -25,14 +25,14 @@ pub fn find(folder: &ImageFolder, image: u64) -> Result<Option<String>, DataErro
     Ok(None)
 }
 
-/// The names of all of these images, by id.
+/// The names of those of these images that are there, by id, and the others.
 ///
 /// # Errors
-/// Those of [`find`], and images that are in neither folder, counted and named.
-pub fn resolve(
+/// Those of [`find`].
+pub fn found(
     folder: &ImageFolder,
     images: impl IntoIterator<Item = u64>,
-) -> Result<BTreeMap<u64, String>, DataError> {
+) -> Result<(BTreeMap<u64, String>, Missing), DataError> {
     let images: BTreeSet<u64> = images.into_iter().collect();
     let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
     for image in images {
@@ -43,6 +43,18 @@ pub fn resolve(
         }
     }
     let asked = found.len() + missing.len();
-    folder.expect_none(&Missing { asked, names: missing })?;
+    Ok((found, Missing { asked, names: missing }))
+}
+
+/// The names of all of these images, by id.
+///
+/// # Errors
+/// Those of [`find`], and images that are in neither folder, counted and named.
+pub fn resolve(
+    folder: &ImageFolder,
+    images: impl IntoIterator<Item = u64>,
+) -> Result<BTreeMap<u64, String>, DataError> {
+    let (found, missing) = found(folder, images)?;
+    folder.expect_none(&missing)?;
     Ok(found)
 }

@@ -65,6 +65,11 @@ impl OodSet {
         ["QT", "KW", "KWP", "QT+KW", "KO", "KOP", "QT+KO", "KW+KO", "QT+KW+KO"][self as usize]
     }
 
+    /// Its name among the subsets of the test split.
+    pub fn id(self) -> &'static str {
+        ["qt", "kw", "kwp", "qt-kw", "ko", "kop", "qt-ko", "kw-ko", "qt-kw-ko"][self as usize]
+    }
+
     /// What its shortcut is in.
     pub fn group(self) -> OodGroup {
         match self {

@@ -17,6 +17,15 @@ impl Part {
     /// All of them.
     pub const ALL: [Part; 3] = [Part::Training, Part::Validation, Part::IidTest];
 
+    /// Its published name.
+    pub fn title(self) -> &'static str {
+        match self {
+            Part::Training => "Training",
+            Part::Validation => "Val",
+            Part::IidTest => "IID-Test",
+        }
+    }
+
     /// Below the dataset's folder, its questions and its annotations.
     pub fn files(self) -> [&'static str; 2] {
         match self {

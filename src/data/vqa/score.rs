@@ -3,10 +3,13 @@
 //! Invariant: a score is in [0, 1] and follows from the number of annotators who gave the answer; an answer outside of the vocabulary
 //! is worth nothing, since no network can give it.
 
+use serde::Deserialize;
+
 use super::vocabulary::Vocabulary;
 
 /// From a number of annotators to a score.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scoring {
     /// 0.3 for each of the first three, 1 from four on: what networks are trained and measured with as released. With ten
     /// annotators it is the mean of [`Scoring::Official`] over all choices of nine of them.

@@ -22,6 +22,8 @@ pub enum VocabularyCount {
     All,
     /// Those of VQA-VS's training questions: 2486, as in its own baselines.
     Training,
+    /// Those of the files that are given, so many.
+    Exactly(usize),
     /// Those of the files that are given, however many.
     Given,
 }
@@ -32,6 +34,7 @@ impl VocabularyCount {
         match self {
             VocabularyCount::All => Some(3129),
             VocabularyCount::Training => Some(2486),
+            VocabularyCount::Exactly(answers) => Some(answers),
             VocabularyCount::Given => None,
         }
     }
