@@ -12,7 +12,7 @@ use super::data_loader::{HostLoader, TrainingDevice};
 use super::error::TrainError;
 use super::networks::{passes, readable, shared};
 use super::{Job, evaluate};
-use crate::data::{Average, Dataset, Loaded, Modality, Split, Subset, Targets, gather_rows};
+use crate::data::{Average, Dataset, Kind, Loaded, Modality, Split, Subset, Targets, gather_rows};
 use crate::digest::{Digest, Hasher};
 use crate::models::{BACKBONE, Scope, Shared};
 use crate::random::Seeds;
@@ -37,8 +37,7 @@ struct Samples {
 
 /// Whether a dataset holds features of this backbone in place of what it reads.
 pub(super) fn are_of(backbone: &SharedBackbone, data: &dyn Dataset) -> bool {
-    let read = [&backbone.images, &backbone.text];
-    backbone.is_fixed() && !data.modalities().iter().any(|modality| read.contains(&&modality.name))
+    backbone.is_fixed() && data.modalities().iter().all(|modality| modality.kind == Kind::Vector)
 }
 
 /// The features that a job's heads read, where they are the same in every epoch.

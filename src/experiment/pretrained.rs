@@ -56,6 +56,9 @@ pub fn fixture_weights(folder: &Path, sizes: &Fiber) -> Result<PathBuf, DataErro
     Ok(path)
 }
 
+/// The size of what a block of Swin adds.
+const BRANCH: f64 = 0.25;
+
 /// Values that keep the size of what passes through: matrices have rows of norm 1, gates are open, embeddings have deviation 1.
 fn values(spec: &Spec, seeds: &Seeds) -> Vec<f32> {
     let mut stream = seeds.child(&spec.name).stream();
@@ -68,6 +71,10 @@ fn values(spec: &Spec, seeds: &Seeds) -> Vec<f32> {
         }
         [_] if name.ends_with("weight") => (1.0, 0.1),
         [_] => (0.0, 0.1),
+        // What Swin's blocks add to their stream is small beside it, so that pictures that are alike have features that are.
+        [outputs, ..] if name.ends_with("attn.proj.weight") || name.ends_with("mlp.fc2.weight") => {
+            (0.0, BRANCH * (*outputs as f64 / count.max(1) as f64).sqrt())
+        }
         [outputs, ..] => (0.0, (*outputs as f64 / count.max(1) as f64).sqrt()),
         [] => (0.0, 0.0),
     };

@@ -14,6 +14,8 @@ pub(super) const REGISTRY: &[StudyFile<'static>] = &[
     file("avmnist", "paper/studies/avmnist.toml", include_str!("../../paper/studies/avmnist.toml")),
     file("mimic", "paper/studies/mimic.toml", include_str!("../../paper/studies/mimic.toml")),
     file("fastmri", "paper/studies/fastmri.toml", include_str!("../../paper/studies/fastmri.toml")),
+    file("nlvr2", "paper/studies/nlvr2.toml", include_str!("../../paper/studies/nlvr2.toml")),
+    file("vqa-vs", "paper/studies/vqa-vs.toml", include_str!("../../paper/studies/vqa-vs.toml")),
     file("generative", "paper/studies/generative.toml", include_str!("../../paper/studies/generative.toml")),
 ];
 

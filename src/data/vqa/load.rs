@@ -15,7 +15,7 @@ use super::part::Part;
 use super::question::Questions;
 use super::score::SoftTarget;
 use super::vocabulary::{Vocabulary, VocabularyCount};
-use super::{IID, OOD};
+use super::{IID, OOD, OOD_POOLED};
 use crate::data::identity::inside;
 use crate::data::images::Photographs;
 use crate::data::tokens::Texts;
@@ -67,7 +67,7 @@ pub(super) fn load(root: &Path, preparation: &Preparation) -> Result<VqaDataset,
         tests: [IID.to_owned()],
         averages: [Average {
             name: OOD.to_owned(),
-            of: subsets.iter().map(|set| set.name.clone()).collect(),
+            of: OodSet::ALL.iter().map(|set| set.id().to_owned()).collect(),
         }],
         subsets,
         notes,
@@ -130,13 +130,18 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The nine sets as rows of the test split: `all` are those of the files, `kept` their new numbers.
+/// The nine sets, and all of them together, as rows of the test split: `all` are those of the files, `kept` their new numbers.
 fn subsets(root: &Path, all: &HashMap<u64, u32>, kept: &[Option<u32>]) -> Result<Vec<Subset>, DataError> {
     let sets = files::sets(root)?;
     let subset = |set: OodSet| {
         let rows = sets.rows(set, all)?;
         let rows = rows.into_iter().filter_map(|row| kept.get(row as usize).copied().flatten());
-        Ok(Subset { name: set.id().to_owned(), test: 0, rows: rows.collect() })
+        Ok::<_, DataError>(Subset { name: set.id().to_owned(), test: 0, rows: rows.collect() })
     };
-    OodSet::ALL.into_iter().map(subset).collect()
+    let mut subsets: Vec<Subset> = OodSet::ALL.into_iter().map(subset).collect::<Result<_, DataError>>()?;
+    let mut rows: Vec<u32> = subsets.iter().flat_map(|set| set.rows.iter().copied()).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    subsets.push(Subset { name: OOD_POOLED.to_owned(), test: 0, rows });
+    Ok(subsets)
 }

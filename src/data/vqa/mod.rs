@@ -43,6 +43,8 @@ const ANSWER: &str = "answer";
 /// The test split, and the mean of the nine sets that are parts of it.
 const IID: &str = "iid";
 const OOD: &str = "ood";
+/// All questions of the nine sets, each once: a part of the test split, too.
+const OOD_POOLED: &str = "ood-pooled";
 
 #[cfg(test)]
 mod dataset_tests;

@@ -8,7 +8,7 @@ use super::dataset::Shared;
 use super::files::identity;
 use super::fixture::Photos;
 use super::load::load;
-use super::{ANSWER, ID, IID, OOD};
+use super::{ANSWER, ID, IID, OOD, OOD_POOLED};
 use crate::data::{
     DataError, DatasetSpec, Identity, Kind, Loader, ModalitySpec, Preparation, Prepared, StatCache, Target,
     Task,
@@ -24,7 +24,7 @@ pub static SPEC: DatasetSpec = DatasetSpec {
     ],
     tasks: |preparation| vec![Task::new(ANSWER, Target::Soft { classes: classes(preparation) })],
     test_splits: &[IID],
-    subsets: &["qt", "kw", "kwp", "qt-kw", "ko", "kop", "qt-ko", "kw-ko", "qt-kw-ko"],
+    subsets: &["qt", "kw", "kwp", "qt-kw", "ko", "kop", "qt-ko", "kw-ko", "qt-kw-ko", OOD_POOLED],
     averages: &[OOD],
     credentialed: false,
     synthetic: false,
