@@ -28,6 +28,21 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WriteE
     write_with(path, |out| out.write_all(content.as_ref()))
 }
 
+/// Gives a file new content that is checked before it is used, and can be made again. So nobody waits for the disk, and only a machine
+/// that stops can leave a part. Its folder is created when it is not there.
+///
+/// # Errors
+/// When the system refuses (a full disk, no permission).
+pub(crate) fn write_again(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WriteError> {
+    let written = beside(path, |builder, folder| {
+        for_everybody(builder);
+        let mut aside = builder.tempfile_in(folder)?;
+        aside.write_all(content.as_ref())?;
+        aside.persist(path).map(drop).map_err(|error| error.error)
+    });
+    written.map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
 /// Gives a file new content, which `fill` writes. Its folder is created when it is not there.
 ///
 /// # Errors
@@ -37,9 +52,7 @@ pub(crate) fn write_with(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
     let written = beside(path, |builder, folder| {
-        // Everybody may read it whom the umask lets; temporary files are private otherwise.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        for_everybody(builder);
         let aside = builder.tempfile_in(folder)?;
         filled(aside.as_file(), fill)?;
         aside.persist(path).map_err(|error| error.error)?;
@@ -102,6 +115,14 @@ fn beside<T>(
     fs::create_dir_all(folder)?;
     let prefix = format!(".{}.", name.to_string_lossy());
     create(Builder::new().prefix(&prefix).suffix(".partial"), folder)
+}
+
+/// Everybody may read it whom the umask lets; temporary files are private otherwise.
+fn for_everybody(builder: &mut Builder<'_, '_>) {
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    #[cfg(not(unix))]
+    let _ = builder;
 }
 
 fn filled(file: &File, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

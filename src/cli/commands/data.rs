@@ -1,5 +1,6 @@
 //! `i2m2 data`: build, verify, status, explain.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
@@ -92,6 +93,14 @@ struct File {
     sha256: Digest,
 }
 
+/// Files of a folder that are listed one by one, at most.
+const LISTED: usize = 24;
+
+/// The outermost folder of a file.
+fn folder(file: &File) -> &str {
+    file.name.split_once('/').map_or("", |(folder, _)| folder)
+}
+
 impl State {
     fn new(spec: &DatasetSpec, source: &Source, identity: Result<Identity, String>) -> Self {
         let (kind, folder) = match source {
@@ -118,10 +127,25 @@ impl State {
             (Some(digest), _) => text += &format!("  digest {digest}\n"),
             (None, problem) => text += &format!("  not here: {}\n", problem.as_deref().unwrap_or("")),
         }
-        for file in &self.files {
+        let folders = self.folders();
+        for file in self.files.iter().filter(|file| !folders.contains_key(folder(file))) {
             text += &format!("  {} {:>12} {}\n", file.sha256, file.bytes, file.name);
         }
+        for (folder, (files, bytes)) in folders {
+            text += &format!("  {files} files {bytes:>12} {folder}/\n");
+        }
         text
+    }
+
+    /// Folders with more files than anybody reads the names of: how many, and of how many bytes.
+    fn folders(&self) -> BTreeMap<&str, (usize, u64)> {
+        let mut folders: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+        for file in &self.files {
+            let (files, bytes) = folders.entry(folder(file)).or_default();
+            (*files, *bytes) = (*files + 1, *bytes + file.bytes);
+        }
+        folders.retain(|_, (files, _)| *files > LISTED);
+        folders
     }
 }
 

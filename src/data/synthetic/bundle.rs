@@ -1,6 +1,6 @@
 //! A fixture of many files, which one digest in the manifest pins.
 //!
-//! Invariant: files are written whole, and only when all of them together are the pinned ones.
+//! Invariant: files are written when all of them together are the pinned ones, and are hashed before they are used.
 
 use std::path::Path;
 
@@ -95,7 +95,7 @@ pub(in crate::data) fn render(bundle: &dyn Bundle, out: &Path) -> Result<Rendere
 /// # Errors
 /// When the system refuses.
 pub(in crate::data) fn write(rendered: &Rendered, out: &Path) -> Result<(), DataError> {
-    rendered.par_iter().try_for_each(|(name, bytes)| Ok(files::write(&out.join(name), bytes)?))
+    rendered.par_iter().try_for_each(|(name, bytes)| Ok(files::write_again(&out.join(name), bytes)?))
 }
 
 /// The line that the manifest should hold, where it holds another.
