@@ -26,7 +26,7 @@ pub fn fixture_weights(folder: &Path, sizes: &Fiber) -> Result<PathBuf, DataErro
         expected: "random weights for the sizes of a backbone".to_owned(),
         found,
     };
-    let text = serde_json::to_vec(sizes).map_err(|error| wrong(error.to_string()))?;
+    let text = serde_json::to_vec(&(VERSION, sizes)).map_err(|error| wrong(error.to_string()))?;
     let path = folder.join(format!("random-{}.safetensors", Digest::of(&text).short()));
     if path.is_file() {
         return Ok(path);
@@ -56,6 +56,8 @@ pub fn fixture_weights(folder: &Path, sizes: &Fiber) -> Result<PathBuf, DataErro
     Ok(path)
 }
 
+/// Raised when other values are drawn: files that are there are not made again.
+const VERSION: u32 = 1;
 /// The size of what a block of Swin adds.
 const BRANCH: f64 = 0.25;
 
