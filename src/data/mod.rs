@@ -22,6 +22,7 @@ mod gather;
 pub mod generative;
 pub(crate) mod identity;
 pub mod images;
+mod mapped;
 pub(crate) mod mimic;
 #[cfg(test)]
 pub(crate) mod mutations;
@@ -39,6 +40,7 @@ pub mod vqa;
 pub use error::DataError;
 pub use gather::gather_rows;
 pub use identity::StatCache;
+pub use mapped::Mapped;
 pub use names::{UnknownName, did_you_mean, nearest};
 pub use preparation::{Choice, Population, Preparation};
 pub use spec::{DatasetSpec, Kind, Loader, ModalitySpec, Prepared, Source};

@@ -11,6 +11,7 @@
 mod backbone;
 mod config;
 mod error;
+mod file;
 mod heads;
 mod inputs;
 mod layers;
@@ -28,6 +29,7 @@ mod windows;
 pub use backbone::Backbone;
 pub use config::{Config, Image, TextSizes};
 pub use error::FiberError;
+pub use file::WeightsFile;
 pub use heads::{Composition, Features, Heads, Task};
 pub use inputs::{Images, Text};
 pub use position::resize;
