@@ -17,7 +17,8 @@ use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use dfdx::prelude::{Cpu, HasShape, NoneTape, TensorFromVec};
 use i2m2::models::fiber::{
-    Backbone, Composition, Config, Features, Heads, Images, Noise, Task, TensorSource, Text, ignored,
+    Backbone, Composition, Config, Features, Heads, Images, Noise, Task, TensorSource, Text, WeightsFile,
+    ignored,
 };
 use i2m2::ops::simd::Real;
 use i2m2::ops::{TokenBackend, Tokens, beside};
@@ -136,8 +137,8 @@ where
 {
     let config = arguments.config()?;
     let dev = Cpu::default();
-    let bytes = std::fs::read(&arguments.weights).with_context(|| arguments.weights.display().to_string())?;
-    let weights = SafeTensors::deserialize(&bytes).context("the weights are no safetensors")?;
+    let file = WeightsFile::open(&arguments.weights)?;
+    let weights = file.tensors()?;
     let head = |name: &str| name.starts_with("vqa_classifier.") || name.starts_with("nlvr2_classifier.");
     let backbone =
         Backbone::<E, Cpu>::load(dev.clone(), &config, &weights, |name| ignored(name) || head(name))?;
@@ -151,7 +152,7 @@ where
         })
     });
     let heads = heads.transpose()?;
-    drop(bytes);
+    drop(file);
 
     let bytes = std::fs::read(&arguments.inputs).with_context(|| arguments.inputs.display().to_string())?;
     let inputs = SafeTensors::deserialize(&bytes).context("the inputs are no safetensors")?;

@@ -22,6 +22,7 @@ mod gather;
 pub mod generative;
 pub(crate) mod identity;
 pub mod images;
+mod mapped;
 pub(crate) mod mimic;
 #[cfg(test)]
 pub(crate) mod mutations;
@@ -41,6 +42,7 @@ pub use error::DataError;
 use gather::gather_made;
 pub use gather::gather_rows;
 pub use identity::StatCache;
+pub use mapped::Mapped;
 pub use names::{UnknownName, did_you_mean, nearest};
 pub use preparation::{Choice, Population, Preparation};
 pub use pretrained::Pretrained;

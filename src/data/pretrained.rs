@@ -3,11 +3,10 @@
 //! Invariant: they are told by the digest of their file, which is part of the key of every run that starts from them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::identity::StatCache;
 use super::{DataError, FileIdentity, Identity};
-use crate::digest::Hasher;
+use crate::digest::{Digest, Hasher};
 
 /// What is known of pretrained weights before their file is read.
 #[derive(Debug)]
@@ -67,33 +66,23 @@ impl PretrainedSpec {
     }
 }
 
-/// Pretrained weights that were opened. A clone shares them.
-#[derive(Clone)]
+/// Pretrained weights that are here.
+#[derive(Clone, Debug)]
 pub struct Pretrained {
     /// What they are, as in the key of a run.
-    pub digest: crate::digest::Digest,
+    pub digest: Digest,
     path: PathBuf,
-    bytes: Arc<Vec<u8>>,
 }
 
 impl Pretrained {
-    /// Opens a file of this identity.
-    ///
-    /// # Errors
-    /// A file that is missing or cannot be read.
-    pub fn open(identity: &Identity) -> Result<Self, DataError> {
-        let path = identity.files.first().map(|file| file.path.clone()).unwrap_or_default();
-        let bytes = std::fs::read(&path).map_err(DataError::io(&path, "read it"))?;
-        Ok(Pretrained { digest: identity.digest, path, bytes: Arc::new(bytes) })
+    /// Those of this identity, which has one file; `None` where it has none.
+    pub fn of(identity: &Identity) -> Option<Self> {
+        let path = identity.files.first()?.path.clone();
+        Some(Pretrained { digest: identity.digest, path })
     }
 
-    /// The file, for messages.
+    /// Their file, to be mapped by whoever builds a network of them.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The bytes of a safetensors file.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
     }
 }

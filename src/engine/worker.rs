@@ -33,11 +33,10 @@ pub trait Datasets: Sync {
     /// When the files cannot be read.
     fn open(&self, recipe: &Recipe) -> Result<Arc<dyn Dataset>, Cause>;
 
-    /// Opens the pretrained weights that a recipe names, which belong to the identity of its dataset. Called once per run: share what
-    /// is opened.
+    /// The pretrained weights that a recipe names, which belong to the identity of its dataset.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When they are not here.
     fn pretrained(&self, _recipe: &Recipe) -> Result<Option<Pretrained>, Cause> {
         Ok(None)
     }

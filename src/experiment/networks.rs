@@ -62,7 +62,7 @@ pub(super) fn shared<D: TrainingDevice>(
     if job.pretrained.is_none() && backbone.pretrained.is_some() {
         return Err(TrainError::Recipe("pretrained weights are named, and none are given".to_owned()));
     }
-    let weights = job.pretrained.map(Pretrained::bytes);
+    let weights = job.pretrained.map(Pretrained::path);
     Ok(Shared::new(scope, backbone, weights, job.data.modalities(), passes)?)
 }
 

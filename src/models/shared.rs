@@ -4,10 +4,11 @@
 //! its tensors is a parameter of the run; of one that is trained, those that no gradient reaches are none either.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use dfdx::prelude::{HasShape, PutTape, ReshapeTo, Tape};
 
-use super::fiber::{self, Backbone, Images, Noise, Passes, Text, ignored};
+use super::fiber::{Backbone, Images, Noise, Passes, Text, WeightsFile, ignored};
 use super::input::{Input, Inputs};
 use super::module::{Initializer, Module, NamedTensors, Scope};
 use super::{ModelError, position};
@@ -39,15 +40,15 @@ pub struct Shared<E: Real, D: TokenBackend<E>> {
 pub type PassFeatures<E, D, T> = BTreeMap<Pass, Tokens<E, D, T>>;
 
 impl<E: Real, D: TokenBackend<E>> Shared<E, D> {
-    /// A backbone for data of these modalities, of which some passes are read: with the tensors of a safetensors file if there is
-    /// one, otherwise fresh.
+    /// A backbone for data of these modalities, of which some passes are read: with the weights of a file if one is given, otherwise
+    /// fresh.
     ///
     /// # Errors
     /// Modalities that the data lacks or that do not fit, or a file that does not.
     pub fn new(
         scope: &Scope<D>,
         spec: &SharedBackbone,
-        pretrained: Option<&[u8]>,
+        pretrained: Option<&Path>,
         modalities: &[Modality],
         passes: Passes,
     ) -> Result<Self, ModelError> {
@@ -68,9 +69,9 @@ impl<E: Real, D: TokenBackend<E>> Shared<E, D> {
         let device = scope.device().clone();
         let backbone = match pretrained {
             None => Backbone::fresh(device, &spec.fiber, scope.seeds())?,
-            Some(bytes) => {
-                let file = fiber::read(bytes)?;
-                Backbone::load(device, &spec.fiber, &file, ignored)?
+            Some(path) => {
+                let file = WeightsFile::open(path)?;
+                Backbone::load(device, &spec.fiber, &file.tensors()?, ignored)?
             }
         };
         let backbone = if spec.trained { backbone.trained_by(passes) } else { backbone.frozen() };

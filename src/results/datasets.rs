@@ -16,14 +16,13 @@ pub(crate) struct Opened<'a> {
     sources: &'a Sources,
     studies: Vec<&'a Study>,
     prepared: Mutex<BTreeMap<&'static str, Arc<dyn Prepared>>>,
-    weights: Mutex<BTreeMap<&'static str, Pretrained>>,
 }
 
 impl<'a> Opened<'a> {
     /// Nothing is opened yet.
     pub(crate) fn new(resolved: &'a Resolved) -> Self {
         let studies = resolved.selection.studies().collect();
-        Opened { sources: &resolved.sources, studies, prepared: Mutex::default(), weights: Mutex::default() }
+        Opened { sources: &resolved.sources, studies, prepared: Mutex::default() }
     }
 
     /// The study that a dataset belongs to.
@@ -70,13 +69,8 @@ impl Datasets for Opened<'_> {
             return Ok(None);
         }
         let absent = || format!("the pretrained weights of {} are not part of the selection", recipe.dataset);
-        let (&dataset, identity) =
-            self.sources.pretrained.get_key_value(recipe.dataset.as_str()).ok_or_else(absent)?;
-        let mut opened = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(match opened.entry(dataset) {
-            Entry::Occupied(entry) => entry.get().clone(),
-            Entry::Vacant(entry) => entry.insert(Pretrained::open(identity)?).clone(),
-        }))
+        let identity = self.sources.pretrained.get(recipe.dataset.as_str());
+        Ok(Some(identity.and_then(Pretrained::of).ok_or_else(absent)?))
     }
 
     fn unchanged(&self, dataset: &str) -> Result<(), Cause> {

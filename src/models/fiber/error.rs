@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use crate::data::DataError;
 use crate::ops::OpError;
 
 /// Why FIBER could not be built, filled or run.
@@ -40,6 +41,19 @@ pub enum FiberError {
         /// What was given.
         found: String,
     },
+    /// A file of weights that is none.
+    #[error("{file}: expected weights as safetensors, found {found}; {remedy}")]
+    NoSafetensors {
+        /// The file.
+        file: String,
+        /// What it is.
+        found: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A file of weights that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// An op refused its operands, or the device failed.
     #[error(transparent)]
     Op(#[from] OpError),

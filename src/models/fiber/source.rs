@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
 use super::weights::{Plan, Weights};
@@ -12,8 +13,8 @@ use super::{FiberError, resize};
 use crate::ops::simd::Real;
 use crate::ops::{Backend, Parameter};
 
-/// Where tensors come from.
-pub trait TensorSource<E: Real> {
+/// Where tensors come from; several are read at a time.
+pub trait TensorSource<E: Real>: Sync {
     /// All names.
     fn names(&self) -> Vec<String>;
 
@@ -54,23 +55,20 @@ impl<E: Real> TensorSource<E> for SafeTensors<'_> {
         let view = self.tensor(name).map_err(|error| unreadable(name, error))?;
         let data = view.data();
         match view.dtype() {
-            Dtype::F32 => Ok(data.as_chunks::<4>().0.iter().map(|b| of(f32::from_le_bytes(*b))).collect()),
-            Dtype::F64 => Ok(data.as_chunks::<8>().0.iter().map(|b| E::of(f64::from_le_bytes(*b))).collect()),
+            Dtype::F32 => Ok(convert(data.as_chunks::<4>().0, |b| of(f32::from_le_bytes(b)))),
+            Dtype::F64 => Ok(convert(data.as_chunks::<8>().0, |b| E::of(f64::from_le_bytes(b)))),
             Dtype::BF16 => {
-                let bits = data.as_chunks::<2>().0.iter().map(|b| u32::from(u16::from_le_bytes(*b)) << 16);
-                Ok(bits.map(|bits| of(f32::from_bits(bits))).collect())
+                let bits = |b| u32::from(u16::from_le_bytes(b)) << 16;
+                Ok(convert(data.as_chunks::<2>().0, |b| of(f32::from_bits(bits(b)))))
             }
             other => Err(unreadable(name, format!("numbers of type {other:?}; f32, f64 or bf16 are read"))),
         }
     }
 }
 
-/// A safetensors file.
-///
-/// # Errors
-/// [`FiberError::Unreadable`] if it is none.
-pub fn read(bytes: &[u8]) -> Result<SafeTensors<'_>, FiberError> {
-    SafeTensors::deserialize(bytes).map_err(|error| unreadable("the file", error))
+/// Numbers from their bytes: the one copy between a mapped file and a tensor. Large tensors are cut, so that all threads take part.
+fn convert<E: Real, const N: usize>(bytes: &[[u8; N]], number: impl Fn([u8; N]) -> E + Sync) -> Vec<E> {
+    bytes.par_iter().with_min_len(1 << 16).map(|bytes| number(*bytes)).collect()
 }
 
 fn of<E: Real>(value: f32) -> E {
@@ -128,16 +126,20 @@ pub fn load<E: Real, D: Backend<E>>(
     if !(missing.is_empty() && misshapen.is_empty() && extra.is_empty()) {
         return Err(FiberError::Tensors { missing, extra, misshapen });
     }
-    let mut parameters = Vec::with_capacity(plan.0.len());
-    for spec in &plan.0 {
-        let mut values = source.values(&spec.name)?;
-        if let (true, [rows, heads]) = (spec.positions, &spec.dims[..])
-            && values.len() != rows * heads
-        {
-            values = resize(&values, *heads, libm::sqrt(*rows as f64) as usize);
-        }
-        parameters.push(Parameter::new(device, &spec.dims, values)?);
-    }
+    // Read all at once: a device takes the values as they are.
+    let values = plan.0.par_iter().map(|spec| {
+        let values = source.values(&spec.name)?;
+        Ok(match &spec.dims[..] {
+            [rows, heads] if spec.positions && values.len() != rows * heads => {
+                resize(&values, *heads, libm::sqrt(*rows as f64) as usize)
+            }
+            _ => values,
+        })
+    });
+    let values = values.collect::<Result<Vec<Vec<E>>, FiberError>>()?;
+    let parameters =
+        plan.0.iter().zip(values).map(|(spec, values)| Parameter::new(device, &spec.dims, values));
+    let parameters = parameters.collect::<Result<_, _>>()?;
     Ok(Weights { plan: Arc::new(plan.clone()), parameters })
 }
 

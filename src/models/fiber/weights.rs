@@ -114,6 +114,16 @@ impl<E: Real, D: Backend<E>> Weights<E, D> {
         Some(&self.parameters[place])
     }
 
+    /// The tensors, in order.
+    pub fn parameters(&self) -> &[Parameter<E, D>] {
+        &self.parameters
+    }
+
+    /// The tensors, in order, to be changed.
+    pub fn parameters_mut(&mut self) -> &mut [Parameter<E, D>] {
+        &mut self.parameters
+    }
+
     /// Everything that is learned, by its published name.
     pub fn named_tensors(&mut self) -> NamedTensors<'_, E, D> {
         let names = self.plan.0.iter().map(|spec| spec.name.clone());

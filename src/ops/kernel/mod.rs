@@ -1,5 +1,5 @@
 //! The two micro-kernels under every dense op: [`project`] (weights times activations) and [`correlate`] (their
-//! gradient). [`Panels`] are products of matrices built on the first.
+//! gradient); and the product of matrices under the ops of tokens, [`matmul`].
 //!
 //! Invariant: an output of [`project`] is one chain of fused multiply-adds in the order of its terms, whatever the
 //! blocking; an output of [`correlate`] is eight such chains, lane `i % 8` of each row's run, summed by the fixed tree
@@ -12,15 +12,16 @@ mod correlate;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 mod dot;
-mod panels;
+pub(crate) mod matmul;
 mod project;
 #[cfg(test)]
 mod tests;
+mod transpose;
 
 pub(crate) use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};
 pub(crate) use dot::Dot;
-pub(crate) use panels::{Base, Order, Panels, transpose_strided, transposed};
 pub(crate) use project::{Layout, Operands, Rows, Start, project, project_unchecked};
+pub(crate) use transpose::transpose_strided;
 
 /// One product of a sum: where its weight and its input stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -125,6 +125,22 @@ pub trait Lanes: Vector {
         ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
 
+    /// Eight vectors as rows of a square: its columns.
+    #[inline(always)]
+    fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        let mut columns = [[Self::Elem::ZERO; LANES]; LANES];
+        for (i, row) in rows.into_iter().enumerate() {
+            for (column, value) in columns.iter_mut().zip(row.to_array()) {
+                column[i] = value;
+            }
+        }
+        let mut out = rows;
+        for (out, column) in out.iter_mut().zip(columns) {
+            *out = Self::from_array(column);
+        }
+        out
+    }
+
     /// Reads the first `count` (below eight) elements; the other lanes are zero.
     ///
     /// # Safety

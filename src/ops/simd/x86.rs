@@ -151,6 +151,35 @@ impl<W: Wider> Lanes for F32<W> {
         F32::of(unsafe { _mm256_loadu_ps(lanes.as_ptr()) })
     }
     #[inline(always)]
+    fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        unsafe {
+            let [a, b, c, d, e, f, g, h] = rows.map(|row| row.0);
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ef, gh) = (_mm256_unpacklo_ps(e, f), _mm256_unpacklo_ps(g, h));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            let (ef_high, gh_high) = (_mm256_unpackhi_ps(e, f), _mm256_unpackhi_ps(g, h));
+            // Each holds four rows of two columns: n in its lower half, n + 4 in its upper.
+            let upper = [
+                _mm256_shuffle_ps::<0x44>(ab, cd),
+                _mm256_shuffle_ps::<0xee>(ab, cd),
+                _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
+            ];
+            let lower = [
+                _mm256_shuffle_ps::<0x44>(ef, gh),
+                _mm256_shuffle_ps::<0xee>(ef, gh),
+                _mm256_shuffle_ps::<0x44>(ef_high, gh_high),
+                _mm256_shuffle_ps::<0xee>(ef_high, gh_high),
+            ];
+            let mut columns = rows;
+            for n in 0..4 {
+                columns[n] = F32::of(_mm256_permute2f128_ps::<0x20>(upper[n], lower[n]));
+                columns[n + 4] = F32::of(_mm256_permute2f128_ps::<0x31>(upper[n], lower[n]));
+            }
+            columns
+        }
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         unsafe {
             let fours = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));

@@ -5,12 +5,9 @@ use dfdx::prelude::*;
 use super::{TokenLinear, TokenLinearGradients};
 use crate::device::{self, Storage1};
 use crate::ops::Tokens;
-use crate::ops::kernel::{Base, Order, Panels, transposed};
+use crate::ops::kernel::matmul::{Base, Matmul, Order};
 use crate::ops::parallel::for_each_chunk;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real};
-
-/// Tokens whose products are added to the gradient of a weight at a time: their packed copies stay small.
-const TOKENS: usize = 2048;
 
 impl<E: Real> TokenLinear<E> for Cpu {
     fn token_linear(
@@ -22,13 +19,9 @@ impl<E: Real> TokenLinear<E> for Cpu {
     ) -> Result<Tokens<E, Self>, CpuError> {
         let &(rows, inputs) = x.shape();
         let base = bias.map_or(Base::Zero, |bias| Base::Row(device::read(bias)));
-        let mut out = vec![E::ZERO; rows * outputs];
-        Panels::pack(device::read(weight), [inputs, outputs], Order::Transposed).multiply(
-            device::read(x),
-            base,
-            &mut out,
-            rows,
-        );
+        let left = (device::read(x), Order::Rows);
+        let right = (device::read(weight), Order::Columns);
+        let out = Matmul { left, right, base, sizes: [rows, inputs, outputs] }.product();
         self.try_tensor_from_vec(out, (rows, outputs))
     }
 
@@ -45,23 +38,13 @@ impl<E: Real> TokenLinear<E> for Cpu {
             return Ok(());
         }
         let x = device::read(x);
-        Panels::pack(device::read(weight), [outputs, inputs], Order::Rows).multiply(
-            gradient,
-            Base::Existing,
-            into.x,
-            rows,
-        );
+        let weight = (device::read(weight), Order::Rows);
+        let gradients = |order| (&gradient[..], order);
+        let left = gradients(Order::Rows);
+        Matmul { left, right: weight, base: Base::Existing, sizes: [rows, outputs, inputs] }.add_to(into.x);
         if let Some(sums) = into.weight {
-            for (x, gradient) in x.chunks(TOKENS * inputs).zip(gradient.chunks(TOKENS * outputs)) {
-                let rows = x.len() / inputs;
-                let gradient = transposed(gradient, [rows, outputs]);
-                Panels::pack(x, [rows, inputs], Order::Rows).multiply(
-                    &gradient,
-                    Base::Existing,
-                    sums,
-                    outputs,
-                );
-            }
+            let (left, right) = (gradients(Order::Columns), (x, Order::Rows));
+            Matmul { left, right, base: Base::Existing, sizes: [outputs, rows, inputs] }.add_to(sums);
         }
         if let Some(sums) = into.bias {
             for_each_chunk(sums, 64, rows * outputs, |first, sums| {

@@ -12,9 +12,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 
-use memmap2::Mmap;
-
 use super::super::DataError;
+use super::super::mapped::{self, Mapped};
 pub(crate) use element::{Dtype, Element};
 pub(super) use header::Header;
 pub(crate) use rows::NpyRows;
@@ -45,7 +44,7 @@ pub(crate) struct Npy {
 
 enum Bytes {
     Owned(Vec<u8>),
-    Mapped(Mmap),
+    Mapped(Mapped),
 }
 
 impl Bytes {
@@ -79,13 +78,7 @@ impl Npy {
     /// As [`Npy::read`].
     pub(crate) fn map(path: &Path) -> Result<Self, DataError> {
         let (file, size) = open(path)?;
-        if size == 0 {
-            return Self::parse(path.display().to_string(), Bytes::Owned(Vec::new()));
-        }
-        // SAFETY: the map is read-only and private to this value. Another process that writes to the file while it
-        // is mapped could change bytes under us: elements are plain numbers, for which every bit pattern is valid,
-        // and the identity check after the run finds the change.
-        let map = unsafe { Mmap::map(&file) }.map_err(DataError::io(path, "map it into memory"))?;
+        let map = Mapped::of(&file, size, path)?;
         Self::parse(path.display().to_string(), Bytes::Mapped(map))
     }
 
@@ -277,16 +270,7 @@ pub(super) fn expect(file: &str, found: &[usize], expected: &[Dim]) -> Result<()
 
 /// Opens a regular file and says how long it is.
 pub(super) fn open(path: &Path) -> Result<(File, u64), DataError> {
-    let missing = DataError::open(path, "a data file", "check the folder given with --data");
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => return Err(missing(error)),
-    };
-    if !metadata.is_file() {
-        return Err(missing(io::Error::other("it is no regular file")));
-    }
-    let file = File::open(path).map_err(missing)?;
-    Ok((file, metadata.len()))
+    mapped::open(path, "a data file", "check the folder given with --data")
 }
 
 /// Reorders Fortran-order elements of `size` bytes to C order.

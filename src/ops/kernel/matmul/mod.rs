@@ -1,0 +1,180 @@
+//! Products of row-major matrices, blocked and packed as in BLIS (Van Zee and van de Geijn): blocks of the left matrix stay in
+//! the second-level cache, a sliver of the right one in the first, and a tile of the product in registers.
+//!
+//! Invariant: an element of the product is one chain of fused multiply-adds in the order of the inner dimension, whatever the
+//! blocks, the registers and the threads: between blocks of the inner dimension a sum rests in the output.
+#![allow(unsafe_code)]
+
+mod block;
+mod pack;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+use block::{Block, COLUMNS};
+
+use super::transpose_strided;
+use crate::ops::parallel::{Disjoint, for_each_range};
+use crate::ops::scratch::Scratch;
+use crate::ops::simd::Real;
+
+/// Rows of the product that one part has: the right matrix is packed once for all of them.
+const ROWS: usize = 1152;
+/// Parts below which columns and rows are cut finer, so that there is something to do for every thread.
+const PARTS: usize = 4;
+/// Rows and columns that are not cut any more: below, packing would cost too much.
+const LEAST: usize = 144;
+/// Rows of the left matrix below which the transposed product is computed: there packing pays for the left matrix only, by
+/// copies of its rows.
+const FEW: usize = 96;
+/// Side of the blocks in which a small product is transposed.
+const SIDE: usize = 64;
+
+/// How a matrix stands in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Row by row.
+    Rows,
+    /// Column by column.
+    Columns,
+}
+
+/// What the elements of a product begin with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Base<'a, E> {
+    /// Zero.
+    Zero,
+    /// What stands in the output (`+=`).
+    Existing,
+    /// One value per column.
+    Row(&'a [E]),
+    /// One value per row.
+    Column(&'a [E]),
+}
+
+/// A product `m x n` of a left matrix `m x k` and a right one `k x n`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matmul<'a, E> {
+    /// The left matrix.
+    pub(crate) left: (&'a [E], Order),
+    /// The right matrix.
+    pub(crate) right: (&'a [E], Order),
+    /// What is added to it; of [`Matmul::add_to`] it is the output.
+    pub(crate) base: Base<'a, E>,
+    /// `m`, `k` and `n`.
+    pub(crate) sizes: [usize; 3],
+}
+
+impl<E: Real> Matmul<'_, E> {
+    /// The product, row by row.
+    ///
+    /// # Panics
+    /// If an operand does not have as many elements: a bug of the calling op.
+    pub(crate) fn product(self) -> Vec<E> {
+        self.check();
+        assert!(!matches!(self.base, Base::Existing), "nothing exists yet");
+        let [m, k, n] = self.sizes;
+        if m <= FEW && m < n && self.right.1 == Order::Columns {
+            return self.of_few_rows();
+        }
+        let mut values = Vec::with_capacity(m * n);
+        if k == 0 || m * n == 0 {
+            values.extend((0..m * n).map(|place| self.first(place / n, place % n)));
+            return values;
+        }
+        self.run(Disjoint::spare(&mut values, m * n));
+        // SAFETY: the blocks cover the product, and each writes all of its elements.
+        unsafe { values.set_len(m * n) };
+        values
+    }
+
+    /// Adds the product to `out`.
+    ///
+    /// # Panics
+    /// As [`Matmul::product`].
+    pub(crate) fn add_to(self, out: &mut [E]) {
+        self.check();
+        let [m, k, n] = self.sizes;
+        assert_eq!(out.len(), m * n, "product");
+        if k > 0 && m * n > 0 {
+            Matmul { base: Base::Existing, ..self }.run(Disjoint::new(out));
+        }
+    }
+
+    fn check(&self) {
+        let [m, k, n] = self.sizes;
+        assert_eq!(self.left.0.len(), m * k, "left matrix");
+        assert_eq!(self.right.0.len(), k * n, "right matrix");
+        match self.base {
+            Base::Row(base) => assert_eq!(base.len(), n, "base of the product"),
+            Base::Column(base) => assert_eq!(base.len(), m, "base of the product"),
+            Base::Zero | Base::Existing => {}
+        }
+    }
+
+    /// What an element begins with.
+    fn first(&self, row: usize, column: usize) -> E {
+        match self.base {
+            Base::Zero | Base::Existing => E::ZERO,
+            Base::Row(base) => base[column],
+            Base::Column(base) => base[row],
+        }
+    }
+
+    /// The product by way of its transpose: the same chains.
+    fn of_few_rows(self) -> Vec<E> {
+        let [m, k, n] = self.sizes;
+        let turned = |order| if order == Order::Rows { Order::Columns } else { Order::Rows };
+        let base = match self.base {
+            Base::Row(base) => Base::Column(base),
+            Base::Column(base) => Base::Row(base),
+            other => other,
+        };
+        let (left, right) = ((self.right.0, turned(self.right.1)), (self.left.0, turned(self.left.1)));
+        let transposed = Matmul { left, right, base, sizes: [n, k, m] };
+        let mut turned = Scratch::of(m * n);
+        if k == 0 {
+            let first = (0..m * n).map(|place| transposed.first(place / m, place % m));
+            turned.iter_mut().zip(first).for_each(|(to, from)| *to = from);
+        } else if m > 0 {
+            transposed.run(Disjoint::new(&mut turned));
+        }
+        let mut values = vec![E::ZERO; m * n];
+        let out = Disjoint::new(&mut values);
+        for_each_range(n.div_ceil(SIDE), m * n, |units| {
+            let mut block = Scratch::of(SIDE * m);
+            for first in units.map(|unit| unit * SIDE) {
+                let width = SIDE.min(n - first);
+                transpose_strided(&turned[first * m..], m, [width, m], &mut block[..width * m]);
+                for (row, from) in block[..width * m].chunks(width).enumerate() {
+                    // SAFETY: only this unit has these columns, and they are initialised.
+                    unsafe { out.slice(row * n + first, width) }.copy_from_slice(from);
+                }
+            }
+        });
+        values
+    }
+
+    /// Writes all elements of `out`, which is read only where the base exists.
+    fn run(self, out: Disjoint<'_, E>) {
+        let [m, k, n] = self.sizes;
+        let (mut height, mut width) = (ROWS, COLUMNS);
+        let parts = |height: usize, width: usize| m.div_ceil(height) * n.div_ceil(width);
+        while width > LEAST && parts(height, width) < PARTS {
+            width /= 2;
+        }
+        while height > LEAST && parts(height, width) < PARTS {
+            height /= 2;
+        }
+        let column_parts = n.div_ceil(width);
+        for_each_range(parts(height, width), m * k * n, |units| {
+            let mut room = Scratch::of(Block::<E>::ROOM);
+            for unit in units {
+                let (row, column) = (unit / column_parts * height, unit % column_parts * width);
+                let rows = row..m.min(row + height);
+                let columns = column..n.min(column + width);
+                E::dispatch(Block { of: self, rows, columns, out, room: &mut room });
+            }
+        });
+    }
+}
