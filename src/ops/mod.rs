@@ -49,7 +49,7 @@ pub(crate) mod testing;
 pub mod token_linear;
 mod tokens;
 
-use dfdx::prelude::{Cpu, Device, NoneTape, Tensor};
+use dfdx::prelude::{Device, NoneTape, Tensor};
 
 pub use error::OpError;
 pub use parameter::Parameter;
@@ -118,4 +118,19 @@ pub trait TokenBackend<E: simd::Real>:
 {
 }
 
-impl<E: simd::Real> TokenBackend<E> for Cpu where Cpu: Backend<E> {}
+impl<E, D> TokenBackend<E> for D
+where
+    E: simd::Real,
+    D: Backend<E>
+        + activate::Activate<E>
+        + add_scaled::AddScaled<E>
+        + attention::Attention<E>
+        + drop::DropUnits<E>
+        + embedding::Embedding<E>
+        + layer_norm::LayerNorm<E>
+        + mean_tokens::MeanTokens<E>
+        + normalize::Normalize<E>
+        + rows::GatherRows<E>
+        + token_linear::TokenLinear<E>,
+{
+}

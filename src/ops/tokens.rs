@@ -55,13 +55,17 @@ pub fn beside<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
 /// Rows to the layout of logits and labels elsewhere: `(samples, features)` to `(features, samples)`.
 ///
 /// # Errors
-/// [`OpError::Device`] if the device fails.
+/// [`OpError::Shape`] if there is no element; [`OpError::Device`] if the device fails.
 pub fn to_features<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
 ) -> Result<Features<E, D, T>, OpError> {
     const OP: &str = "to features";
-    let x = x.try_permute::<(usize, usize), Axes2<1, 0>>().map_err(OpError::device(OP))?;
-    x.try_contiguous().map_err(OpError::device(OP))
+    let &(samples, features) = x.shape();
+    // Elements as rows: dfdx's own kernels for what is not contiguous are used on no GPU.
+    let elements = x.try_reshape_like(&(samples * features, 1)).map_err(OpError::device(OP))?;
+    let turned = (0..features).flat_map(|feature| (0..samples).map(move |n| (n * features + feature) as u32));
+    let turned = rows::gather_rows(elements, &rows::Index::new(turned.collect(), samples * features)?)?;
+    turned.try_reshape_like(&(features, samples)).map_err(OpError::device(OP))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Invariant: GELU is `x Phi(x)`, never its approximation by tanh.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,8 @@
 //! Invariant: alpha's gradient is summed over eight lanes in blocks whose size is fixed, and the blocks in order.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,8 @@
 //! Invariant: a row that is looked up several times gets the gradients in the order of the tokens; a padding row gets none.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

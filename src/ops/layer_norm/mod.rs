@@ -4,6 +4,8 @@
 //! fixed, and the blocks in order.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,8 @@
 //! Invariant: the tokens of a sample are added up in order.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,8 @@
 //! Invariant: nothing is added to the norm; a row of zeros gives NaN, as in FIBER.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

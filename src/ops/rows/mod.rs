@@ -3,6 +3,8 @@
 //! Invariant: a row that is taken several times gets the gradients in the order in which it was taken.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,8 @@
 //! the weight's gradient is one chain in the order of the tokens.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
