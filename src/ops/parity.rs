@@ -8,7 +8,9 @@ mod tokens;
 use dfdx::prelude::*;
 
 use leaves::{Given, back, parameter, values};
-use tokens::{Extra, TokenCase};
+use tokens::Extra;
+
+pub(crate) use tokens::TokenCase;
 
 use super::activate::Function;
 use super::add::add;
@@ -133,7 +135,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::Tokens(TokenCase::ToFeatures([7, 5])),
     Case::Tokens(TokenCase::Linear([70, 48, 130], true)),
     Case::Tokens(TokenCase::Linear([5, 7, 11], true)),
-    Case::Tokens(TokenCase::Linear([9, 200, 3], false)),
+    Case::Tokens(TokenCase::Linear([9, 260, 261], true)),
     Case::Tokens(TokenCase::Linear([300, 20, 20], false)),
     Case::Tokens(TokenCase::Attention([1, 3, 70, 70, 2, 32], Extra::None)),
     Case::Tokens(TokenCase::Attention([1, 4, 16, 16, 2, 8], Extra::Position)),

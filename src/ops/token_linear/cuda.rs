@@ -135,3 +135,50 @@ impl super::TokenLinear<f32> for Cuda {
         launched(column_sums(gradient, [tokens, outputs], bias, None))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::kernel::tile::{COLUMNS, MANY_SLICES, ROWS};
+    use crate::ops::parity::{CASES, Case, TokenCase};
+
+    #[test]
+    fn layers_of_fiber_keep_a_gpu_busy_and_no_chain_is_long() {
+        // Swin's first and third stage at 384 pixels, RoBERTa; four examples.
+        for (tokens, inputs, outputs) in [(36_864, 128, 512), (2304, 512, 1536), (160, 768, 3072)] {
+            for product in products(tokens, inputs, outputs) {
+                let cut = product.cut();
+                assert!(cut.tiles * cut.splits >= 132, "{tokens} {inputs} {outputs}: {cut:?}");
+                assert!(product.terms.div_ceil(SLICE * cut.splits) <= MANY_SLICES);
+            }
+        }
+    }
+
+    /// The doctor and the emulator compare these with the CPU.
+    #[test]
+    fn parity_takes_every_way_through_the_products() {
+        let cases: Vec<_> = CASES
+            .iter()
+            .filter_map(|case| match *case {
+                Case::Tokens(TokenCase::Linear([tokens, inputs, outputs], biased)) => {
+                    Some((products(tokens, inputs, outputs), biased))
+                }
+                _ => None,
+            })
+            .collect();
+        for number in 0..3 {
+            let some = |what: &str, holds: &dyn Fn(Product) -> bool| {
+                let found = cases.iter().any(|(products, _)| holds(products[number]));
+                assert!(found, "no case of parity has {what} in product {number}");
+            };
+            some("shared sums", &|product| product.cut().splits > 1);
+            some("sums of one block", &|product| product.cut().splits == 1);
+            some("terms in fours", &|product| product.terms.is_multiple_of(4));
+            some("terms that are no fours", &|product| !product.terms.is_multiple_of(4));
+            some("several tiles, not all full", &|product| {
+                product.cut().tiles > 1 && (product.rows % ROWS, product.columns % COLUMNS) != (0, 0)
+            });
+        }
+        assert!(cases.iter().any(|(products, biased)| *biased && products[0].cut().splits > 1));
+    }
+}
