@@ -21,7 +21,7 @@ use i2m2::models::fiber::{
     ignored,
 };
 use i2m2::ops::simd::Real;
-use i2m2::ops::{TokenBackend, Tokens, beside};
+use i2m2::ops::{Backend, Tokens, beside};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -121,7 +121,7 @@ fn text(inputs: &SafeTensors<'_>) -> anyhow::Result<Text> {
 
 fn image<E: Real>(inputs: &SafeTensors<'_>, name: &str) -> anyhow::Result<Images<E, Cpu>>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     let dims =
         TensorSource::<E>::dims(inputs, name).with_context(|| format!("the inputs have no `{name}`"))?;
@@ -133,7 +133,7 @@ where
 
 fn run<E: Real>(arguments: &Arguments) -> anyhow::Result<()>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     let config = arguments.config()?;
     let dev = Cpu::default();
@@ -187,7 +187,7 @@ where
 /// The features of all images of an example beside each other.
 fn join<E: Real>(before: Option<Tokens<E, Cpu>>, features: Tokens<E, Cpu>) -> anyhow::Result<Tokens<E, Cpu>>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     Ok(match before {
         Some(before) => beside(before, features)?,
@@ -197,7 +197,7 @@ where
 
 fn write<E: Real>(outputs: &Outputs<E>, out: &Path) -> anyhow::Result<()>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     let single = size_of::<E>() == size_of::<f32>();
     let bytes = |values: Vec<E>| -> Vec<u8> {

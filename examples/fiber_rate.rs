@@ -134,7 +134,7 @@ struct Training {
 
 impl Training {
     fn new(backbone: Option<Backbone<f32, Cpu>>, heads: Heads<f32, Cpu>) -> anyhow::Result<Self> {
-        let rule = Rule::AdamW;
+        let rule = Rule::ADAMW;
         let hyperparameters =
             Hyperparameters { rule, learning_rate: 1e-5, weight_decay: 0.01, clip_norm: None };
         let all: Vec<&Parameter<f32, Cpu>> = backbone

@@ -14,6 +14,7 @@
 #   doctor   what is here, and the self-test
 #   ops      every op against the CPU
 #   models   every model against the CPU, over 100 steps
+#   fiber    FIBER: a small one against the CPU, the published one timed
 #   speed    training steps per second, ours and PyTorch's
 #   table1   Table 1 at the paper tier, with gate and export
 #   all      these in order, for at most --budget SECONDS (default 540)
@@ -97,7 +98,7 @@ stage() {
 run() {
     [[ $# -ge 3 ]] || usage
     local name=$1 dir=$2 out=$3 budget=540 failed=0 left=0 options=() todo=() rest; shift 3
-    [[ $name =~ ^(doctor|ops|models|speed|table1|all)$ ]] || usage
+    [[ $name =~ ^(doctor|ops|models|fiber|speed|table1|all)$ ]] || usage
     while [[ $# -gt 0 ]]; do
         if [[ $1 == --budget && $# -ge 2 ]]; then budget=$2; shift 2; else options+=("$1"); shift; fi
     done
@@ -106,7 +107,7 @@ run() {
     command -v "$python" >/dev/null || die 2 "there is no $python"
     mkdir -p "$out"
     if [[ $name == all ]]; then
-        todo=(doctor ops models speed table1)
+        todo=(doctor ops models fiber speed table1)
         SECONDS=0
         while [[ ${#todo[@]} -gt 0 ]]; do
             rest=$((budget - SECONDS))

@@ -1,6 +1,6 @@
 """The stages of scripts/gpu-check.sh, which bounds their time and keeps what they print.
 
-    python scripts/gpu_check.py stage models DIR OUT     # one of doctor, ops, models, speed, table1
+    python scripts/gpu_check.py stage models DIR OUT     # one of doctor, ops, models, fiber, speed, table1
     python scripts/gpu_check.py speed DIR OUT --models avmnist/inter-lf mimic/i2m2 --rounds 1
     python scripts/gpu_check.py summary OUT              # OUT/README.md from what the stages found
 
@@ -29,11 +29,13 @@ from pathlib import Path
 from compare_pytorch import BATCH, MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGES = "doctor ops models speed table1".split()
+STAGES = "doctor ops models fiber speed table1".split()
 ROWS = 10 * BATCH
 WARM_UP = 20
 # How far ops, and models after their steps, may be from the CPU: the doctor's own limits for f32.
 OP_LIMIT, MODEL_LIMIT = 1e-5, 1e-3
+# How far what comes out of the small FIBER may be from the CPU, and its gradients.
+FIBER_LIMITS = 1e-4, 1e-3
 # What a model may need at most, beside what was measured of the one before: below it no other model is begun.
 LEAST_SECONDS = 20
 # What table 1 keeps of its time for the gate and the export.
@@ -209,6 +211,29 @@ def stage_models(a):
         return {**line, "holds": code == 0, "exit_code": code, "seconds": seconds}
 
     return model_by_model(a, "models", lambda line: not line.get("broken") and line["steps"] == a.steps, measure)
+
+
+def stage_fiber(a):
+    """The small FIBER against the CPU; then the published one, timed, unless this is the emulator."""
+    found, code, seconds = doctor(a.dir, ["--stage", "fiber", "--model", "tiny"])
+    line, worst, speeds = with_key(found, "foreign_launches"), code, []
+    if line:
+        say(
+            f"FIBER, small: {real(line['forward']):.1e} apart from the CPU's, gradients {real(line['gradient']):.1e}, "
+            f"{'repeats' if line['repeats'] else 'DOES NOT REPEAT'}, {line['launches']} launches a step"
+        )
+    for precision in () if code != 0 or "emulator" in gpu(a.dir) else ("f32", "tf32"):
+        arguments = ["--stage", "fiber", "--model", "base", "--precision", precision, "--seconds", str(a.seconds)]
+        answer, base_code, _ = doctor(a.dir, arguments)
+        worst = worst or base_code
+        if speed := with_key(answer, "forward_per_second"):
+            speeds.append({"precision": precision, **speed})
+            say(
+                f"FIBER, published, {precision}: {speed['forward_per_second']:.1f} examples/s forward, "
+                f"{speed['gradients_per_second']:.1f} with gradients"
+            )
+    keep(a, "fiber", {"parity": line, "speeds": speeds, "exit_code": worst, "seconds": seconds})
+    return int(worst != 0)
 
 
 # ----------------------------------------------------------------------------------------------------- PyTorch
@@ -512,6 +537,13 @@ def summary(out):
     found |= {name: name not in broken and same(models[name]) for name in MODELS if name in models or name in broken}
     targets.append(("bit-identity: ops and models repeat, recorded as not", verdict(found, found, [*wanted, *MODELS] if op else ["ops", *MODELS])))
 
+    fiber = lines["fiber"][-1] if lines["fiber"] else None
+    parity = fiber and fiber["parity"]
+    near = parity and real(parity["forward"]) <= FIBER_LIMITS[0] and real(parity["gradient"]) <= FIBER_LIMITS[1]
+    said = "held" if near and parity["repeats"] else "**missed**" if fiber else "not run"
+    limits = "what comes out within {:g} of the CPU, gradients within {:g}".format(*FIBER_LIMITS)
+    targets.append((f"the small FIBER: {limits}; repeats", said))
+
     ratio = lambda name, mode: (
         speeds[name]["medians"]["ours"] / speeds[name]["medians"][mode]
         if name in speeds and speeds[name]["medians"]["ours"] and speeds[name]["medians"][mode]
@@ -571,6 +603,23 @@ def summary(out):
             rows.append((name, *[""] * 6, "**no**: ended early"))
     head = ("model", "steps", "losses apart", "weights apart", "repeats", "recorded as plain", "launches", "holds")
     parts.append(table(head, rows) if rows else "Not run.")
+
+    parts.append("## FIBER")
+    if parity:
+        parts.append(
+            f"Small, against the CPU: what comes out {real(parity['forward']):.1e} apart, gradients {real(parity['gradient']):.1e} (in "
+            f"{parity['array']}), {'repeats' if parity['repeats'] else '**does not repeat**'}; {parity['launches']} launches a step, not "
+            f"recorded: {parity['refused']}."
+        )
+    else:
+        parts.append("**Ended early.**" if fiber else "Not run.")
+    rows = [
+        (s["precision"], f"{s['forward_per_second']:.1f}", f"{s['gradients_per_second']:.1f}", f"{100 * s['share_of_ceiling']:.1f} %", s["batch"], s["side"])
+        for s in (fiber["speeds"] if fiber else [])
+    ]
+    head = ("published, in", "examples/s forward", "with gradients", "share of multiply-adds' ceiling (f32)", "batch", "pixels")
+    if rows:
+        parts.append(table(head, rows))
 
     parts.append("## Training steps per second")
     rows = []
@@ -671,11 +720,11 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     a.begun = time.monotonic()
     a.out.mkdir(parents=True, exist_ok=True)
-    once = a.stage in ("doctor", "ops", "table1")  # the others know themselves
+    once = a.stage in ("doctor", "ops", "fiber", "table1")  # the others know themselves
     if a.unless_finished and once and not a.again and finished(a, a.stage):
         say(f"{a.stage}: is there already (--again repeats it)")
         return 0
-    stages = dict(doctor=stage_doctor, ops=stage_ops, models=stage_models, speed=stage_speed, table1=stage_table1)
+    stages = dict(doctor=stage_doctor, ops=stage_ops, models=stage_models, fiber=stage_fiber, speed=stage_speed, table1=stage_table1)
     return stages[a.stage](a)
 
 

@@ -29,9 +29,14 @@ impl Seeds {
 
     /// This node's stream, always from its beginning.
     pub fn stream(&self) -> Stream {
+        Stream { bits: ChaCha12Rng::from_seed(self.key()), spare: None }
+    }
+
+    /// The key of this node's stream: ChaCha12 with this key, nonce 0, and blocks counted from 0.
+    pub fn key(&self) -> [u8; 32] {
         let mut hasher = Hasher::new("i2m2 seed tree v1");
         hasher.field(&self.root.to_le_bytes()).field(self.path.as_bytes());
-        Stream { bits: ChaCha12Rng::from_seed(*hasher.finish().bytes()), spare: None }
+        *hasher.finish().bytes()
     }
 }
 

@@ -75,7 +75,7 @@ fn every_op_agrees_with_the_cpu_in_any_order_of_blocks_and_threads() {
             .filter(|line| line.get("case").is_some())
             .map(|line| (line["case"].to_string(), line["digest"].to_string()))
             .collect();
-        assert!(found.len() > 25);
+        assert!(found.len() > 70);
         // Bits that depend on the order would be a race, or a sum without an order.
         let first = digests.get_or_insert_with(|| found.clone());
         assert_eq!(*first, found, "{order}");
@@ -89,6 +89,31 @@ fn every_op_agrees_with_the_cpu_in_tf32() {
     let cases = lines.iter().filter(|line| line.get("case").is_some());
     let rounded = |line: &&Value| line["largest"].as_f64().unwrap() > 1e-4;
     assert!(cases.filter(rounded).count() > 15);
+}
+
+/// The small FIBER's line of a doctor.
+fn fiber(command: &mut Command, more: &[&str]) -> Value {
+    let lines = doctor(command, &[&["--stage", "fiber", "--model", "tiny"], more].concat());
+    lines.into_iter().find(|line| line.get("fiber").is_some()).unwrap()
+}
+
+#[test]
+fn fiber_agrees_with_the_cpu_in_any_order_of_blocks_and_threads() {
+    let found = fiber(&mut i2m2(&shared_cache()), &[]);
+    assert_eq!(
+        (&found["repeats"], &found["foreign_launches"]),
+        (&Value::from(true), &Value::from(0)),
+        "{found}"
+    );
+    let shuffled = fiber(i2m2(&shared_cache()).env("I2M2_EMULATOR_ORDER", "shuffle:7"), &[]);
+    assert_eq!(found["digest"], shuffled["digest"]);
+    // Its inputs change from step to step, so its steps are not recorded.
+    assert!(found["refused"].as_str().unwrap().contains("differ from step to step"), "{found}");
+    let rounded = fiber(&mut i2m2(&shared_cache()), &["--precision", "tf32"]);
+    assert!(
+        found["forward"].as_f64().unwrap() < 1e-5 && rounded["forward"].as_f64().unwrap() > 1e-4,
+        "{rounded}"
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ use i2m2::models::fiber::{
 };
 use i2m2::ops::product_of_experts::{product_of_experts, product_of_soft};
 use i2m2::ops::simd::Real;
-use i2m2::ops::{TokenBackend, Tokens, beside, to_features};
+use i2m2::ops::{Backend, Tokens, beside, to_features};
 use serde_json::Value;
 
 /// Numbers in [-1, 1) that depend on the name alone.
@@ -96,27 +96,21 @@ impl Errors {
 }
 
 /// A backbone and heads with the weights of the golden file.
-fn network<E: Real>(
+fn network<E: Real, D: Backend<E>>(
+    dev: &D,
     config: &Config,
     composition: Composition,
     task: &Task,
-) -> (Backbone<E, Cpu>, Heads<E, Cpu>)
-where
-    Cpu: TokenBackend<E>,
-{
-    let dev = Cpu::default();
-    let tensors = source(&Backbone::<E, Cpu>::plan(config).unwrap());
+) -> (Backbone<E, D>, Heads<E, D>) {
+    let tensors = source(&Backbone::<E, D>::plan(config).unwrap());
     let backbone = Backbone::load(dev.clone(), config, &tensors, |_| false).unwrap();
-    let tensors = source(&Heads::<E, Cpu>::plan(config, composition, task));
-    (backbone, Heads::load(&dev, config, (composition, task), &tensors, |_| false).unwrap())
+    let tensors = source(&Heads::<E, D>::plan(config, composition, task));
+    (backbone, Heads::load(dev, config, (composition, task), &tensors, |_| false).unwrap())
 }
 
-fn image<E: Real>(name: &str, side: usize) -> Images<E, Cpu>
-where
-    Cpu: TokenBackend<E>,
-{
+fn image<E: Real, D: Backend<E>>(dev: &D, name: &str, side: usize) -> Images<E, D> {
     let pixels = stream(name).take(3 * side * side).map(|r| E::of(2.0 * r));
-    Cpu::default().tensor_from_vec(pixels.collect(), (1, 3, side, side))
+    dev.tensor_from_vec(pixels.collect(), (1, 3, side, side))
 }
 
 const IDS: [u32; 8] = [0, 5, 17, 42, 9, 2, 1, 1];
@@ -142,17 +136,14 @@ const PROBES: [(&str, &str); 12] = [
 ];
 
 /// All features, probes, logits and losses of VQA's I2M2.
-fn vqa<E: Real>(side: usize, limit: f64) -> f64
-where
-    Cpu: TokenBackend<E>,
-{
+fn vqa<E: Real, D: Backend<E>>(dev: &D, side: usize, limit: f64) -> f64 {
     let golden = &golden()[format!("vqa_{side}")];
-    let (backbone, heads) = network::<E>(&Config::tiny(side), Composition::All, &Task::vqa(7));
-    let (image, text) = (image("image_0", side), text());
+    let (backbone, heads) = network(dev, &Config::tiny(side), Composition::All, &Task::vqa(7));
+    let (image, text) = (image(dev, "image_0", side), text());
     let mut errors = Errors::of(limit);
 
     let seen = RefCell::new(BTreeMap::new());
-    let hook = |name: &str, tokens: &Tokens<E, Cpu>| {
+    let hook = |name: &str, tokens: &Tokens<E, D>| {
         let (count, width) = *tokens.shape();
         let values = tokens.as_vec();
         let probe = [0, 1, count / 2, count - 1].map(|token| values[token * width..][..4].to_vec());
@@ -178,7 +169,7 @@ where
     let logits: Vec<_> = logits.into_iter().map(|logits| to_features(logits).unwrap()).collect();
     let mut targets = vec![E::ZERO; 7];
     (targets[2], targets[5]) = (E::of(0.9), E::of(0.3));
-    let targets = Cpu::default().tensor_from_vec(targets, (7, 1));
+    let targets = dev.tensor_from_vec(targets, (7, 1));
     let fused = product_of_soft(vec![logits[0].clone()], &targets).unwrap();
     errors.compare("fused loss", &fused.loss.as_vec(), &golden["vqa_bce_x7_cat_only"]);
     let all = product_of_soft(logits, &targets).unwrap();
@@ -188,18 +179,15 @@ where
 }
 
 /// Logits, loss and gradients of NLVR2's I2M2.
-fn nlvr2<E: Real>(limit: f64) -> f64
-where
-    Cpu: TokenBackend<E>,
-{
+fn nlvr2<E: Real, D: Backend<E>>(dev: &D, limit: f64) -> f64 {
     let golden = &golden()["nlvr2_64"];
-    let (backbone, heads) = network::<E>(&Config::tiny(64), Composition::All, &Task::nlvr2());
-    let (images, text) = (["image_0", "image_1"].map(|name| image(name, 64)), text());
+    let (backbone, heads) = network(dev, &Config::tiny(64), Composition::All, &Task::nlvr2());
+    let (images, text) = (["image_0", "image_1"].map(|name| image(dev, name, 64)), text());
     let mut errors = Errors::of(limit);
 
     let [first, second] = images.each_ref().map(|image| {
-        let fused = backbone.fused::<OwnedTape<E, Cpu>>(image, &text, &Noise::Off, None).unwrap();
-        (fused, backbone.image_only::<OwnedTape<E, Cpu>>(image, &Noise::Off, None).unwrap())
+        let fused = backbone.fused::<OwnedTape<E, D>>(image, &text, &Noise::Off, None).unwrap();
+        (fused, backbone.image_only::<OwnedTape<E, D>>(image, &Noise::Off, None).unwrap())
     });
     let features = Features {
         fused: Some(beside(first.0, second.0).unwrap()),
@@ -239,13 +227,10 @@ where
     errors.worst
 }
 
-fn all_gradients<E: Real>(
-    weights: &Weights<E, Cpu>,
-    gradients: &mut Gradients<E, Cpu>,
-) -> BTreeMap<String, Vec<f64>>
-where
-    Cpu: TokenBackend<E>,
-{
+fn all_gradients<E: Real, D: Backend<E>>(
+    weights: &Weights<E, D>,
+    gradients: &mut Gradients<E, D>,
+) -> BTreeMap<String, Vec<f64>> {
     let names = weights.plan().0.iter().map(|spec| spec.name.clone());
     names
         .map(|name| {
@@ -305,16 +290,27 @@ fn names_are_the_published_ones() {
 
 #[test]
 fn vqa_agrees() {
+    let dev = Cpu::default();
     for side in [64, 96] {
-        println!("VQA {side}: {:e} in f64", vqa::<f64>(side, 1e-10));
-        println!("VQA {side}: {:e} in f32", vqa::<f32>(side, 1e-4));
+        println!("VQA {side}: {:e} in f64", vqa::<f64, _>(&dev, side, 1e-10));
+        println!("VQA {side}: {:e} in f32", vqa::<f32, _>(&dev, side, 1e-4));
     }
 }
 
 #[test]
 fn nlvr2_agrees_with_every_gradient() {
-    println!("NLVR2: {:e} in f64", nlvr2::<f64>(1e-10));
-    println!("NLVR2: {:e} in f32", nlvr2::<f32>(1e-4));
+    let dev = Cpu::default();
+    println!("NLVR2: {:e} in f64", nlvr2::<f64, _>(&dev, 1e-10));
+    println!("NLVR2: {:e} in f32", nlvr2::<f32, _>(&dev, 1e-4));
+}
+
+/// On a GPU, or on the emulated one (see `tests/cuda.rs`).
+#[cfg(feature = "cuda")]
+#[test]
+fn a_gpu_agrees_with_every_gradient() {
+    let dev = i2m2::ops::cuda::open(0, i2m2::device::Precision::F32).expect("a GPU, or the emulated one");
+    println!("VQA 64: {:e} on a GPU", vqa::<f32, _>(&dev, 64, 1e-4));
+    println!("NLVR2: {:e} on a GPU", nlvr2::<f32, _>(&dev, 1e-4));
 }
 
 #[test]

@@ -378,13 +378,13 @@ pub(crate) struct Doctor {
     /// Which test of the GPU.
     #[arg(long, value_enum, default_value_t = Stage::Ops)]
     pub stage: Stage,
-    /// Only this model of Tables 1 and 2 (for the stages models and speed).
+    /// Only this model of Tables 1 and 2 (for the stages models and speed), or tiny or base (for fiber).
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Training steps that are compared with the CPU's.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub steps: usize,
-    /// Seconds per model in the stage speed.
+    /// Seconds per model in the stages speed and fiber.
     #[arg(long, value_name = "S", default_value_t = 2.0)]
     pub seconds: f64,
     /// Prints JSON, a line per finding.
@@ -401,6 +401,8 @@ pub(crate) enum Stage {
     Models,
     /// Training steps per second, launches per step, and shares of the ceilings.
     Speed,
+    /// A small FIBER against the CPU, and the same bits twice (--model tiny); then the published one, timed (--model base).
+    Fiber,
 }
 
 /// How `check` prints.

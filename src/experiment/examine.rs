@@ -2,6 +2,8 @@
 //!
 //! Invariant: a finding was measured now, on models at full size; it says itself whether it holds.
 
+mod fiber;
+
 use std::time::Instant;
 
 use dfdx::prelude::{Cpu, Cuda};
@@ -13,6 +15,8 @@ use super::workload::{BATCH, Distance, Running, Workload, WorkloadError};
 use crate::device::Precision;
 use crate::device::cuda::{self, Gpu, StepSize};
 use crate::ops::kernel::ceiling::Ceilings;
+
+pub(crate) use fiber::{FiberParity, FiberSpeed};
 
 /// Sides of the images at the paper's size.
 const SIDES: [usize; 2] = [28, 112];

@@ -34,7 +34,7 @@ pub use tiny::{Tiny, tiny};
 
 use crate::data::Modality;
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend};
+use crate::ops::{Backend, OpError};
 
 /// Why a network could not be built, filled or run.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +107,7 @@ impl ModelError {
     }
 
     /// An input of another kind than the expert was built for.
-    fn unfit<E: Real, D: TokenBackend<E>>(index: usize, input: &Input<E, D>) -> Self {
+    fn unfit<E: Real, D: Backend<E>>(index: usize, input: &Input<E, D>) -> Self {
         ModelError::Dims {
             expected: "what the expert was built for".to_owned(),
             modality: format!("number {index}"),

@@ -17,7 +17,7 @@ use crate::ops::activate::{Function, activate};
 use crate::ops::layer_norm::layer_norm;
 use crate::ops::simd::Real;
 use crate::ops::token_linear::token_linear;
-use crate::ops::{Features, OpError, Parameter, TokenBackend, Tokens, from_features, to_features};
+use crate::ops::{Backend, Features, OpError, Parameter, Tokens, from_features, to_features};
 use crate::random::Seeds;
 use crate::study::{FeatureHead, Pass, SharedBackbone};
 
@@ -25,7 +25,7 @@ use crate::study::{FeatureHead, Pass, SharedBackbone};
 pub const BACKBONE: &str = "backbone";
 
 /// A backbone with the modalities that it reads.
-pub struct Shared<E: Real, D: TokenBackend<E>> {
+pub struct Shared<E: Real, D: Backend<E>> {
     backbone: Backbone<E, D>,
     /// Where the images are among the modalities, and how many an example has.
     images: (usize, usize),
@@ -39,7 +39,7 @@ pub struct Shared<E: Real, D: TokenBackend<E>> {
 /// The features of a batch, by pass: `(batch, features)`.
 pub type PassFeatures<E, D, T> = BTreeMap<Pass, Tokens<E, D, T>>;
 
-impl<E: Real, D: TokenBackend<E>> Shared<E, D> {
+impl<E: Real, D: Backend<E>> Shared<E, D> {
     /// A backbone for data of these modalities, of which some passes are read: with the weights of a file if one is given, otherwise
     /// fresh.
     ///
@@ -145,7 +145,7 @@ impl<E: Real, D: TokenBackend<E>> Shared<E, D> {
     }
 }
 
-impl<E: Real, D: TokenBackend<E>> Module<E, D> for Shared<E, D> {
+impl<E: Real, D: Backend<E>> Module<E, D> for Shared<E, D> {
     fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
         if !self.trained {
             return;
@@ -159,7 +159,7 @@ impl<E: Real, D: TokenBackend<E>> Module<E, D> for Shared<E, D> {
 }
 
 /// The layers of a head: linear, LayerNorm, GELU, linear. Fresh weights are N(0, 0.02), biases 0.
-pub struct Head<E: Real, D: TokenBackend<E>> {
+pub struct Head<E: Real, D: Backend<E>> {
     pass: Pass,
     /// Where the features are among the modalities, where they were computed before.
     place: Option<usize>,
@@ -168,7 +168,7 @@ pub struct Head<E: Real, D: TokenBackend<E>> {
     last: [Parameter<E, D>; 2],
 }
 
-impl<E: Real, D: TokenBackend<E>> Head<E, D> {
+impl<E: Real, D: Backend<E>> Head<E, D> {
     /// A fresh head on features of this width.
     pub(super) fn new(
         scope: &Scope<D>,
@@ -219,7 +219,7 @@ impl<E: Real, D: TokenBackend<E>> Head<E, D> {
     }
 }
 
-impl<E: Real, D: TokenBackend<E>> Module<E, D> for Head<E, D> {
+impl<E: Real, D: Backend<E>> Module<E, D> for Head<E, D> {
     fn named_tensors<'a>(&'a mut self, prefix: &str, named_tensors: &mut NamedTensors<'a, E, D>) {
         for (name, [weight, bias]) in
             [("first", &mut self.first), ("norm", &mut self.norm), ("last", &mut self.last)]

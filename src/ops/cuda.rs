@@ -15,6 +15,8 @@ pub static SOURCES: &[Source] = &[
     ("ops/kernel/correlate.cu", include_str!("kernel/correlate.cu")),
     ("ops/kernel/mma.cuh", include_str!("kernel/mma.cuh")),
     ("ops/kernel/tile.cuh", include_str!("kernel/tile.cuh")),
+    ("ops/kernel/parts.cu", include_str!("kernel/parts.cu")),
+    ("ops/kernel/columns.cu", include_str!("kernel/columns.cu")),
     ("ops/conv2d/blocked.cu", include_str!("conv2d/blocked.cu")),
     ("ops/kernel/ceiling.cu", include_str!("kernel/ceiling.cu")),
     ("ops/concat/concat.cu", include_str!("concat/concat.cu")),
@@ -31,12 +33,25 @@ pub static SOURCES: &[Source] = &[
     ("ops/product_of_experts/soft/soft.cu", include_str!("product_of_experts/soft/soft.cu")),
     ("ops/optimizer/optimizer.cu", include_str!("optimizer/optimizer.cu")),
     ("ops/gather/gather.cu", include_str!("gather/gather.cu")),
+    ("ops/activate/activate.cu", include_str!("activate/activate.cu")),
+    ("ops/add_scaled/add_scaled.cu", include_str!("add_scaled/add_scaled.cu")),
+    ("ops/drop/drop.cu", include_str!("drop/drop.cu")),
+    ("ops/layer_norm/layer_norm.cu", include_str!("layer_norm/layer_norm.cu")),
+    ("ops/mean_tokens/mean_tokens.cu", include_str!("mean_tokens/mean_tokens.cu")),
+    ("ops/normalize/normalize.cu", include_str!("normalize/normalize.cu")),
+    ("ops/rows/rows.cu", include_str!("rows/rows.cu")),
+    ("ops/token_linear/token_linear.cu", include_str!("token_linear/token_linear.cu")),
+    ("ops/attention/tile.cuh", include_str!("attention/tile.cuh")),
+    ("ops/attention/attention.cu", include_str!("attention/attention.cu")),
+    ("ops/attention/backward.cu", include_str!("attention/backward.cu")),
 ];
 
 /// What decides the bits of convolutions with many channels, which are too large for a canary: it enters keys as it is written.
-pub const UNSEEN_BY_CANARIES: [&str; 4] = [
+pub const UNSEEN_BY_CANARIES: [&str; 6] = [
     include_str!("kernel/mma.cuh"),
     include_str!("kernel/tile.cuh"),
+    include_str!("kernel/tile.rs"),
+    include_str!("kernel/parts.cu"),
     include_str!("conv2d/blocked.cu"),
     include_str!("conv2d/blocked.rs"),
 ];
@@ -59,8 +74,9 @@ mod tests {
     use super::SOURCES;
     use crate::device::cuda::{Arguments, names};
     use crate::ops::{
-        add, average_pool, concat, conv2d, gather, group_norm, gru, kernel, lrtf, norm_relu_pool, optimizer,
-        product_of_experts,
+        activate, add, add_scaled, attention, average_pool, concat, conv2d, drop, gather, group_norm, gru,
+        kernel, layer_norm, lrtf, mean_tokens, norm_relu_pool, normalize, optimizer, product_of_experts,
+        rows, token_linear,
     };
 
     #[test]
@@ -104,7 +120,7 @@ mod tests {
             };
             for field in names.split(',').map(str::trim) {
                 let (field, count) = match field.split_once('[') {
-                    Some((field, "MOST_EXPERTS]")) => (field, 8),
+                    Some((field, "MOST_EXPERTS]" | "KEY_WORDS]")) => (field, 8),
                     Some((_, other)) => panic!("{name}: [{other}"),
                     None => (field, 1),
                 };
@@ -129,7 +145,8 @@ mod tests {
         same::<conv2d::blocked::PackWeights>();
         same::<conv2d::blocked::BlockedProject>();
         same::<conv2d::blocked::BlockedCorrelate>();
-        same::<conv2d::blocked::AddParts>();
+        same::<kernel::tile::AddParts>();
+        same::<kernel::columns::Columns>();
         same::<kernel::ceiling::Ceiling>();
         same::<concat::cuda::Concat>();
         same::<concat::cuda::AddTo>();
@@ -154,5 +171,17 @@ mod tests {
         same::<product_of_experts::cuda::HeadsBackward>();
         same::<product_of_experts::soft::cuda::SoftForward>();
         same::<product_of_experts::soft::cuda::SoftBackward>();
+        same::<activate::cuda::Activate>();
+        same::<add_scaled::cuda::AddScaled>();
+        same::<add_scaled::cuda::AddScaledBackward>();
+        same::<attention::cuda::Attention>();
+        same::<drop::cuda::DrawUnits>();
+        same::<drop::cuda::DropUnits>();
+        same::<layer_norm::cuda::LayerNorm>();
+        same::<mean_tokens::cuda::MeanTokens>();
+        same::<normalize::cuda::Normalize>();
+        same::<rows::cuda::GatherRows>();
+        same::<rows::cuda::AddRows>();
+        same::<token_linear::cuda::TokenLinear>();
     }
 }

@@ -121,8 +121,3 @@ where
         + token_linear::TokenLinear<E>,
 {
 }
-
-/// The same by the name that the ops of tokens ask for.
-pub trait TokenBackend<E: simd::Real>: Backend<E> {}
-
-impl<E: simd::Real, D: Backend<E>> TokenBackend<E> for D {}

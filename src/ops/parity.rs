@@ -2,9 +2,17 @@
 //!
 //! Invariant: both devices get the same numbers through the same code; what is compared is all that comes out.
 
-use dfdx::prelude::*;
-use dfdx::shapes::Shape;
+mod leaves;
+mod tokens;
 
+use dfdx::prelude::*;
+
+use leaves::{Given, back, parameter, values};
+use tokens::Extra;
+
+pub(crate) use tokens::TokenCase;
+
+use super::activate::Function;
 use super::add::add;
 use super::average_pool::average_pool;
 use super::concat::concat;
@@ -16,13 +24,9 @@ use super::lrtf::{self, low_rank_fusion};
 use super::norm_relu_pool::{Running, Statistics, norm_relu_pool};
 use super::optimizer::{Hyperparameters, Optimizer, Rule};
 use super::product_of_experts::{Heads, Labels, product_of_experts, product_of_heads, product_of_soft};
-use super::{Backend, OpError, Parameter};
+use super::{Backend, OpError};
 use crate::device::{Fill, Precision};
 use crate::digest::{Digest, Hasher};
-use crate::random::Seeds;
-
-/// What an op gave: arrays by name.
-type Given = Vec<(String, Vec<f32>)>;
 
 /// An op at certain sizes.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ pub(crate) enum Case {
     ProductOfSoft([usize; 3]),
     /// The rule, on several parameters.
     Update(Rule),
+    /// An op of tokens.
+    Tokens(TokenCase),
 }
 
 /// Sizes of the paper's networks, and odd ones that take every path through the kernels.
@@ -113,6 +119,31 @@ pub(crate) const CASES: &[Case] = &[
     Case::Update(Rule::Sgd),
     Case::Update(Rule::Rmsprop),
     Case::Update(Rule::ADAMW),
+    Case::Tokens(TokenCase::Activate([7, 45], Function::Gelu)),
+    Case::Tokens(TokenCase::Activate([3, 100], Function::Tanh)),
+    Case::Tokens(TokenCase::AddScaled([5, 9])),
+    Case::Tokens(TokenCase::AddScaled([70, 48])),
+    Case::Tokens(TokenCase::Drop([9, 7], 1)),
+    Case::Tokens(TokenCase::Drop([12, 10], 30)),
+    Case::Tokens(TokenCase::Embedding([11, 12, 40])),
+    Case::Tokens(TokenCase::LayerNorm([5, 7])),
+    Case::Tokens(TokenCase::LayerNorm([150, 96])),
+    Case::Tokens(TokenCase::MeanTokens([3, 5, 7])),
+    Case::Tokens(TokenCase::Normalize([9, 70])),
+    Case::Tokens(TokenCase::Rows([2, 12, 8, 12])),
+    Case::Tokens(TokenCase::Rows([3, 6, 5, 20])),
+    Case::Tokens(TokenCase::ToFeatures([7, 5])),
+    Case::Tokens(TokenCase::Linear([70, 48, 130], true)),
+    Case::Tokens(TokenCase::Linear([5, 7, 11], true)),
+    Case::Tokens(TokenCase::Linear([9, 260, 261], true)),
+    Case::Tokens(TokenCase::Linear([300, 20, 20], false)),
+    Case::Tokens(TokenCase::Attention([1, 3, 70, 70, 2, 32], Extra::None)),
+    Case::Tokens(TokenCase::Attention([1, 4, 16, 16, 2, 8], Extra::Position)),
+    Case::Tokens(TokenCase::Attention([1, 4, 81, 81, 1, 5], Extra::Windows)),
+    Case::Tokens(TokenCase::Attention([2, 2, 70, 9, 2, 16], Extra::Padding)),
+    Case::Tokens(TokenCase::Attention([3, 2, 37, 50, 2, 64], Extra::Dropout)),
+    Case::Tokens(TokenCase::Attention([3, 2, 5, 40, 1, 100], Extra::Padding)),
+    Case::Tokens(TokenCase::Attention([1, 9, 4, 4, 1, 70], Extra::Windows)),
 ];
 
 /// How an op on the GPU compares.
@@ -177,50 +208,10 @@ pub(crate) fn compare<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Re
     Ok(parity)
 }
 
-/// Deterministic values in [-scale, scale).
-fn values(name: &str, count: usize, scale: f64) -> Vec<f32> {
-    let mut stream = Seeds::root(11).child(name).stream();
-    (0..count).map(|_| stream.uniform_in(-scale, scale) as f32).collect()
-}
-
-/// A parameter of deterministic values.
-fn parameter<D: Backend<f32>>(
-    device: &D,
-    name: &str,
-    dims: &[usize],
-    scale: f64,
-) -> Result<Parameter<f32, D>, OpError> {
-    Parameter::new(device, dims, values(name, dims.iter().product(), scale))
-}
-
-/// What a gradient is asked for, by name.
-type Leaf<'a, D> = (&'a str, &'a Tensor<(usize,), f32, D>);
-
-/// Goes back from an output with deterministic gradients, and gives the output and the gradients of the leaves.
-fn back<S: Shape, D: Backend<f32> + Fill<f32>>(
-    out: Tensor<S, f32, D, OwnedTape<f32, D>>,
-    leaves: &[Leaf<'_, D>],
-) -> Result<Given, OpError> {
-    let failed = "parity";
-    let device = out.device().clone();
-    let mut given = vec![("output".to_owned(), out.as_vec())];
-    let coefficients = values("gradient", given[0].1.len(), 1.0);
-    let (out, mut tape) = out.split_tape();
-    // A scalar whose gradient stands for that of the output.
-    let loss = device.try_zeros_like(&Rank0::default()).map_err(OpError::device(failed))?;
-    let ghost = out.ghost();
-    tape.add_backward_op(move |gradients| device.fill(gradients.get_or_alloc_mut(&ghost)?, &coefficients));
-    let mut gradients = loss.put_tape(tape).try_backward().map_err(OpError::device(failed))?;
-    for (name, leaf) in leaves {
-        gradients.try_alloc_for(*leaf).map_err(OpError::device(failed))?;
-        given.push((format!("gradient of {name}"), gradients.get(*leaf).as_vec()));
-    }
-    Ok(given)
-}
-
 fn run<D: Backend<f32> + Fill<f32>>(device: &D, case: Case) -> Result<Given, OpError> {
     let shaped = OpError::device::<D::Err>("parity");
     match case {
+        Case::Tokens(case) => tokens::run(device, case),
         Case::Conv2d([inputs, outputs, kernel, height, width, batch], stride) => {
             let x = parameter(device, "x", &[inputs * height * width * batch], 1.0)?;
             let weight = parameter(device, "weight", &[outputs, inputs, kernel, kernel], 0.3)?;

@@ -5,13 +5,13 @@
 use dfdx::prelude::*;
 
 use super::simd::Real;
-use super::{Features, OpError, TokenBackend, Tokens, rows};
+use super::{Backend, Features, OpError, Tokens, rows};
 
 /// The sum of two streams of one shape: a residual connection.
 ///
 /// # Errors
 /// [`OpError::Shape`] if the shapes differ; [`OpError::Device`] if the device fails.
-pub fn add<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn add<E: Real, D: Backend<E>, T: Tape<E, D>>(
     a: Tokens<E, D, T>,
     b: Tokens<E, D, T>,
 ) -> Result<Tokens<E, D, T>, OpError> {
@@ -32,7 +32,7 @@ pub fn fork<E: Real, D: Device<E>, T: Tape<E, D>>(x: Tokens<E, D, T>) -> (Tokens
 ///
 /// # Errors
 /// [`OpError::Shape`] if the rows differ in number or the widths do not fit; [`OpError::Device`] if the device fails.
-pub fn beside<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn beside<E: Real, D: Backend<E>, T: Tape<E, D>>(
     first: Tokens<E, D, T>,
     second: Tokens<E, D, T>,
 ) -> Result<Tokens<E, D, T>, OpError> {
@@ -55,20 +55,24 @@ pub fn beside<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
 /// Rows to the layout of logits and labels elsewhere: `(samples, features)` to `(features, samples)`.
 ///
 /// # Errors
-/// [`OpError::Device`] if the device fails.
-pub fn to_features<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+/// [`OpError::Shape`] if there is no element; [`OpError::Device`] if the device fails.
+pub fn to_features<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
 ) -> Result<Features<E, D, T>, OpError> {
     const OP: &str = "to features";
-    let x = x.try_permute::<(usize, usize), Axes2<1, 0>>().map_err(OpError::device(OP))?;
-    x.try_contiguous().map_err(OpError::device(OP))
+    let &(samples, features) = x.shape();
+    // Elements as rows: dfdx's own kernels for what is not contiguous are used on no GPU.
+    let elements = x.try_reshape_like(&(samples * features, 1)).map_err(OpError::device(OP))?;
+    let turned = (0..features).flat_map(|feature| (0..samples).map(move |n| (n * features + feature) as u32));
+    let turned = rows::gather_rows(elements, &rows::Index::new(turned.collect(), samples * features)?)?;
+    turned.try_reshape_like(&(features, samples)).map_err(OpError::device(OP))
 }
 
 /// The other way round: `(features, samples)` to `(samples, features)`.
 ///
 /// # Errors
 /// [`OpError::Device`] if the device fails.
-pub fn from_features<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn from_features<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Features<E, D, T>,
 ) -> Result<Tokens<E, D, T>, OpError> {
     to_features(x)

@@ -25,6 +25,6 @@ pub use kernels::{Arguments, Grid, Source, cache, compile, launch, names};
 pub use library::Address;
 pub use open::open;
 pub use pointer::address;
-pub use recorder::{Recorded, Recording, StepSize, record, uninitialised, wait};
+pub use recorder::{Recorded, Recording, StepSize, record, uninitialised, varies, wait};
 pub(crate) use stream::count;
 pub use stream::{Counts, counts};

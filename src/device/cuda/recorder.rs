@@ -5,7 +5,7 @@
 //! whatever is then in the inputs: parameters, running statistics, the batch's rows.
 //!
 //! Invariant: a recording is complete or refused. Whatever could not be repeated (a value read back, a kernel of dfdx, memory
-//! that outlives the step) gives it up with a reason; the step itself has then been done all the same.
+//! that outlives the step, a value of the host's that is another one in every step) gives it up with a reason; the step itself has then been done all the same.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -43,6 +43,14 @@ pub(super) fn give_up(why: &str) {
     recording(|recorder| {
         recorder.refused.get_or_insert_with(|| why.to_owned());
     });
+}
+
+/// Says that the step uses a value of the host's that is another one in the next step: a recording, which would send the same one
+/// again, is given up. Tokens of a text, its padding, and the keys of dropout are such values; so FIBER's training steps are sent
+/// as they are. (They could be recorded once such values stand in buffers at fixed addresses that are written before each step,
+/// as the numbers of a batch's rows are.)
+pub fn varies(what: &str) {
+    give_up(&format!("{what} differ from step to step"));
 }
 
 /// Makes what needs no zeros: a tensor that a kernel writes as a whole before anybody reads it.

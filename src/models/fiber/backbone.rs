@@ -22,7 +22,7 @@ use crate::ops::mean_tokens::mean_tokens;
 use crate::ops::normalize::normalize;
 use crate::ops::rows::{Index, gather_rows};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend, Tokens, beside, fork};
+use crate::ops::{Backend, OpError, Tokens, beside, fork};
 use crate::random::Seeds;
 
 /// The parts of one side's end: a projection of all tokens, and the dense layer of the pooled one.
@@ -123,7 +123,7 @@ fn stage_of(config: &Config, pair: usize) -> usize {
 
 /// The backbone. A clone shares parts and tensors.
 #[derive(Clone, Debug)]
-pub struct Backbone<E: Real, D: TokenBackend<E>> {
+pub struct Backbone<E: Real, D: Backend<E>> {
     config: Config,
     parts: Arc<Parts>,
     device: D,
@@ -136,7 +136,7 @@ fn plan(config: &Config) -> Result<Plan, FiberError> {
     Ok(Parts::new(config)?.1)
 }
 
-impl<E: Real, D: TokenBackend<E>> Backbone<E, D> {
+impl<E: Real, D: Backend<E>> Backbone<E, D> {
     /// Its tensors, by name: nothing is made.
     ///
     /// # Errors

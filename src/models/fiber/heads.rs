@@ -13,7 +13,7 @@ use super::{Config, FiberError};
 use crate::models::Initializer;
 use crate::ops::activate::{Function, activate};
 use crate::ops::simd::Real;
-use crate::ops::{TokenBackend, Tokens};
+use crate::ops::{Backend, Tokens};
 use crate::random::Seeds;
 
 /// Which experts a model has.
@@ -86,7 +86,7 @@ struct Head {
 }
 
 /// The features of a batch that the passes gave; each pass's only where a head asks for it.
-pub struct Features<E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
+pub struct Features<E: Real, D: Backend<E>, T: Tape<E, D>> {
     /// Of the image alone, all images of an example beside each other.
     pub image: Option<Tokens<E, D, T>>,
     /// Of the text alone.
@@ -97,7 +97,7 @@ pub struct Features<E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
 
 /// The heads of a model. A clone shares their tensors.
 #[derive(Clone, Debug)]
-pub struct Heads<E: Real, D: TokenBackend<E>> {
+pub struct Heads<E: Real, D: Backend<E>> {
     heads: Vec<Head>,
     /// The tensors.
     pub weights: Weights<E, D>,
@@ -130,7 +130,7 @@ fn parts(config: &Config, composition: Composition, task: &Task) -> (Vec<Head>, 
     (heads.collect(), plan)
 }
 
-impl<E: Real, D: TokenBackend<E>> Heads<E, D> {
+impl<E: Real, D: Backend<E>> Heads<E, D> {
     /// Their tensors, by name: nothing is made.
     pub fn plan(config: &Config, composition: Composition, task: &Task) -> Plan {
         parts(config, composition, task).1

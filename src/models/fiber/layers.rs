@@ -12,7 +12,7 @@ use crate::ops::activate::{Function, activate};
 use crate::ops::layer_norm::layer_norm;
 use crate::ops::simd::Real;
 use crate::ops::token_linear::token_linear;
-use crate::ops::{TokenBackend, Tokens};
+use crate::ops::{Backend, Tokens};
 
 const WEIGHT: Initializer = Initializer::Normal(0.02);
 const ZERO: Initializer = Initializer::Constant(0.0);
@@ -44,7 +44,7 @@ impl Linear {
         }
     }
 
-    pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    pub(super) fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
@@ -69,7 +69,7 @@ impl Norm {
         }
     }
 
-    pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    pub(super) fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
@@ -86,7 +86,7 @@ pub(super) struct FeedForward {
 }
 
 impl FeedForward {
-    pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    pub(super) fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,

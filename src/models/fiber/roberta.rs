@@ -15,7 +15,7 @@ use crate::ops::add_scaled::add_scaled;
 use crate::ops::attention::{Extras, Groups, Projections, attention};
 use crate::ops::embedding::embedding;
 use crate::ops::simd::Real;
-use crate::ops::{TokenBackend, Tokens, add, fork};
+use crate::ops::{Backend, Tokens, add, fork};
 
 /// Tokens and positions as features.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Embeddings {
         }
     }
 
-    pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    pub(super) fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         device: &D,
@@ -64,7 +64,7 @@ impl Embeddings {
 }
 
 /// An image that a layer's text attends to: its stream, and the tokens of one sample.
-pub(super) struct ImageContext<E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
+pub(super) struct ImageContext<E: Real, D: Backend<E>, T: Tape<E, D>> {
     pub(super) stream: Tokens<E, D, T>,
     pub(super) tokens: usize,
 }
@@ -93,7 +93,7 @@ impl Heads {
         }
     }
 
-    fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
@@ -162,7 +162,7 @@ impl Layer {
     }
 
     /// The stream after this layer; a fused layer may see an image, and the last one of a fused pass is not normed.
-    pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    pub(super) fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,

@@ -6,7 +6,7 @@ use super::FiberError;
 use super::weights::Weights;
 use crate::ops::drop::{Chance, drop_units};
 use crate::ops::simd::Real;
-use crate::ops::{TokenBackend, Tokens};
+use crate::ops::{Backend, Tokens};
 use crate::random::Seeds;
 
 /// Dropout and stochastic depth.
@@ -32,13 +32,13 @@ impl Noise {
 pub type ForwardHook<'a, E, D> = &'a dyn Fn(&str, &Tokens<E, D>);
 
 /// A forward pass through a network.
-pub struct ForwardPass<'a, E: Real, D: TokenBackend<E>> {
+pub struct ForwardPass<'a, E: Real, D: Backend<E>> {
     pub(super) weights: &'a Weights<E, D>,
     pub(super) noise: &'a Noise,
     pub(super) hook: Option<ForwardHook<'a, E, D>>,
 }
 
-impl<E: Real, D: TokenBackend<E>> ForwardPass<'_, E, D> {
+impl<E: Real, D: Backend<E>> ForwardPass<'_, E, D> {
     /// Drops units of `unit` elements.
     pub(super) fn drop<T: dfdx::prelude::Tape<E, D>>(
         &self,

@@ -16,10 +16,10 @@ use crate::ops::add_scaled::add_scaled;
 use crate::ops::attention::{Extras, Groups, Projections, attention};
 use crate::ops::rows::{Index, gather_rows};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend, Tokens, add, fork};
+use crate::ops::{Backend, OpError, Tokens, add, fork};
 
 /// A text that a block's image attends to: its stream, and which of its tokens are no padding.
-pub(super) struct TextContext<'a, E: Real, D: TokenBackend<E>, T: Tape<E, D>> {
+pub(super) struct TextContext<'a, E: Real, D: Backend<E>, T: Tape<E, D>> {
     pub(super) stream: Tokens<E, D, T>,
     pub(super) text: &'a super::Text,
 }
@@ -127,7 +127,7 @@ impl Block {
     }
 
     /// The stream after this block; a fused block may attend to a text.
-    pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    pub(super) fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,
@@ -158,7 +158,7 @@ impl Block {
     }
 
     /// Adds to the windows' tokens what they find in the text.
-    fn attend<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    fn attend<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         to_text: &ToText,
         run: &ForwardPass<'_, E, D>,
@@ -191,7 +191,7 @@ impl Merging {
     }
 
     /// A quarter of the tokens, twice as wide.
-    pub(super) fn forward<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+    pub(super) fn forward<E: Real, D: Backend<E>, T: Tape<E, D>>(
         &self,
         run: &ForwardPass<'_, E, D>,
         x: Tokens<E, D, T>,

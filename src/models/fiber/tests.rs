@@ -7,7 +7,7 @@ use dfdx::prelude::*;
 use super::*;
 use crate::ops::simd::Real;
 use crate::ops::testing::{bits, numbers, same_bits_everywhere};
-use crate::ops::{TokenBackend, Tokens};
+use crate::ops::{Backend, Tokens};
 use crate::random::Seeds;
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
@@ -134,7 +134,7 @@ const PASSES: [Pass; 3] = [Pass::Fused, Pass::Image, Pass::Text];
 
 fn images<E: Real>(count: usize, side: usize) -> Images<E, Cpu>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     Cpu::default().tensor_from_vec(numbers("images", count * 3 * side * side), (count, 3, side, side))
 }
@@ -153,7 +153,7 @@ fn pass<E: Real, T: Tape<E, Cpu>>(
     noise: &Noise,
 ) -> Tokens<E, Cpu, T>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     match pass {
         Pass::Fused => backbone.fused(images, text, noise, None).unwrap(),
@@ -165,7 +165,7 @@ where
 /// Fresh gates are closed, and fresh biases are all the same.
 fn opened<E: Real>(backbone: &Backbone<E, Cpu>, shift: f64) -> Backbone<E, Cpu>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     let mut backbone = backbone.clone();
     for (name, parameter) in backbone.weights.named_tensors().parameters {

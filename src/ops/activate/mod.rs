@@ -3,6 +3,8 @@
 //! Invariant: GELU is `x Phi(x)`, never its approximation by tanh.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +12,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Tokens};
 
 const OP: &str = "activate";
 
@@ -48,7 +50,7 @@ pub trait Activate<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Device`] if the device fails.
-pub fn activate<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn activate<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
     function: Function,
 ) -> Result<Tokens<E, D, T>, OpError> {

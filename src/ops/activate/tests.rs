@@ -3,13 +3,13 @@
 use dfdx::prelude::*;
 
 use super::{Function, activate};
-use crate::ops::TokenBackend;
+use crate::ops::Backend;
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, of, pass, values};
 
 fn run<E: Real>(leaves: &[Vec<E>], function: Function) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let x = leaves[0].value.clone().leaky_traced();

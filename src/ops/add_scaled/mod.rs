@@ -3,6 +3,8 @@
 //! Invariant: alpha's gradient is summed over eight lanes in blocks whose size is fixed, and the blocks in order.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +12,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, Parameter, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Parameter, Tokens};
 
 const OP: &str = "add scaled";
 
@@ -52,7 +54,7 @@ pub trait AddScaled<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if the shapes differ or alpha is not one number; [`OpError::Device`] if the device fails.
-pub fn add_scaled<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn add_scaled<E: Real, D: Backend<E>, T: Tape<E, D>>(
     o: Tokens<E, D, T>,
     z: Tokens<E, D, T>,
     alpha: &Parameter<E, D>,

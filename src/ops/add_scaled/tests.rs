@@ -5,11 +5,11 @@ use dfdx::prelude::*;
 use super::add_scaled;
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
-use crate::ops::{OpError, Parameter, TokenBackend};
+use crate::ops::{Backend, OpError, Parameter};
 
 fn run<E: Real>(leaves: &[Vec<E>]) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let shape = (1, leaves[0].len());

@@ -84,7 +84,7 @@ impl<E: Real> Attention<E> for Cpu {
         inputs: &[Tokens<E, Self>],
         sizes: &Sizes,
         additions: &Additions<E, Self>,
-        rows: &Tensor<(usize,), E, Self>,
+        (_, rows): (&Tokens<E, Self>, &Tensor<(usize,), E, Self>),
         gradient: &Storage1<Self, E>,
         into: &mut [Storage1<Self, E>],
         table: Option<&mut Storage1<Self, E>>,

@@ -6,6 +6,8 @@
 //! Invariant: probabilities are never kept; the gradient computes them again from what is kept of each row, and gets the same bits.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod position;
 mod softmax;
 #[cfg(test)]
@@ -16,9 +18,9 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
-use crate::ops::drop::Chance;
+use crate::ops::drop::{Chance, DropUnits};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, Parameter, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Parameter, Tokens};
 
 const OP: &str = "attention";
 
@@ -109,15 +111,15 @@ impl Sizes {
 
 /// What is added to scores, as kernels read it.
 #[derive(Clone)]
-pub struct Additions<E: Real, D: Storage<E>> {
+pub struct Additions<E: Real, D: DropUnits<E>> {
     table: Option<Tensor<(usize,), E, D>>,
     labels: Option<Arc<[u8]>>,
     real: Option<Arc<[bool]>>,
-    kept: Option<(Arc<[bool]>, f64)>,
+    kept: Option<(D::Kept, f64)>,
 }
 
 /// The kernels of [`attention`].
-pub trait Attention<E: Real>: Storage<E> {
+pub trait Attention<E: Real>: DropUnits<E> {
     /// The heads' outputs beside each other, `(groups x queries, width)`, and of each head's rows the largest score and the
     /// inverse of the sum.
     ///
@@ -131,7 +133,7 @@ pub trait Attention<E: Real>: Storage<E> {
         additions: &Additions<E, Self>,
     ) -> Result<(Tokens<E, Self>, Tensor<(usize,), E, Self>), Self::Err>;
 
-    /// Adds to the gradients of the inputs and of the table; `gradient` is that of the output.
+    /// Adds to the gradients of the inputs and of the table; `gradient` is that of the output, and `found` what the op gave.
     ///
     /// # Errors
     /// If the device fails.
@@ -141,7 +143,7 @@ pub trait Attention<E: Real>: Storage<E> {
         inputs: &[Tokens<E, Self>],
         sizes: &Sizes,
         additions: &Additions<E, Self>,
-        rows: &Tensor<(usize,), E, Self>,
+        found: (&Tokens<E, Self>, &Tensor<(usize,), E, Self>),
         gradient: &Storage1<Self, E>,
         into: &mut [Storage1<Self, E>],
         table: Option<&mut Storage1<Self, E>>,
@@ -152,7 +154,7 @@ pub trait Attention<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if what is given does not fit; [`OpError::Device`] if the device fails.
-pub fn attention<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn attention<E: Real, D: Backend<E>, T: Tape<E, D>>(
     projections: Projections<E, D, T>,
     groups: Groups,
     extras: Extras<'_, E, D>,
@@ -178,25 +180,28 @@ pub fn attention<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
     };
     let sizes = check(&inputs, &parts, groups, places, &extras)?;
     let Extras { position, labels, real, dropout } = extras;
+    let dev = inputs[0].device().clone();
+    let scores = sizes.groups * sizes.heads * sizes.queries * sizes.keys;
     let kept = dropout.filter(|chance| !chance.is_none()).map(|chance| {
-        let scores = sizes.groups * sizes.heads * sizes.queries * sizes.keys;
-        (chance.draw(scores).into(), chance.scale())
+        let kept = dev.draw_units(&chance, scores).map_err(OpError::device(OP))?;
+        Ok::<_, OpError>((kept, chance.scale()))
     });
+    let kept = kept.transpose()?;
     let needs_table = position.is_some_and(|table| table.needs_grad);
     let additions = Additions { table: position.map(|table| table.value.clone()), labels, real, kept };
-    let dev = inputs[0].device().clone();
     let (out, rows) = dev.attention(&inputs, &sizes, &additions).map_err(OpError::device(OP))?;
     if T::OWNS_TAPE {
-        let ghost = out.ghost();
+        let saved = out.clone();
         tape.add_backward_op(move |grads| {
-            let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
+            let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&saved)?)?;
             let mut into = Vec::with_capacity(inputs.len());
             for input in &inputs {
                 into.push(device::take::<E, D>(&dev, grads.get_or_alloc_mut(input)?)?);
             }
             let wanted = additions.table.as_ref().filter(|_| needs_table);
             let mut table = device::take_wanted(&dev, grads, wanted)?;
-            dev.attention_backward(&inputs, &sizes, &additions, &rows, &gradient, &mut into, table.as_mut())?;
+            let found = (&saved, &rows);
+            dev.attention_backward(&inputs, &sizes, &additions, found, &gradient, &mut into, table.as_mut())?;
             for (input, gradient) in inputs.iter().zip(into) {
                 *grads.get_or_alloc_mut(input)? = gradient;
             }

@@ -8,7 +8,7 @@ use super::{Extras, Groups, Projections, attention};
 use crate::ops::drop::Chance;
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass, values};
-use crate::ops::{OpError, Parameter, TokenBackend};
+use crate::ops::{Backend, OpError, Parameter};
 use crate::random::Seeds;
 
 /// What is given to one call.
@@ -48,7 +48,7 @@ impl Case {
 
     fn run<E: Real>(&self, leaves: &[Vec<E>]) -> Pass<E>
     where
-        Cpu: TokenBackend<E>,
+        Cpu: Backend<E>,
     {
         pass(leaves, |_, leaves| {
             let width = self.groups.heads * self.head;

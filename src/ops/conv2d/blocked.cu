@@ -1,8 +1,8 @@
 // Convolutions with many channels, as products of matrices that no memory ever holds (`tile.cuh`): output, input gradient and weight
 // gradient.
 //
-// Where there are few blocks, several share the terms of a sum. Each leaves a result of its own, and `add_parts` adds them up in
-// their order.
+// Where there are few blocks, several share the terms of a sum. Each leaves a result of its own, and `add_parts` (`parts.cu`)
+// adds them up in their order.
 
 // Weights in the order in which blocks read them: blocks of rows, blocks of channels, taps, rows, channels. What lies beyond the last
 // row or channel is zero.
@@ -296,25 +296,4 @@ KERNEL_BOUNDS(blocked_correlate, BlockedCorrelate, 128) {
             }
         }
     }
-}
-
-// out[i] (+)= the sum of parts[i], parts[i + apart], .. in this order.
-struct AddParts {
-    const float* parts;
-    float* out;
-    u32 count, apart, splits;
-    // 1: adds to what is in `out`.
-    u32 accumulate;
-};
-
-KERNEL(add_parts, AddParts) {
-    const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= a.count) {
-        return;
-    }
-    float sum = a.parts[i];
-    for (u32 split = 1; split < a.splits; ++split) {
-        sum += a.parts[(long long)split * a.apart + i];
-    }
-    a.out[i] = a.accumulate ? a.out[i] + sum : sum;
 }

@@ -5,24 +5,12 @@
 
 use super::Shape;
 use crate::device::cuda::{Address, Buffer, GpuError, Grid, arguments, count, launch};
-
-/// Rows and columns of a block, its threads, and terms that are multiplied at a time, as in `tile.cuh`.
-const ROWS: usize = 64;
-const COLUMNS: usize = 128;
-const THREADS: u32 = 128;
-const SLICE: usize = 16;
+use crate::ops::kernel::tile::{Cut, ROWS, SLICE, THREADS, in_parts};
 
 /// Channels, of input and output, below which most of a tile would be empty.
 const CHANNELS: usize = 16;
 /// Multiply-adds per example from which on a tile is filled: four times what a stage of LeNet has.
 const LARGE: usize = 8_000_000;
-/// Blocks that keep a large GPU busy.
-const MANY_BLOCKS: usize = 512;
-/// Slices below which a sum is not worth sharing.
-const FEW_SLICES: usize = 8;
-/// Slices above which a sum is shared in any case: long chains round worse.
-const MANY_SLICES: usize = 512;
-
 arguments! {
     /// See `blocked.cu`.
     struct PackWeights {
@@ -73,16 +61,6 @@ arguments! {
         accumulate: u32,
         pairs: u32,
     }
-
-    /// See `blocked.cu`.
-    struct AddParts {
-        parts: Address,
-        out: Address,
-        count: u32,
-        apart: u32,
-        splits: u32,
-        accumulate: u32,
-    }
 }
 
 /// Whether a convolution is computed in tiles.
@@ -90,23 +68,6 @@ pub(super) fn is_blocked(shape: Shape) -> bool {
     let Shape { inputs, outputs, kernel, .. } = shape;
     let products = inputs * outputs * kernel * kernel * shape.out_height() * shape.out_width();
     inputs.min(outputs) >= CHANNELS && matches!(kernel, 1 | 3 | 5) && products >= LARGE
-}
-
-/// How a product is cut: blocks with sums of their own, and blocks that share each sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cut {
-    tiles: usize,
-    splits: usize,
-}
-
-impl Cut {
-    /// That of `planes` products of one size.
-    fn of([rows, columns]: [usize; 2], planes: usize, slices: usize) -> Self {
-        let tiles = rows.div_ceil(ROWS) * columns.div_ceil(COLUMNS);
-        let wanted = MANY_BLOCKS / (tiles * planes).max(1);
-        let splits = wanted.min(slices / FEW_SLICES).max(slices.div_ceil(MANY_SLICES)).max(1);
-        Cut { tiles, splits }
-    }
 }
 
 /// A sum over channels and taps for every column of an image: the output, or the input gradient.
@@ -274,35 +235,10 @@ pub(super) fn weight_gradient(
     })
 }
 
-/// Computes a result of `len` numbers: in place, or in parts that are added up afterwards. `compute` is told where it goes, and
-/// whether to add to what is there.
-fn in_parts(
-    splits: usize,
-    len: usize,
-    out: Address,
-    add: bool,
-    compute: impl FnOnce(Address, u32) -> Result<(), GpuError>,
-) -> Result<(), GpuError> {
-    if splits == 1 {
-        return compute(out, u32::from(add));
-    }
-    // Freed in the order of the stream, after the launches have used them.
-    let parts = Buffer::<f32>::room(splits * len)?;
-    compute(parts.address(), 0)?;
-    let adding = AddParts {
-        parts: parts.address(),
-        out,
-        count: len as u32,
-        apart: len as u32,
-        splits: splits as u32,
-        accumulate: u32::from(add),
-    };
-    launch("add_parts", Grid::over(len), adding)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::kernel::tile::{COLUMNS, MANY_SLICES};
     use crate::ops::parity::{CASES, Case};
 
     /// Inputs, outputs, stride and side of PreAct-ResNet-18's convolutions.

@@ -1,18 +1,26 @@
 //! [`DropUnits`] on the CPU.
 
+use std::sync::Arc;
+
 use dfdx::prelude::*;
 
-use super::DropUnits;
+use super::{Chance, DropUnits};
 use crate::device::{self, Storage1};
 use crate::ops::Tokens;
 use crate::ops::parallel::for_each_chunk;
 use crate::ops::simd::Real;
 
 impl<E: Real> DropUnits<E> for Cpu {
+    type Kept = Arc<[bool]>;
+
+    fn draw_units(&self, chance: &Chance, units: usize) -> Result<Self::Kept, CpuError> {
+        Ok(chance.draw(units).into())
+    }
+
     fn drop_units(
         &self,
         x: &Tokens<E, Self>,
-        kept: &[bool],
+        kept: &Self::Kept,
         unit: usize,
         scale: f64,
     ) -> Result<Tokens<E, Self>, CpuError> {
@@ -25,7 +33,7 @@ impl<E: Real> DropUnits<E> for Cpu {
     fn drop_units_backward(
         &self,
         gradient: &Storage1<Self, E>,
-        kept: &[bool],
+        kept: &Self::Kept,
         unit: usize,
         scale: f64,
         into: &mut Storage1<Self, E>,

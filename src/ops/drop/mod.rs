@@ -1,19 +1,19 @@
 //! Dropout of elements, and of whole branches sample by sample (stochastic depth).
 //!
-//! Invariant: what is dropped depends on the stream alone: units are drawn in order, two of one draw of 64 bits. What is kept is
-//! divided by the probability of being kept.
+//! Invariant: what is dropped depends on the stream alone, not on the device: units are drawn in order, two of one draw of 64 bits.
+//! What is kept is divided by the probability of being kept.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
 
 use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Tokens};
 use crate::random::Seeds;
 
 const OP: &str = "drop";
@@ -30,7 +30,7 @@ pub struct Chance {
 impl Chance {
     /// Which of `units` are kept, in order.
     pub fn draw(&self, units: usize) -> Vec<bool> {
-        let limit = (self.probability * (1u64 << 32) as f64) as u64;
+        let limit = self.limit();
         let mut stream = self.seeds.stream();
         let mut kept = Vec::with_capacity(units + 1);
         while kept.len() < units {
@@ -39,6 +39,11 @@ impl Chance {
         }
         kept.truncate(units);
         kept
+    }
+
+    /// A unit is kept if its 32 bits are no number below this.
+    fn limit(&self) -> u64 {
+        (self.probability * (1u64 << 32) as f64) as u64
     }
 
     /// What is kept is multiplied by this.
@@ -54,6 +59,15 @@ impl Chance {
 
 /// The kernels of [`drop_units`].
 pub trait DropUnits<E: Real>: Storage<E> {
+    /// Which units are kept, where the kernels read it.
+    type Kept: Clone + 'static;
+
+    /// Draws which of `units` are kept, as [`Chance::draw`] does.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn draw_units(&self, chance: &Chance, units: usize) -> Result<Self::Kept, Self::Err>;
+
     /// The elements of units that are kept, multiplied by `scale`; zero elsewhere. There is a decision for each `unit`
     /// neighbouring elements.
     ///
@@ -62,7 +76,7 @@ pub trait DropUnits<E: Real>: Storage<E> {
     fn drop_units(
         &self,
         x: &Tokens<E, Self>,
-        kept: &[bool],
+        kept: &Self::Kept,
         unit: usize,
         scale: f64,
     ) -> Result<Tokens<E, Self>, Self::Err>;
@@ -74,7 +88,7 @@ pub trait DropUnits<E: Real>: Storage<E> {
     fn drop_units_backward(
         &self,
         gradient: &Storage1<Self, E>,
-        kept: &[bool],
+        kept: &Self::Kept,
         unit: usize,
         scale: f64,
         into: &mut Storage1<Self, E>,
@@ -86,7 +100,7 @@ pub trait DropUnits<E: Real>: Storage<E> {
 /// # Errors
 /// [`OpError::Shape`] if the elements are no whole units or the probability is not in [0, 1); [`OpError::Device`] if the device
 /// fails.
-pub fn drop_units<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn drop_units<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
     unit: usize,
     chance: &Chance,
@@ -101,7 +115,8 @@ pub fn drop_units<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
     }
     let (x, mut tape) = x.try_contiguous().map_err(OpError::device(OP))?.split_tape();
     let dev = x.device().clone();
-    let (kept, scale): (Arc<[bool]>, _) = (chance.draw(rows * features / unit).into(), chance.scale());
+    let kept = dev.draw_units(chance, rows * features / unit).map_err(OpError::device(OP))?;
+    let scale = chance.scale();
     let out = dev.drop_units(&x, &kept, unit, scale).map_err(OpError::device(OP))?;
     if T::OWNS_TAPE {
         let (x, ghost) = (x.ghost(), out.ghost());

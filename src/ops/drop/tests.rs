@@ -5,7 +5,7 @@ use dfdx::prelude::*;
 use super::{Chance, drop_units};
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
-use crate::ops::{OpError, TokenBackend};
+use crate::ops::{Backend, OpError};
 use crate::random::Seeds;
 
 fn chance(probability: f64) -> Chance {
@@ -14,7 +14,7 @@ fn chance(probability: f64) -> Chance {
 
 fn run<E: Real>(leaves: &[Vec<E>], unit: usize, probability: f64) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let x = leaves[0].value.clone().leaky_traced();

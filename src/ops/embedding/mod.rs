@@ -3,6 +3,8 @@
 //! Invariant: a row that is looked up several times gets the gradients in the order of the tokens; a padding row gets none.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +14,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, Parameter, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Parameter, Tokens};
 
 const OP: &str = "embedding";
 
@@ -47,7 +49,7 @@ pub trait Embedding<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if the table is none or has no such row; [`OpError::Device`] if the device fails.
-pub fn embedding<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn embedding<E: Real, D: Backend<E>, T: Tape<E, D>>(
     device: &D,
     table: &Parameter<E, D>,
     ids: &[u32],

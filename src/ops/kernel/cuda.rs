@@ -12,7 +12,7 @@ const MANY_WARPS: usize = 2048;
 /// Blocks that do.
 const MANY_BLOCKS: usize = 264;
 /// Threads of a warp.
-const WARP: usize = 32;
+pub(crate) const WARP: usize = 32;
 /// Rows of a block of a weight gradient, as in `correlate.cu`.
 const ROWS: usize = 6;
 

@@ -8,6 +8,8 @@
 
 #[cfg(feature = "cuda")]
 pub(crate) mod ceiling;
+#[cfg(feature = "cuda")]
+pub(crate) mod columns;
 mod correlate;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
@@ -16,6 +18,8 @@ pub(crate) mod matmul;
 mod project;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "cuda")]
+pub(crate) mod tile;
 mod transpose;
 
 pub(crate) use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};

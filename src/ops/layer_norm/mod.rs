@@ -4,6 +4,8 @@
 //! fixed, and the blocks in order.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +13,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, Parameter, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Parameter, Tokens};
 
 const OP: &str = "layer norm";
 
@@ -58,7 +60,7 @@ pub trait LayerNorm<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if they do not fit; [`OpError::Device`] if the device fails.
-pub fn layer_norm<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn layer_norm<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
     weight: &Parameter<E, D>,
     bias: &Parameter<E, D>,

@@ -5,7 +5,7 @@ use dfdx::prelude::*;
 use super::layer_norm;
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
-use crate::ops::{OpError, Parameter, TokenBackend};
+use crate::ops::{Backend, OpError, Parameter};
 
 fn leaves<E: Real>(rows: usize, features: usize) -> Vec<Vec<E>> {
     vec![numbers("x", rows * features), numbers("weight", features), numbers("bias", features)]
@@ -13,7 +13,7 @@ fn leaves<E: Real>(rows: usize, features: usize) -> Vec<Vec<E>> {
 
 fn run<E: Real>(leaves: &[Vec<E>]) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let features = leaves[1].len();

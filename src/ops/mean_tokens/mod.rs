@@ -3,6 +3,8 @@
 //! Invariant: the tokens of a sample are added up in order.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +12,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Tokens};
 
 const OP: &str = "mean of tokens";
 
@@ -39,7 +41,7 @@ pub trait MeanTokens<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if the rows are no whole samples; [`OpError::Device`] if the device fails.
-pub fn mean_tokens<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn mean_tokens<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
     tokens: usize,
 ) -> Result<Tokens<E, D, T>, OpError> {

@@ -5,11 +5,11 @@ use dfdx::prelude::*;
 use super::mean_tokens;
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
-use crate::ops::{OpError, TokenBackend};
+use crate::ops::{Backend, OpError};
 
 fn run<E: Real>(leaves: &[Vec<E>], tokens: usize, features: usize) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let x = leaves[0].value.clone().leaky_traced();

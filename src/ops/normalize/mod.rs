@@ -3,6 +3,8 @@
 //! Invariant: nothing is added to the norm; a row of zeros gives NaN, as in FIBER.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +12,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Tokens};
 
 const OP: &str = "normalize";
 
@@ -38,7 +40,7 @@ pub trait Normalize<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if rows have no elements; [`OpError::Device`] if the device fails.
-pub fn normalize<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn normalize<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
 ) -> Result<Tokens<E, D, T>, OpError> {
     if x.shape().1 == 0 {

@@ -3,13 +3,13 @@
 use dfdx::prelude::*;
 
 use super::normalize;
-use crate::ops::TokenBackend;
+use crate::ops::Backend;
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
 
 fn run<E: Real>(leaves: &[Vec<E>], features: usize) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let x = leaves[0].value.clone().leaky_traced();

@@ -3,6 +3,8 @@
 //! Invariant: a row that is taken several times gets the gradients in the order in which it was taken.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +14,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Tokens};
 
 const OP: &str = "gather rows";
 
@@ -90,7 +92,7 @@ pub trait GatherRows<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if the rows are no whole samples; [`OpError::Device`] if the device fails.
-pub fn gather_rows<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn gather_rows<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
     index: &Index,
 ) -> Result<Tokens<E, D, T>, OpError> {

@@ -5,12 +5,12 @@ use dfdx::prelude::*;
 use super::{Index, gather_rows};
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
-use crate::ops::{OpError, TokenBackend};
+use crate::ops::{Backend, OpError};
 use crate::random::Seeds;
 
 fn run<E: Real>(leaves: &[Vec<E>], index: &Index, features: usize) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let x = leaves[0].value.clone().leaky_traced();

@@ -4,6 +4,8 @@
 //! the weight's gradient is one chain in the order of the tokens.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +13,7 @@ use dfdx::prelude::*;
 
 use crate::device::{self, Storage1};
 use crate::ops::simd::Real;
-use crate::ops::{OpError, Parameter, TokenBackend, Tokens};
+use crate::ops::{Backend, OpError, Parameter, Tokens};
 
 const OP: &str = "token linear";
 
@@ -57,7 +59,7 @@ pub trait TokenLinear<E: Real>: Storage<E> {
 ///
 /// # Errors
 /// [`OpError::Shape`] if they do not fit; [`OpError::Device`] if the device fails.
-pub fn token_linear<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
+pub fn token_linear<E: Real, D: Backend<E>, T: Tape<E, D>>(
     x: Tokens<E, D, T>,
     weight: &Parameter<E, D>,
     bias: Option<&Parameter<E, D>>,

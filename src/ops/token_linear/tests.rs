@@ -5,7 +5,7 @@ use dfdx::prelude::*;
 use super::token_linear;
 use crate::ops::simd::Real;
 use crate::ops::testing::{Pass, assert_gradients, assert_same_bits, numbers, pass};
-use crate::ops::{OpError, Parameter, TokenBackend};
+use crate::ops::{Backend, OpError, Parameter};
 
 /// Rows, inputs, outputs.
 type Case = [usize; 3];
@@ -16,7 +16,7 @@ fn leaves<E: Real>([rows, inputs, outputs]: Case) -> Vec<Vec<E>> {
 
 fn run<E: Real>(leaves: &[Vec<E>], [rows, inputs, outputs]: Case) -> Pass<E>
 where
-    Cpu: TokenBackend<E>,
+    Cpu: Backend<E>,
 {
     pass(leaves, |_, leaves| {
         let x = leaves[0].value.clone().leaky_traced().reshape_like(&(rows, inputs));

@@ -11,10 +11,10 @@ use crate::cli::args::{Doctor, Stage};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::device::{Precision, cuda};
-use crate::experiment::examine::{Libraries, ModelParity, Speed};
+use crate::experiment::examine::{FiberParity, FiberSpeed, Libraries, ModelParity, Speed};
 use crate::experiment::workload::MODELS;
 use crate::ops;
-use crate::ops::kernel::ceiling;
+use crate::ops::kernel::ceiling::{self, Ceilings};
 use crate::ops::parity::{CASES, Parity, compare};
 
 /// Says which devices, drivers and libraries are here.
@@ -62,6 +62,7 @@ pub(super) fn examine(doctor: &Doctor, index: usize, precision: Precision) -> Re
         Stage::Ops => all_ops(doctor, &device, precision)?,
         Stage::Models => models(doctor, &device, precision)?,
         Stage::Speed => speed(doctor, &device)?,
+        Stage::Fiber => fiber(doctor, &device, precision)?,
     };
     let verdict = if failed == 0 { "all is well".to_owned() } else { format!("{failed} tests failed") };
     let seconds = begun.elapsed().as_secs_f64();
@@ -134,7 +135,8 @@ fn models(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize,
     Ok(failed)
 }
 
-fn speed(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
+/// What the GPU reaches at most.
+fn ceilings(doctor: &Doctor) -> Result<Ceilings, Failure> {
     let ceilings = ceiling::measure(1.0)?;
     let words = format!(
         "ceilings: {:.1} T multiply-adds/s of f32, {:.0} GB/s",
@@ -142,6 +144,53 @@ fn speed(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
         ceilings.bytes_per_second / 1e9
     );
     say(doctor.json, &words, &ceilings)?;
+    Ok(ceilings)
+}
+
+/// FIBER: the small one is compared, the published one is timed.
+fn fiber(doctor: &Doctor, device: &Cuda, precision: Precision) -> Result<usize, Failure> {
+    let asked = |name: &str| doctor.model.as_deref().is_none_or(|model| model == name);
+    if !asked("tiny") && !asked("base") {
+        return Err(Failure::usage("the stage fiber has the models tiny and base"));
+    }
+    let mut failed = 0;
+    if asked("tiny") {
+        let parity = FiberParity::of(device)?;
+        let holds = parity.holds(precision);
+        failed += usize::from(!holds);
+        let [forward, gradient] = FiberParity::limits(precision);
+        let words = format!(
+            "{} FIBER, small: what comes out is {:.1e} apart from the CPU's (limit {forward:.0e}), gradients {:.1e} (limit \
+             {gradient:.0e}, {}); {}; {} launches a step, not recorded: {}",
+            mark(holds),
+            parity.forward,
+            parity.gradient,
+            parity.array,
+            repeats(parity.repeats),
+            parity.launches,
+            parity.refused.as_deref().unwrap_or("RECORDED, though its inputs change"),
+        );
+        say(doctor.json, &words, &parity)?;
+    }
+    if asked("base") {
+        let speed = FiberSpeed::of(device, doctor.seconds, &ceilings(doctor)?)?;
+        let words = format!(
+            "FIBER, published, {} pixels, batch {}: {:.1} examples/s forward ({:.1} G multiply-adds each, {:.1} % of the \
+             ceiling), {:.1} with gradients",
+            speed.side,
+            speed.batch,
+            speed.forward_per_second,
+            speed.multiply_adds as f64 / 1e9,
+            100.0 * speed.share_of_ceiling,
+            speed.gradients_per_second,
+        );
+        say(doctor.json, &words, &speed)?;
+    }
+    Ok(failed)
+}
+
+fn speed(doctor: &Doctor, device: &Cuda) -> Result<usize, Failure> {
+    let ceilings = ceilings(doctor)?;
     for model in chosen(doctor)? {
         let speed = Speed::of(device, model, doctor.seconds, &ceilings)?;
         let words = format!(
