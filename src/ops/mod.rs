@@ -48,12 +48,14 @@ pub mod simd;
 pub(crate) mod testing;
 pub mod token_linear;
 mod tokens;
+pub mod transpose;
 
 use dfdx::prelude::{Cpu, Device, NoneTape, Tensor};
 
 pub use error::OpError;
 pub use parameter::Parameter;
-pub use tokens::{add, beside, fork, to_features};
+pub use tokens::{add, beside, fork};
+pub use transpose::to_features;
 
 /// Feature maps `(channels, height, width, batch)`.
 pub type Maps<E, D, T = NoneTape> = Tensor<(usize, usize, usize, usize), E, D, T>;
@@ -115,6 +117,7 @@ pub trait TokenBackend<E: simd::Real>:
     + normalize::Normalize<E>
     + rows::GatherRows<E>
     + token_linear::TokenLinear<E>
+    + transpose::Transpose<E>
 {
 }
 

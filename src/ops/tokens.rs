@@ -5,7 +5,7 @@
 use dfdx::prelude::*;
 
 use super::simd::Real;
-use super::{Features, OpError, TokenBackend, Tokens, rows};
+use super::{OpError, TokenBackend, Tokens, rows};
 
 /// The sum of two streams of one shape: a residual connection.
 ///
@@ -52,22 +52,11 @@ pub fn beside<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
     rows.try_reshape_like(&(samples, width + other)).map_err(OpError::device(OP))
 }
 
-/// Rows to the layout of logits and labels elsewhere: `(samples, features)` to `(features, samples)`.
-///
-/// # Errors
-/// [`OpError::Device`] if the device fails.
-pub fn to_features<E: Real, D: TokenBackend<E>, T: Tape<E, D>>(
-    x: Tokens<E, D, T>,
-) -> Result<Features<E, D, T>, OpError> {
-    const OP: &str = "to features";
-    let x = x.try_permute::<(usize, usize), Axes2<1, 0>>().map_err(OpError::device(OP))?;
-    x.try_contiguous().map_err(OpError::device(OP))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ops::testing::{assert_gradients, numbers, pass};
+    use crate::ops::to_features;
 
     #[test]
     fn rows_stand_beside_each_other() {
