@@ -11,14 +11,18 @@ mod roofline;
 
 use criterion::Criterion;
 use dfdx::prelude::*;
-use i2m2::ops::Parameter;
+use i2m2::ops::activate::{Activate, Function};
+use i2m2::ops::attention::{Extras, Groups, Projections, attention};
 use i2m2::ops::conv2d::{Conv2d, Shape};
 use i2m2::ops::gru::{self, gru};
+use i2m2::ops::layer_norm::LayerNorm;
 use i2m2::ops::linear::{Activation, linear};
 use i2m2::ops::lrtf::{Fusion, low_rank_fusion};
 use i2m2::ops::norm_relu_pool::{NormGradients, NormReluPool, Running, Statistics};
 use i2m2::ops::optimizer::{Hyperparameters, Optimizer, Rule};
 use i2m2::ops::product_of_experts::{product_of_experts, product_of_soft};
+use i2m2::ops::token_linear::{TokenLinear, TokenLinearGradients};
+use i2m2::ops::{Parameter, Tokens};
 use i2m2::random::Seeds;
 use roofline::{Roofline, Work};
 
@@ -204,6 +208,79 @@ fn sequences(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
     );
 }
 
+/// Tokens, inputs and outputs of FIBER's linear layers: Swin's first, third and last stage, RoBERTa, and VQA's heads.
+const LINEAR: [(usize, usize, usize); 7] = [
+    (9216, 128, 384),
+    (576, 512, 2048),
+    (576, 2048, 512),
+    (144, 1024, 4096),
+    (50, 768, 3072),
+    (512, 768, 1536),
+    (512, 1536, 3129),
+];
+
+/// The ops of FIBER at its sizes, one image of 384 pixels.
+fn tokens(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
+    for (rows, inputs, outputs) in LINEAR {
+        let label = |what: &str| format!("token linear {rows} x {inputs} -> {outputs}: {what}");
+        let work = Work::new(rows * inputs * outputs, rows * (inputs + outputs) + inputs * outputs);
+        let x: Tokens<f32, Cpu> = device.tensor_from_vec(values("x", rows * inputs), (rows, inputs));
+        let (weight, bias) = (vector(device, "weight", inputs * outputs), vector(device, "bias", outputs));
+        let gradient = storage(device, "gradient", rows * outputs);
+        let mut x_gradient = storage(device, "x gradient", rows * inputs);
+        let mut weight_gradient = storage(device, "weight gradient", inputs * outputs);
+        roofline.bench(criterion, &label("forward"), work, || {
+            std::hint::black_box(device.token_linear(&x, &weight, Some(&bias), outputs).expect("fits"));
+        });
+        roofline.bench(criterion, &label("input gradient"), work, || {
+            let into = TokenLinearGradients { x: Some(&mut x_gradient), weight: None, bias: None };
+            device.token_linear_backward(&x, &weight, &gradient, into).expect("fits");
+        });
+        roofline.bench(criterion, &label("weight gradient"), work, || {
+            let into = TokenLinearGradients { x: None, weight: Some(&mut weight_gradient), bias: None };
+            device.token_linear_backward(&x, &weight, &gradient, into).expect("fits");
+        });
+    }
+    for (windows, width, heads) in [(64, 128, 4), (4, 512, 16)] {
+        let (queries, rows) = (144, 144 * windows);
+        let qkv: Tokens<f32, Cpu> =
+            device.tensor_from_vec(values("qkv", rows * 3 * width), (rows, 3 * width));
+        let table = parameter(device, &[23 * 23, heads]);
+        let scores = rows * queries * heads;
+        // An exponential counts as 10 multiply-adds.
+        let forward = 2 * rows * queries * width + 10 * scores;
+        let groups = Groups { queries, keys: queries, heads };
+        let extras = || Extras { position: Some(&table), ..Extras::default() };
+        let label = |what: &str| format!("attention, {windows} windows of 144, {heads} heads of 32: {what}");
+        roofline.bench(criterion, &label("forward"), Work::new(forward, 4 * rows * width), || {
+            let out = attention(Projections::Joint(qkv.clone()), groups, extras()).expect("fits");
+            std::hint::black_box(out);
+        });
+        let both = 2 * forward + 5 * rows * queries * width;
+        roofline.bench(
+            criterion,
+            &label("forward, sum, backward"),
+            Work::new(both, 12 * rows * width),
+            || {
+                let qkv = Projections::Joint(qkv.clone().leaky_trace());
+                let out = attention(qkv, groups, extras()).expect("fits");
+                std::hint::black_box(out.sum().backward());
+            },
+        );
+    }
+    let (rows, features) = (576, 2048);
+    let x: Tokens<f32, Cpu> = device.tensor_from_vec(values("x", rows * features), (rows, features));
+    let (weight, bias) = (vector(device, "weight", features), vector(device, "bias", features));
+    let elements = rows * features;
+    roofline.bench(criterion, "LayerNorm 576 x 2048: forward", Work::new(4 * elements, 2 * elements), || {
+        std::hint::black_box(device.layer_norm(&x, &weight, &bias).expect("fits"));
+    });
+    // A normal distribution counts as 30 multiply-adds.
+    roofline.bench(criterion, "GELU 576 x 2048: forward", Work::new(30 * elements, 2 * elements), || {
+        std::hint::black_box(device.activate(&x, Function::Gelu).expect("fits"));
+    });
+}
+
 fn updates(criterion: &mut Criterion, roofline: &mut Roofline, device: &Cpu) {
     let count = 1_000_000;
     for (rule, streams) in [(Rule::Sgd, 3), (Rule::Rmsprop, 5)] {
@@ -234,6 +311,7 @@ fn main() {
         stages(&mut criterion, &mut roofline, &device);
         heads(&mut criterion, &mut roofline, &device);
         sequences(&mut criterion, &mut roofline, &device);
+        tokens(&mut criterion, &mut roofline, &device);
         updates(&mut criterion, &mut roofline, &device);
         criterion.final_summary();
         roofline.print();

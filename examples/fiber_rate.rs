@@ -16,7 +16,6 @@ use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use dfdx::prelude::{
     AsArray, Backward, Cpu, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, TensorFromVec,
-    Trace,
 };
 use i2m2::models::fiber::{
     Backbone, Composition, Config, Features, Heads, Images, Noise, Task, TensorSource, Text, WeightsFile,
@@ -182,11 +181,14 @@ impl Training {
     }
 
     fn vqa(&mut self, kept: &Kept) -> anyhow::Result<f32> {
-        let traced = |x: &Option<Tokens<f32, Cpu>>| x.as_ref().map(Trace::leaky_trace);
-        let features =
-            Features { fused: traced(&kept.fused), image: traced(&kept.image), text: traced(&kept.text) };
-        let logits =
-            self.heads.logits(features)?.into_iter().map(to_features).collect::<Result<Vec<_>, _>>()?;
+        let Kept { fused, image, text, .. } = kept;
+        let features = Features { fused: fused.clone(), image: image.clone(), text: text.clone() };
+        let logits = self
+            .heads
+            .logits_of_kept::<Tape32>(features)?
+            .into_iter()
+            .map(to_features)
+            .collect::<Result<Vec<_>, _>>()?;
         let loss = product_of_soft(logits, &kept.targets)?.loss;
         self.step(loss)
     }

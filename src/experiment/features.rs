@@ -10,9 +10,9 @@ use dfdx::prelude::NoneTape;
 
 use super::data_loader::{HostLoader, TrainingDevice};
 use super::error::TrainError;
-use super::networks::{passes, readable, shared};
+use super::networks::{are_features, passes, readable, shared};
 use super::{Job, evaluate};
-use crate::data::{Average, Dataset, Kind, Loaded, Modality, Split, Subset, Targets, gather_rows};
+use crate::data::{Average, Dataset, Loaded, Modality, Split, Subset, Targets, gather_rows};
 use crate::digest::{Digest, Hasher};
 use crate::models::{BACKBONE, Scope, Shared};
 use crate::random::Seeds;
@@ -35,11 +35,6 @@ struct Samples {
     index: Vec<u32>,
 }
 
-/// Whether a dataset holds features of this backbone in place of what it reads.
-pub(super) fn are_of(backbone: &SharedBackbone, data: &dyn Dataset) -> bool {
-    backbone.is_fixed() && data.modalities().iter().all(|modality| modality.kind == Kind::Vector)
-}
-
 /// The features that a job's heads read, where they are the same in every epoch.
 ///
 /// # Errors
@@ -51,7 +46,7 @@ pub(super) fn of<'a, D: TrainingDevice>(
     let Some(backbone) = job.recipe.backbone.as_ref().filter(|backbone| backbone.is_fixed()) else {
         return Ok(None);
     };
-    if !job.recipe.trains() || job.data.augments() || are_of(backbone, job.data) {
+    if !job.recipe.trains() || job.data.augments() || are_features(backbone, job.data) {
         return Ok(None);
     }
     let mut found = Features { data: job.data, modalities: Vec::new(), samples: Vec::new() };

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::data_loader::TrainingDevice;
 use super::error::TrainError;
-use super::{ExpertLogits, Job, evaluate, features, weights};
-use crate::data::{Dataset, Pretrained, Split};
+use super::{ExpertLogits, Job, evaluate, weights};
+use crate::data::{Dataset, Kind, Pretrained, Split};
 use crate::models::fiber::Passes;
 use crate::models::{BACKBONE, Experts, Scope, Shared};
 use crate::random::Seeds;
@@ -35,12 +35,17 @@ pub(super) fn experts_of<D: TrainingDevice>(
     let specs = job.recipe.experts.iter().map(|spec| (spec.name.as_str(), &spec.network));
     // Where features were computed before, the backbone has done its work.
     let shared = match &job.recipe.backbone {
-        Some(backbone) if !features::are_of(backbone, job.data) => {
+        Some(backbone) if !are_features(backbone, job.data) => {
             Some(shared(&scope.within(BACKBONE), backbone, job, passes(job.recipe))?)
         }
         _ => None,
     };
     Ok(Experts::on(&scope, shared, specs, job.data.modalities(), job.recipe.task.logits())?)
+}
+
+/// Whether a dataset holds features of this backbone in place of what it reads.
+pub(super) fn are_features(backbone: &SharedBackbone, data: &dyn Dataset) -> bool {
+    backbone.is_fixed() && data.modalities().iter().all(|modality| modality.kind == Kind::Vector)
 }
 
 /// The passes that a recipe's heads read.

@@ -16,7 +16,7 @@ use crate::data::{Kind, Modality};
 use crate::ops::activate::{Function, activate};
 use crate::ops::layer_norm::layer_norm;
 use crate::ops::simd::Real;
-use crate::ops::token_linear::token_linear;
+use crate::ops::token_linear::{token_linear, token_linear_of_input};
 use crate::ops::{Backend, Features, OpError, Parameter, Tokens, from_features, to_features};
 use crate::random::Seeds;
 use crate::study::{FeatureHead, Pass, SharedBackbone};
@@ -202,16 +202,21 @@ impl<E: Real, D: Backend<E>> Head<E, D> {
         inputs: &Inputs<E, D>,
         features: &mut PassFeatures<E, D, T>,
     ) -> Result<Features<E, D, T>, ModelError> {
+        let [weight, bias] = &self.first;
         let x = match self.place {
             // Heads of one pass would share its features; each model has one head for each pass.
-            None => features.remove(&self.pass).ok_or(ModelError::Nothing)?,
+            None => {
+                let x = features.remove(&self.pass).ok_or(ModelError::Nothing)?;
+                token_linear(x, weight, Some(bias))?
+            }
             Some(place) => match inputs.get(place)? {
-                Input::Vectors(features) => from_features(features.retaped())?,
+                // Nobody wants a gradient of what was computed before.
+                Input::Vectors(features) => {
+                    token_linear_of_input(from_features(features.retaped())?, weight, Some(bias))?
+                }
                 input => return Err(ModelError::unfit(place, input)),
             },
         };
-        let [weight, bias] = &self.first;
-        let x = token_linear(x, weight, Some(bias))?;
         let [weight, bias] = &self.norm;
         let x = activate(layer_norm(x, weight, bias)?, Function::Gelu)?;
         let [weight, bias] = &self.last;

@@ -48,12 +48,14 @@ pub mod simd;
 pub(crate) mod testing;
 pub mod token_linear;
 mod tokens;
+pub mod transpose;
 
 use dfdx::prelude::{Device, NoneTape, Tensor};
 
 pub use error::OpError;
 pub use parameter::Parameter;
-pub use tokens::{add, beside, fork, from_features, to_features};
+pub use tokens::{add, beside, fork};
+pub use transpose::{from_features, to_features};
 
 /// Feature maps `(channels, height, width, batch)`.
 pub type Maps<E, D, T = NoneTape> = Tensor<(usize, usize, usize, usize), E, D, T>;
@@ -90,6 +92,7 @@ pub trait Backend<E: simd::Real>:
     + product_of_experts::SoftTargets<E>
     + rows::GatherRows<E>
     + token_linear::TokenLinear<E>
+    + transpose::Transpose<E>
 {
 }
 
@@ -118,6 +121,7 @@ where
         + product_of_experts::ProductOfExperts<E>
         + product_of_experts::SoftTargets<E>
         + rows::GatherRows<E>
-        + token_linear::TokenLinear<E>,
+        + token_linear::TokenLinear<E>
+        + transpose::Transpose<E>,
 {
 }

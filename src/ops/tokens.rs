@@ -5,7 +5,7 @@
 use dfdx::prelude::*;
 
 use super::simd::Real;
-use super::{Backend, Features, OpError, Tokens, rows};
+use super::{Backend, OpError, Tokens, rows};
 
 /// The sum of two streams of one shape: a residual connection.
 ///
@@ -52,36 +52,11 @@ pub fn beside<E: Real, D: Backend<E>, T: Tape<E, D>>(
     rows.try_reshape_like(&(samples, width + other)).map_err(OpError::device(OP))
 }
 
-/// Rows to the layout of logits and labels elsewhere: `(samples, features)` to `(features, samples)`.
-///
-/// # Errors
-/// [`OpError::Shape`] if there is no element; [`OpError::Device`] if the device fails.
-pub fn to_features<E: Real, D: Backend<E>, T: Tape<E, D>>(
-    x: Tokens<E, D, T>,
-) -> Result<Features<E, D, T>, OpError> {
-    const OP: &str = "to features";
-    let &(samples, features) = x.shape();
-    // Elements as rows: dfdx's own kernels for what is not contiguous are used on no GPU.
-    let elements = x.try_reshape_like(&(samples * features, 1)).map_err(OpError::device(OP))?;
-    let turned = (0..features).flat_map(|feature| (0..samples).map(move |n| (n * features + feature) as u32));
-    let turned = rows::gather_rows(elements, &rows::Index::new(turned.collect(), samples * features)?)?;
-    turned.try_reshape_like(&(features, samples)).map_err(OpError::device(OP))
-}
-
-/// The other way round: `(features, samples)` to `(samples, features)`.
-///
-/// # Errors
-/// [`OpError::Device`] if the device fails.
-pub fn from_features<E: Real, D: Backend<E>, T: Tape<E, D>>(
-    x: Features<E, D, T>,
-) -> Result<Tokens<E, D, T>, OpError> {
-    to_features(x)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ops::testing::{assert_gradients, numbers, pass};
+    use crate::ops::to_features;
 
     #[test]
     fn rows_stand_beside_each_other() {

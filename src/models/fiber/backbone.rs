@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dfdx::prelude::{HasShape, PutTape, ReshapeTo, Tape};
+use dfdx::prelude::{HasShape, ReshapeTo, Tape};
 
 use super::config::{CHANNELS, PATCH};
 use super::layers::{Linear, Norm};
@@ -313,8 +313,8 @@ impl<E: Real, D: Backend<E>> Backbone<E, D> {
         let x = gather_rows(x, &self.parts.patches)?;
         let patch = CHANNELS * PATCH * PATCH;
         let x = x.try_reshape_like(&(runs * PATCH / patch, patch));
-        let x = x.map_err(OpError::device("patch embedding"))?.put_tape(T::default());
-        let x = self.parts.patch_embedding.forward(run, x)?;
+        let x = x.map_err(OpError::device("patch embedding"))?;
+        let x = self.parts.patch_embedding.of_input(run, x)?;
         Ok(run.show("vit_model.patch_embed", self.parts.patch_norm.forward(run, x)?))
     }
 

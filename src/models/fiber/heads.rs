@@ -3,7 +3,7 @@
 //! Invariant: a head is linear, LayerNorm, GELU, linear. Several heads are combined as a product of experts, with neither a
 //! temperature nor weights; the three scalars of a published I2M2 are kept, and never used.
 
-use dfdx::prelude::Tape;
+use dfdx::prelude::{NoneTape, Tape};
 
 use super::layers::{Linear, Norm};
 use super::run::{ForwardPass, Noise};
@@ -174,6 +174,26 @@ impl<E: Real, D: Backend<E>> Heads<E, D> {
         &self,
         features: Features<E, D, T>,
     ) -> Result<Vec<Tokens<E, D, T>>, FiberError> {
+        self.each(features, |head, run, x| head.first.forward(run, x))
+    }
+
+    /// The same of features that were kept: only the heads are trained.
+    ///
+    /// # Errors
+    /// As [`Heads::logits`].
+    pub fn logits_of_kept<T: Tape<E, D>>(
+        &self,
+        features: Features<E, D, NoneTape>,
+    ) -> Result<Vec<Tokens<E, D, T>>, FiberError> {
+        self.each(features, |head, run, x| head.first.of_input(run, x))
+    }
+
+    /// All heads, each with its features, which `first` takes through its first layer.
+    fn each<F: Tape<E, D>, T: Tape<E, D>>(
+        &self,
+        features: Features<E, D, F>,
+        first: impl Fn(&Head, &ForwardPass<'_, E, D>, Tokens<E, D, F>) -> Result<Tokens<E, D, T>, FiberError>,
+    ) -> Result<Vec<Tokens<E, D, T>>, FiberError> {
         let Features { mut image, mut text, mut fused } = features;
         let run = ForwardPass { weights: &self.weights, noise: &Noise::Off, hook: None };
         let logits = self.heads.iter().map(|head| {
@@ -186,7 +206,7 @@ impl<E: Real, D: Backend<E>> Heads<E, D> {
                 let (expected, found) = ("those of a pass".to_owned(), "none".to_owned());
                 return Err(FiberError::Input { what, expected, found });
             };
-            let x = head.norm.forward(&run, head.first.forward(&run, x)?)?;
+            let x = head.norm.forward(&run, first(head, &run, x)?)?;
             head.last.forward(&run, activate(x, Function::Gelu)?)
         });
         logits.collect()

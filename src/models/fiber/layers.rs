@@ -11,7 +11,7 @@ use crate::models::Initializer;
 use crate::ops::activate::{Function, activate};
 use crate::ops::layer_norm::layer_norm;
 use crate::ops::simd::Real;
-use crate::ops::token_linear::token_linear;
+use crate::ops::token_linear::{token_linear, token_linear_of_input};
 use crate::ops::{Backend, Tokens};
 
 const WEIGHT: Initializer = Initializer::Normal(0.02);
@@ -51,6 +51,16 @@ impl Linear {
     ) -> Result<Tokens<E, D, T>, FiberError> {
         let bias = self.bias.map(|bias| run.weights.get(bias));
         Ok(token_linear(x, run.weights.get(self.weight), bias)?)
+    }
+
+    /// The same of what was given from outside: it has no gradient.
+    pub(super) fn of_input<E: Real, D: Backend<E>, T: Tape<E, D>>(
+        &self,
+        run: &ForwardPass<'_, E, D>,
+        x: Tokens<E, D>,
+    ) -> Result<Tokens<E, D, T>, FiberError> {
+        let bias = self.bias.map(|bias| run.weights.get(bias));
+        Ok(token_linear_of_input(x, run.weights.get(self.weight), bias)?)
     }
 }
 

@@ -25,7 +25,7 @@ mod transpose;
 pub(crate) use correlate::{Pairs, Window, add_lanes, correlate, correlate_lanes, correlate_unchecked};
 pub(crate) use dot::Dot;
 pub(crate) use project::{Layout, Operands, Rows, Start, project, project_unchecked};
-pub(crate) use transpose::transpose_strided;
+pub(crate) use transpose::{transpose_add, transpose_strided};
 
 /// One product of a sum: where its weight and its input stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -59,7 +59,7 @@ impl Taken<'_> {
     }
 
     /// Adds gradients of rows none of which is taken twice.
-    fn scatter(self, from: Address, to: Address) -> Result<(), GpuError> {
+    pub(crate) fn scatter(self, from: Address, to: Address) -> Result<(), GpuError> {
         self.launch("scatter_rows", from, to)
     }
 

@@ -40,8 +40,10 @@ impl<E: Real> TokenLinear<E> for Cpu {
         let x = device::read(x);
         let weight = (device::read(weight), Order::Rows);
         let gradients = |order| (&gradient[..], order);
-        let left = gradients(Order::Rows);
-        Matmul { left, right: weight, base: Base::Existing, sizes: [rows, outputs, inputs] }.add_to(into.x);
+        if let Some(sums) = into.x {
+            let left = gradients(Order::Rows);
+            Matmul { left, right: weight, base: Base::Existing, sizes: [rows, outputs, inputs] }.add_to(sums);
+        }
         if let Some(sums) = into.weight {
             let (left, right) = (gradients(Order::Columns), (x, Order::Rows));
             Matmul { left, right, base: Base::Existing, sizes: [outputs, rows, inputs] }.add_to(sums);

@@ -127,7 +127,9 @@ impl super::TokenLinear<f32> for Cuda {
         let outputs = weight.shape().0 / inputs;
         let gradient = *gradient.device_ptr();
         let [_, for_tokens, for_weight] = products(tokens, inputs, outputs);
-        launched(for_tokens.launch([gradient, address(weight), 0], *into.x.device_ptr_mut(), true))?;
+        if let Some(sums) = into.x {
+            launched(for_tokens.launch([gradient, address(weight), 0], *sums.device_ptr_mut(), true))?;
+        }
         if let Some(sums) = into.weight {
             launched(for_weight.launch([gradient, address(x), 0], *sums.device_ptr_mut(), true))?;
         }

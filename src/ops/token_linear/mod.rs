@@ -20,7 +20,7 @@ const OP: &str = "token linear";
 /// The gradients that a layer adds to; `None` for what is frozen or absent.
 pub struct TokenLinearGradients<'a, V> {
     /// Of the tokens.
-    pub x: &'a mut V,
+    pub x: Option<&'a mut V>,
     /// Of the weight.
     pub weight: Option<&'a mut V>,
     /// Of the bias.
@@ -64,6 +64,29 @@ pub fn token_linear<E: Real, D: Backend<E>, T: Tape<E, D>>(
     weight: &Parameter<E, D>,
     bias: Option<&Parameter<E, D>>,
 ) -> Result<Tokens<E, D, T>, OpError> {
+    let (x, tape) = x.split_tape();
+    apply(x, tape, true, weight, bias)
+}
+
+/// [`token_linear`] of what was given from outside, whose gradient nobody wants; with its own tape.
+///
+/// # Errors
+/// As [`token_linear`].
+pub fn token_linear_of_input<E: Real, D: Backend<E>, T: Tape<E, D>>(
+    x: Tokens<E, D>,
+    weight: &Parameter<E, D>,
+    bias: Option<&Parameter<E, D>>,
+) -> Result<Tokens<E, D, T>, OpError> {
+    apply(x, T::default(), false, weight, bias)
+}
+
+fn apply<E: Real, D: Backend<E>, T: Tape<E, D>>(
+    x: Tokens<E, D>,
+    mut tape: T,
+    x_wanted: bool,
+    weight: &Parameter<E, D>,
+    bias: Option<&Parameter<E, D>>,
+) -> Result<Tokens<E, D, T>, OpError> {
     let inputs = x.shape().1;
     let outputs = weight.dims.first().copied().unwrap_or(0);
     let fits = weight.dims.len() > 1 && weight.dims[1..].iter().product::<usize>() == inputs;
@@ -72,7 +95,7 @@ pub fn token_linear<E: Real, D: Backend<E>, T: Tape<E, D>>(
         let found = format!("{:?} and {:?}", weight.dims, bias.map(|bias| &bias.dims));
         return Err(OpError::shape(OP, expected, found));
     }
-    let (x, mut tape) = x.try_contiguous().map_err(OpError::device(OP))?.split_tape();
+    let x = x.try_contiguous().map_err(OpError::device(OP))?;
     let dev = x.device().clone();
     let out = dev
         .token_linear(&x, &weight.value, bias.map(|bias| &bias.value), outputs)
@@ -83,16 +106,17 @@ pub fn token_linear<E: Real, D: Backend<E>, T: Tape<E, D>>(
         let ghost = out.ghost();
         tape.add_backward_op(move |grads| {
             let gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&ghost)?)?;
-            let mut x_gradient = device::take::<E, D>(&dev, grads.get_or_alloc_mut(&x)?)?;
+            let x_wanted = x_wanted.then_some(&x);
+            let mut x_gradient = device::take_wanted(&dev, grads, x_wanted)?;
             let mut weight_gradient = device::take_wanted(&dev, grads, wanted.as_ref())?;
             let mut bias_gradient = device::take_wanted(&dev, grads, bias.as_ref())?;
             let into = TokenLinearGradients {
-                x: &mut x_gradient,
+                x: x_gradient.as_mut(),
                 weight: weight_gradient.as_mut(),
                 bias: bias_gradient.as_mut(),
             };
             dev.token_linear_backward(&x, &weight, &gradient, into)?;
-            *grads.get_or_alloc_mut(&x)? = x_gradient;
+            device::put_back(grads, x_wanted, x_gradient)?;
             device::put_back(grads, wanted.as_ref(), weight_gradient)?;
             device::put_back(grads, bias.as_ref(), bias_gradient)
         });

@@ -3,7 +3,7 @@
 //!
 //! Invariant: nothing crosses the bus in a step; the order of an epoch goes up once, the statistics of the steps come back once per
 //! [`STATS_EVERY`] steps. A split that the GPU has no room for comes in windows of the epoch's order, between steps; what is
-//! computed is the same.
+//! computed is the same. Images and texts are decoded on the host and come batch by batch ([`HostLoader`]).
 
 mod samples;
 
@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use dfdx::prelude::{Cuda, HasShape, ZerosTensor};
 
-use super::{StepFailed, TrainingDevice, Work};
-use crate::data::{Dataset, Split, Targets};
+use super::{Epoch, HostLoader, StepFailed, TrainingDevice, Work};
+use crate::data::{Dataset, Kind, Split, Targets};
 use crate::device::cuda::{
     Address, Buffer, Counts, GpuError, Recorded, Recording, StepSize, address, counts, record,
 };
@@ -43,7 +43,15 @@ enum BatchTargets {
 }
 
 /// What a GPU needs of a dataset between batches.
-pub struct DataLoader<'a> {
+pub enum DataLoader<'a> {
+    /// Its samples, which live there.
+    Samples(Box<SampleLoader<'a>>),
+    /// Batches from the host.
+    Host(Box<HostLoader<'a, Cuda>>),
+}
+
+/// Samples that live on the GPU.
+pub struct SampleLoader<'a> {
     device: Cuda,
     data: &'a dyn Dataset,
     /// Indices of the modalities that some expert reads.
@@ -74,15 +82,19 @@ fn no_room(error: &GpuError) -> ModelError {
 }
 
 /// Where a batch's tensor is.
-fn address_of(input: &Input<f32, Cuda>) -> Address {
+fn address_of(input: &Input<f32, Cuda>) -> Result<Address, ModelError> {
     match input {
-        Input::Maps(maps) => address(maps),
-        Input::Vectors(vectors) => address(vectors),
-        Input::Series(series) => address(series),
+        Input::Maps(maps) => Ok(address(maps)),
+        Input::Vectors(vectors) => Ok(address(vectors)),
+        Input::Series(series) => Ok(address(series)),
+        Input::Images(_) | Input::Tokens(_) => {
+            let reason = "images and texts come from the host".to_owned();
+            Err(ModelError::Op(OpError::Device { op: "batch", reason }))
+        }
     }
 }
 
-impl DataLoader<'_> {
+impl SampleLoader<'_> {
     /// Makes the tensors of batches of this size, if they are not there yet.
     fn make_room(&mut self, size: usize) -> Result<(), ModelError> {
         if self.batches.contains_key(&size) {
@@ -111,7 +123,7 @@ impl DataLoader<'_> {
         for (&modality, (values, index)) in self.used.iter().zip(samples.modalities()) {
             let Some(input) = &batch.inputs.0[modality] else { continue };
             let features = self.data.modalities()[modality].features();
-            gather(pick, features, values, index, address_of(input), labels.take())
+            gather(pick, features, values, index, address_of(input)?, labels.take())
                 .map_err(|error| failed(&error))?;
         }
         if let (Some(SampleTargets::Soft(scores)), BatchTargets::Soft(out)) =
@@ -160,20 +172,30 @@ impl DataLoader<'_> {
         self.work.insert(size, counts().since(before));
         Ok(())
     }
+}
+
+impl<'a> DataLoader<'a> {
+    /// The samples that live on the GPU, if they do.
+    fn samples(&self) -> Option<&SampleLoader<'a>> {
+        match self {
+            DataLoader::Samples(loader) => Some(loader),
+            DataLoader::Host(_) => None,
+        }
+    }
 
     /// What one step of this size is made of, if one was recorded.
     pub fn recorded(&self, size: usize) -> Option<StepSize> {
-        self.recorded.get(&size).map(Recorded::size)
+        self.samples()?.recorded.get(&size).map(Recorded::size)
     }
 
     /// Why steps are not recorded, if that was tried.
     pub fn refused(&self) -> Option<&str> {
-        self.refused.as_deref()
+        self.samples()?.refused.as_deref()
     }
 
     /// What was sent for one step of this size.
     pub fn work(&self, size: usize) -> Option<Counts> {
-        self.work.get(&size).copied()
+        self.samples()?.work.get(&size).copied()
     }
 }
 
@@ -193,11 +215,17 @@ impl TrainingDevice for Cuda {
         data: &'a dyn Dataset,
         modalities: &[usize],
     ) -> Result<DataLoader<'a>, ModelError> {
+        let from_host = |&modality: &usize| {
+            matches!(data.modalities()[modality].kind, Kind::Images | Kind::Tokens)
+        };
+        if modalities.iter().any(from_host) {
+            return Ok(DataLoader::Host(Box::new(HostLoader::new(self, data, modalities))));
+        }
         let gpu = |error: GpuError| failed(&error);
         let train = Samples::of(data, Split::Train, modalities)
             .and_then(|samples| samples.with_targets(data, Split::Train))
             .map_err(|error| no_room(&error))?;
-        Ok(DataLoader {
+        Ok(DataLoader::Samples(Box::new(SampleLoader {
             device: self.clone(),
             data,
             used: modalities.to_vec(),
@@ -209,21 +237,28 @@ impl TrainingDevice for Cuda {
             parameters: Vec::new(),
             refused: None,
             work: BTreeMap::new(),
-        })
+        })))
     }
 
     fn without_recording(loader: &mut DataLoader<'_>) {
-        loader.recorded.clear();
-        loader.refused = Some("asked not to".to_owned());
+        if let DataLoader::Samples(loader) = loader {
+            loader.recorded.clear();
+            loader.refused = Some("asked not to".to_owned());
+        }
     }
 
     fn train(
         loader: &mut DataLoader<'_>,
         learner: &mut Learner<f32, Cuda>,
-        order: &[u32],
-        batch_size: usize,
+        epoch: &Epoch<'_>,
         on_step: &mut dyn FnMut(StepStats, usize),
     ) -> Result<(), StepFailed> {
+        let loader = match loader {
+            DataLoader::Samples(loader) => loader,
+            DataLoader::Host(loader) => return loader.train(learner, epoch, on_step),
+        };
+        // Samples that live here are small: a batch goes through the networks whole.
+        let &Epoch { order, batch_size, .. } = epoch;
         let at = |step: usize| move |source: LearnError| StepFailed { step, source };
         let gpu = |error: GpuError| LearnError::from(failed(&error));
         let parameters = addresses(learner);
@@ -270,6 +305,10 @@ impl TrainingDevice for Cuda {
         batch_size: usize,
         work: Work<'_, Cuda>,
     ) -> Result<(), ModelError> {
+        let loader = match loader {
+            DataLoader::Samples(loader) => loader,
+            DataLoader::Host(loader) => return loader.evaluate(split, batch_size, work),
+        };
         let gpu = |error: GpuError| failed(&error);
         let rows: Vec<u32> = (0..loader.data.len(split) as u32).collect();
         let no_room = |error: GpuError| no_room(&error);

@@ -1,25 +1,17 @@
-//! A block of a product: loops over the inner dimension, over rows and over tiles.
+//! Some rows of a product: loops over the inner dimension, over slivers and over tiles.
 //!
 //! Invariant: every tile of the block is written in each pass over the inner dimension, in the order of the passes.
 
 use std::ops::Range;
 
-use super::pack::{pack_left, pack_right};
+use super::pack::pack_left;
 use super::tile::{Start, Tile};
-use super::{Base, Matmul, Order};
+use super::{Base, DEPTH, Matmul, Order, ROWS, SLIVER};
 use crate::ops::parallel::Disjoint;
 use crate::ops::simd::{Kernel, LANES, Lanes, Real, Vector};
 
-/// Columns of a block.
-pub(super) const COLUMNS: usize = 256;
-/// Terms of the inner dimension in one pass: a sliver of them stays in the first-level cache.
-const DEPTH: usize = 256;
-/// Rows that are packed at a time: whole tiles of every instruction set; they stay in the second-level cache.
-const ROWS: usize = 192;
 /// Distance between packed rows: not a power of two, so that they do not share their places in a cache.
 const STRIDE: usize = DEPTH + 16;
-/// Bytes that packed matrices are aligned to.
-const LINE: usize = 64;
 
 /// Rows and vectors of a tile of 16 registers of eight lanes, and of 32 registers of sixteen.
 const NARROW: [usize; 2] = [6, 2];
@@ -28,15 +20,21 @@ const WIDE: [usize; 2] = [12, 2];
 pub(super) struct Block<'a, 'b, E> {
     pub(super) of: Matmul<'a, E>,
     pub(super) rows: Range<usize>,
+    /// Those that are packed.
     pub(super) columns: Range<usize>,
+    /// Of these columns, those of this block.
+    pub(super) slivers: Range<usize>,
+    pub(super) terms: Range<usize>,
+    /// The right matrix: pass by pass, in slivers.
+    pub(super) right: &'b [E],
     pub(super) out: Disjoint<'a, E>,
     /// Of [`Block::ROOM`] elements.
     pub(super) room: &'b mut [E],
 }
 
 impl<E: Real> Block<'_, '_, E> {
-    /// Elements of packed matrices, and to align both.
-    pub(super) const ROOM: usize = ROWS * STRIDE + COLUMNS * DEPTH + 2 * LINE / size_of::<E>();
+    /// Elements of the packed left matrix.
+    pub(super) const ROOM: usize = ROWS * STRIDE;
 }
 
 impl<E: Real> Kernel<E> for Block<'_, '_, E> {
@@ -45,75 +43,79 @@ impl<E: Real> Kernel<E> for Block<'_, '_, E> {
     #[inline(always)]
     fn run<V: Lanes<Elem = E>>(self) {
         if <V::Wide as Vector>::LEN > LANES {
-            self.tiles::<V, { WIDE[0] }, { WIDE[1] }>();
+            self.passes::<V::Wide, { WIDE[0] }, { WIDE[1] }>();
         } else {
-            self.tiles::<V, { NARROW[0] }, { NARROW[1] }>();
+            self.passes::<V::Wide, { NARROW[0] }, { NARROW[1] }>();
         }
     }
 }
 
 impl<E: Real> Block<'_, '_, E> {
+    /// All passes, in tiles of `R` rows and `C` vectors.
     #[inline(always)]
-    fn tiles<V: Lanes<Elem = E>, const R: usize, const C: usize>(self) {
-        let Block { of, rows, columns, out, room } = self;
-        let [m, k, n] = of.sizes;
-        let sliver = C * <V::Wide as Vector>::LEN;
-        let (left, right) = aligned(room).split_at_mut(ROWS * STRIDE);
-        let right = aligned(right);
-        let mut pass = 0;
-        while pass < k {
-            let terms = pass..k.min(pass + DEPTH);
-            let depth = terms.len();
-            pack_right::<V>(of.right, [k, n], terms.clone(), columns.clone(), sliver, right);
-            let mut first = rows.start;
-            while first < rows.end {
-                let some = first..rows.end.min(first + ROWS);
-                pack_left::<E, R>(of.left, [m, k], some.clone(), terms.clone(), STRIDE, left);
-                let mut column = columns.start;
-                while column < columns.end {
-                    let width = sliver.min(columns.end - column);
-                    let right = &right[(column - columns.start) * depth..][..sliver * depth];
-                    let mut row = some.start;
-                    while row < some.end {
-                        let place = row - some.start;
-                        let height = R.min(some.end - row);
-                        let start = match of.base {
-                            _ if pass > 0 => Start::Existing,
-                            Base::Zero => Start::Zero,
-                            Base::Existing => Start::Existing,
-                            Base::Row(base) => Start::Row(&base[column..][..width]),
-                            Base::Column(base) => Start::Column(&base[row..][..height]),
-                        };
-                        let out = out.at(row * n + column, (height - 1) * n + width);
-                        let tile = Tile { right, depth, start, out, stride: n, size: [height, width] };
-                        // SAFETY: the tile's elements were just checked to lie within the output, and no other part has them;
-                        // both sides are packed with `depth` terms of a whole tile.
-                        unsafe {
-                            match of.left.1 {
-                                Order::Rows => {
-                                    tile.run::<V::Wide, R, C, STRIDE, 1>(
-                                        &left[place * STRIDE..][..R * STRIDE],
-                                    );
-                                }
-                                Order::Columns => {
-                                    tile.run::<V::Wide, R, C, 1, R>(&left[place * depth..][..R * depth]);
-                                }
-                            }
-                        }
-                        row += R;
+    fn passes<V: Vector<Elem = E>, const R: usize, const C: usize>(mut self) {
+        let slivers = self.columns.len().div_ceil(SLIVER);
+        let [m, k, _] = self.of.sizes;
+        let mut first = self.terms.start;
+        while first < self.terms.end {
+            let terms = first..self.terms.end.min(first + DEPTH);
+            let place = (first - self.terms.start) * slivers * SLIVER;
+            pack_left::<E, R>(self.of.left, [m, k], self.rows.clone(), terms.clone(), STRIDE, self.room);
+            let mut sliver = self.slivers.start;
+            while sliver < self.slivers.end {
+                let right = &self.right[place + sliver * SLIVER * terms.len()..][..SLIVER * terms.len()];
+                let mut across = 0;
+                while across < SLIVER {
+                    let column = self.columns.start + sliver * SLIVER + across;
+                    let left = self.columns.end.saturating_sub(column);
+                    // Half a tile is enough for the last columns of few.
+                    if left > V::LEN {
+                        self.tiles::<V, R, C>(column, terms.clone(), &right[across..]);
+                    } else if left > 0 {
+                        self.tiles::<V, R, 1>(column, terms.clone(), &right[across..]);
                     }
-                    column += sliver;
+                    across += C * V::LEN;
                 }
-                first += ROWS;
+                sliver += 1;
             }
-            pass += DEPTH;
+            first += DEPTH;
         }
     }
-}
 
-/// The part of a slice that begins with a cache line.
-#[inline(always)]
-fn aligned<E>(room: &mut [E]) -> &mut [E] {
-    let skip = room.as_ptr().align_offset(LINE).min(LINE / size_of::<E>());
-    &mut room[skip..]
+    /// The tiles of all rows, from `column` on.
+    #[inline(always)]
+    fn tiles<V: Vector<Elem = E>, const R: usize, const C: usize>(
+        &mut self,
+        column: usize,
+        terms: Range<usize>,
+        right: &[E],
+    ) {
+        let (n, depth) = (self.of.sizes[2], terms.len());
+        let width = (C * V::LEN).min(self.columns.end - column);
+        let mut row = self.rows.start;
+        while row < self.rows.end {
+            let place = row - self.rows.start;
+            let height = R.min(self.rows.end - row);
+            let start = match self.of.base {
+                _ if terms.start > 0 => Start::Existing,
+                Base::Zero => Start::Zero,
+                Base::Existing => Start::Existing,
+                Base::Row(base) => Start::Row(&base[column..][..width]),
+                Base::Column(base) => Start::Column(&base[row..][..height]),
+            };
+            let out = self.out.at(row * n + column, (height - 1) * n + width);
+            let tile = Tile { right, depth, start, out, stride: n, size: [height, width] };
+            // SAFETY: the tile's elements were just checked to lie within the output, and no other part has them; both sides are
+            // packed with `depth` terms of a whole tile.
+            unsafe {
+                match self.of.left.1 {
+                    Order::Rows => {
+                        tile.run::<V, R, C, STRIDE, 1>(&self.room[place * STRIDE..][..R * STRIDE]);
+                    }
+                    Order::Columns => tile.run::<V, R, C, 1, R>(&self.room[place * depth..][..R * depth]),
+                }
+            }
+            row += R;
+        }
+    }
 }

@@ -11,22 +11,31 @@ mod pack;
 mod tests;
 mod tile;
 
-use block::{Block, COLUMNS};
+use std::ops::Range;
+
+use block::Block;
+use pack::PackRight;
 
 use super::transpose_strided;
 use crate::ops::parallel::{Disjoint, for_each_range};
 use crate::ops::scratch::Scratch;
 use crate::ops::simd::Real;
 
-/// Rows of the product that one part has: the right matrix is packed once for all of them.
-const ROWS: usize = 1152;
-/// Parts below which columns and rows are cut finer, so that there is something to do for every thread.
+/// Elements of the right matrix that are packed at a time, for all threads: they stay in the third-level cache.
+const PACKED: usize = 1 << 20;
+/// Rows of the product that one part has: their packed left matrix stays in the second-level cache.
+const ROWS: usize = 96;
+/// Parts below which columns are cut, too, so that there is something to do for every thread.
 const PARTS: usize = 4;
-/// Rows and columns that are not cut any more: below, packing would cost too much.
-const LEAST: usize = 144;
+/// Columns that are packed side by side: whole tiles of every instruction set.
+const SLIVER: usize = 32;
+/// Terms of the inner dimension in one pass: a sliver of them stays in the first-level cache.
+const DEPTH: usize = 256;
 /// Rows of the left matrix below which the transposed product is computed: there packing pays for the left matrix only, by
 /// copies of its rows.
 const FEW: usize = 96;
+/// Bytes that a packed matrix is aligned to.
+const LINE: usize = 64;
 /// Side of the blocks in which a small product is transposed.
 const SIDE: usize = 64;
 
@@ -158,22 +167,59 @@ impl<E: Real> Matmul<'_, E> {
     /// Writes all elements of `out`, which is read only where the base exists.
     fn run(self, out: Disjoint<'_, E>) {
         let [m, k, n] = self.sizes;
-        let (mut height, mut width) = (ROWS, COLUMNS);
-        let parts = |height: usize, width: usize| m.div_ceil(height) * n.div_ceil(width);
-        while width > LEAST && parts(height, width) < PARTS {
-            width /= 2;
+        let mut room = Scratch::<E>::of(PACKED + LINE / size_of::<E>());
+        let skip = room.as_ptr().align_offset(LINE).min(LINE / size_of::<E>());
+        let packed = &mut room[skip..][..PACKED];
+        for column in (0..n).step_by(PACKED / DEPTH) {
+            let columns = column..n.min(column + PACKED / DEPTH);
+            let slivers = columns.len().div_ceil(SLIVER);
+            let most = PACKED / (slivers * SLIVER) / DEPTH * DEPTH;
+            for term in (0..k).step_by(most) {
+                let terms = term..k.min(term + most);
+                self.pack(packed, &columns, &terms);
+                let row_parts = m.div_ceil(ROWS);
+                let column_parts = PARTS.div_ceil(row_parts).min(slivers.div_ceil(4));
+                for_each_range(row_parts * column_parts, m * terms.len() * columns.len(), |units| {
+                    let mut room = Scratch::of(Block::<E>::ROOM);
+                    for unit in units {
+                        let (row, part) = (unit / column_parts * ROWS, unit % column_parts);
+                        let slivers = part * slivers / column_parts..(part + 1) * slivers / column_parts;
+                        let rows = row..m.min(row + ROWS);
+                        let (columns, terms) = (columns.clone(), terms.clone());
+                        let right = &packed[..];
+                        E::dispatch(Block {
+                            of: self,
+                            rows,
+                            columns,
+                            slivers,
+                            terms,
+                            right,
+                            out,
+                            room: &mut room,
+                        });
+                    }
+                });
+            }
         }
-        while height > LEAST && parts(height, width) < PARTS {
-            height /= 2;
-        }
-        let column_parts = n.div_ceil(width);
-        for_each_range(parts(height, width), m * k * n, |units| {
-            let mut room = Scratch::of(Block::<E>::ROOM);
+    }
+
+    /// Packs columns and terms of the right matrix: pass by pass, in slivers.
+    fn pack(&self, packed: &mut [E], columns: &Range<usize>, terms: &Range<usize>) {
+        let [_, k, n] = self.sizes;
+        let slivers = columns.len().div_ceil(SLIVER);
+        let packed = Disjoint::new(packed);
+        let passes = terms.len().div_ceil(DEPTH);
+        for_each_range(passes * slivers, terms.len() * columns.len(), |units| {
             for unit in units {
-                let (row, column) = (unit / column_parts * height, unit % column_parts * width);
-                let rows = row..m.min(row + height);
-                let columns = column..n.min(column + width);
-                E::dispatch(Block { of: self, rows, columns, out, room: &mut room });
+                let (pass, sliver) = (unit / slivers, unit % slivers);
+                let first = terms.start + pass * DEPTH;
+                let terms = first..terms.end.min(first + DEPTH);
+                let place = pass * DEPTH * slivers * SLIVER + sliver * SLIVER * terms.len();
+                // SAFETY: no other unit has this sliver of this pass, and scratch memory is initialised.
+                let packed = unsafe { packed.slice(place, SLIVER * terms.len()) };
+                let column = columns.start + sliver * SLIVER;
+                let columns = column..columns.end.min(column + SLIVER);
+                E::dispatch(PackRight { matrix: self.right, sizes: [k, n], terms, columns, packed });
             }
         });
     }

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::Order;
-use crate::ops::simd::{LANES, Lanes, Real};
+use super::{Order, SLIVER};
+use crate::ops::simd::{Kernel, LANES, Lanes, Real};
 
 /// Packs rows and terms of the left matrix `[m, k]` in slivers of `R` rows. One that stands row by row keeps its rows, `stride`
 /// apart; of one that stands column by column the rows of a sliver become neighbours.
@@ -47,47 +47,48 @@ pub(super) fn pack_left<E: Real, const R: usize>(
     }
 }
 
-/// Packs terms and columns of the right matrix `[k, n]` in slivers of `width` columns, term by term.
-#[inline(always)]
-pub(super) fn pack_right<V: Lanes>(
-    (matrix, order): (&[V::Elem], Order),
-    [k, n]: [usize; 2],
-    terms: Range<usize>,
-    columns: Range<usize>,
-    width: usize,
-    packed: &mut [V::Elem],
-) {
-    let depth = terms.len();
-    let slivers = columns.clone().step_by(width).zip(packed.chunks_mut(width * depth));
-    for (column, packed) in slivers {
-        let some = width.min(columns.end - column);
+/// Packs terms and columns of one sliver of the right matrix `[k, n]`, term by term.
+pub(super) struct PackRight<'a, 'b, E> {
+    pub(super) matrix: (&'a [E], Order),
+    pub(super) sizes: [usize; 2],
+    pub(super) terms: Range<usize>,
+    pub(super) columns: Range<usize>,
+    pub(super) packed: &'b mut [E],
+}
+
+impl<E: Real> Kernel<E> for PackRight<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Elem = E>>(self) {
+        let PackRight { matrix: (matrix, order), sizes: [k, n], terms, columns, packed } = self;
+        let some = columns.len();
         match order {
             Order::Rows => {
-                for (term, packed) in terms.clone().zip(packed.chunks_mut(width)) {
-                    packed[..some].copy_from_slice(&matrix[term * n + column..][..some]);
-                    packed[some..].fill(<V::Elem as Real>::ZERO);
+                for (term, packed) in terms.zip(packed.as_chunks_mut::<SLIVER>().0) {
+                    let from = &matrix[term * n + columns.start..][..some];
+                    if some == SLIVER {
+                        packed.copy_from_slice(&from[..SLIVER]);
+                    } else {
+                        packed[..some].copy_from_slice(from);
+                        packed[some..].fill(E::ZERO);
+                    }
                 }
             }
             Order::Columns => {
-                for place in (0..width).step_by(LANES) {
+                for place in (0..SLIVER).step_by(LANES) {
                     let some = some.saturating_sub(place).min(LANES);
-                    let first = ((column + place).min(n - 1)) * k + terms.start;
-                    turn::<V>(&matrix[first..], k, [some, depth], &mut packed[place..], width);
+                    let first = (columns.start + place).min(n - 1) * k + terms.start;
+                    turn::<V>(&matrix[first..], k, [some, terms.len()], &mut packed[place..]);
                 }
             }
         }
     }
 }
 
-/// Up to eight rows, `stride` apart, as columns of rows that are `width` apart; zeros in place of rows that are not there.
+/// Up to eight rows, `stride` apart, as columns of a sliver; zeros in place of rows that are not there.
 #[inline(always)]
-fn turn<V: Lanes>(
-    from: &[V::Elem],
-    stride: usize,
-    [rows, depth]: [usize; 2],
-    to: &mut [V::Elem],
-    width: usize,
-) {
+fn turn<V: Lanes>(from: &[V::Elem], stride: usize, [rows, depth]: [usize; 2], to: &mut [V::Elem]) {
     let whole = if rows == LANES { depth / LANES * LANES } else { 0 };
     let mut term = 0;
     while term < whole {
@@ -96,13 +97,13 @@ fn turn<V: Lanes>(
             *block = V::read(&from[row * stride + term..][..LANES]);
         }
         for (place, column) in V::transpose(block).into_iter().enumerate() {
-            column.write(&mut to[(term + place) * width..][..LANES]);
+            column.write(&mut to[(term + place) * SLIVER..][..LANES]);
         }
         term += LANES;
     }
     while term < depth {
         for row in 0..LANES {
-            to[term * width + row] =
+            to[term * SLIVER + row] =
                 if row < rows { from[row * stride + term] } else { <V::Elem as Real>::ZERO };
         }
         term += 1;

@@ -7,10 +7,11 @@
     reason = "one constant counter indexes several arrays of registers, and is unrolled"
 )]
 
+use super::SLIVER;
 use crate::ops::simd::{Real, Vector};
 
 /// Elements of the largest tile.
-const MOST: usize = 12 * 32;
+const MOST: usize = 12 * SLIVER;
 
 /// What the sums of a tile begin with.
 #[derive(Clone, Copy)]
@@ -26,7 +27,7 @@ pub(super) enum Start<'a, E> {
 }
 
 pub(super) struct Tile<'a, E> {
-    /// `depth` rows of a tile's columns.
+    /// A tile's columns of `depth` rows of a sliver.
     pub(super) right: &'a [E],
     pub(super) depth: usize,
     pub(super) start: Start<'a, E>,
@@ -130,7 +131,7 @@ impl<E: Real> Tile<'_, E> {
                     }
                 }
                 a = a.add(TERM);
-                b = b.add(C * V::LEN);
+                b = b.add(SLIVER);
             }
             for r in 0..R {
                 for c in 0..C {
