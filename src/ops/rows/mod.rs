@@ -4,7 +4,7 @@
 
 mod cpu;
 #[cfg(feature = "cuda")]
-pub(crate) pub(crate) mod cuda;
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 

@@ -215,9 +215,8 @@ impl TrainingDevice for Cuda {
         data: &'a dyn Dataset,
         modalities: &[usize],
     ) -> Result<DataLoader<'a>, ModelError> {
-        let from_host = |&modality: &usize| {
-            matches!(data.modalities()[modality].kind, Kind::Images | Kind::Tokens)
-        };
+        let from_host =
+            |&modality: &usize| matches!(data.modalities()[modality].kind, Kind::Images | Kind::Tokens);
         if modalities.iter().any(from_host) {
             return Ok(DataLoader::Host(Box::new(HostLoader::new(self, data, modalities))));
         }
