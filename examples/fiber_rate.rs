@@ -307,6 +307,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
     let elapsed = seconds(start);
     let faults = page_faults().zip(faults).map(|(after, before)| (after - before) as f64 / count as f64);
     Ok(serde_json::json!({
+        "count": count,
         "per_second": count as f64 / elapsed,
         "open_seconds": opened,
         "page_faults": faults,
