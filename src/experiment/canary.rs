@@ -274,6 +274,8 @@ mod tests {
     fn a_canary_follows_from_parts_optimizer_and_target() {
         let names: Vec<String> = all().iter().map(Canary::name).collect();
         insta::assert_snapshot!(names.join("\n"), @r"
+        fiber/adamw/classes
+        fiber/adamw/soft
         gru-linear,leaky-relu/rmsprop/classes
         lenet+lenet,low-rank,relu/sgd/classes
         lenet+lenet,relu/sgd/classes

@@ -144,7 +144,7 @@ fn frames_round_trip_through_both_formats() {
     let reports = [made_up("table1", Tier::Smoke, 3), made_up("table-c7", Tier::Smoke, 3)];
     let mut results = result_frame(&reports).unwrap();
     let mut summary = summary_frame(&reports).unwrap();
-    assert_eq!((results.height(), summary.height()), (7 * 3 + 4 * 3, 7 + 12));
+    assert_eq!((results.height(), summary.height()), (7 * 3 + 4 * 3, 7 + 16));
     for frame in [&mut results, &mut summary] {
         let parquet = ParquetReader::new(Cursor::new(write_parquet(frame).unwrap())).finish().unwrap();
         assert!(parquet.equals_missing(frame));

@@ -8,7 +8,7 @@ use super::{CellResult, Known, Opened, Reference, Report, ResultsError};
 use crate::engine::store::Store;
 use crate::experiment::faults::Fault;
 use crate::gate::Verdict;
-use crate::metric::ENTROPY;
+use crate::metric::{ENTROPY, ENTROPY_BITS, FAILED, RESCUED, RESCUED_BEST};
 use crate::random::Seeds;
 
 /// A predictor that looks at nothing.
@@ -38,8 +38,14 @@ impl Controls {
             let Some(cell) = cells.rev().find(|cell| !cell.values.is_empty()) else { continue };
             let Some(run) = StoredRun::read(cell.values[0].key, store, opened)? else { continue };
             let mut add = |control, value: f64| found.push((control, column.id.to_owned(), value));
-            if cell.metric.measure == &ENTROPY {
-                add(Control::Uniform, libm::log(run.manifest.recipe.task.classes() as f64));
+            let classes = run.manifest.recipe.task.classes() as f64;
+            match cell.metric.measure {
+                measure if measure == &ENTROPY => add(Control::Uniform, libm::log(classes)),
+                measure if measure == &ENTROPY_BITS => add(Control::Uniform, libm::log2(classes)),
+                _ => {}
+            }
+            // Of what a product does with its experts, one predictor says nothing.
+            if [&ENTROPY, &ENTROPY_BITS, &RESCUED, &RESCUED_BEST, &FAILED].contains(&cell.metric.measure) {
                 continue;
             }
             let seeds = Seeds::root(0).child("control").child(cell.id.to_string());
