@@ -25,6 +25,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -431,7 +432,7 @@ def main():
     parser.add_argument("--processor-time", action="store_true", help="of one thread, in place of time")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--isas", nargs="+", default=["avx512", "avx2"] if processor()[1] else ["avx2"])
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/i2m2-fiber"), help="for weights and outputs")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "i2m2-fiber", help="for weights and outputs")
     parser.add_argument("--binary", help="of the example `fiber_rate`; built without")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)

@@ -181,7 +181,7 @@ impl Canaries {
         self.trained
     }
 
-    /// Measures those that are not known yet, in well under a second together on the CPU.
+    /// Measures those that are not known yet, in a second or two together on the CPU.
     ///
     /// # Errors
     /// As [`Canary::measure`].
@@ -305,14 +305,14 @@ mod tests {
         assert_eq!(again.trained(), 0);
     }
 
-    /// All kinds stay well under a second in a release build.
+    /// All kinds take a second or two of one core in a release build, half of it FIBER's; tests beside this one take the rest.
     #[test]
     fn canaries_are_quick() {
         let start = std::time::Instant::now();
         for canary in all() {
             canary.measure(Device::Cpu).unwrap();
         }
-        let limit = if cfg!(debug_assertions) { 60.0 } else { 3.0 };
+        let limit = if cfg!(debug_assertions) { 120.0 } else { 12.0 };
         assert!(start.elapsed().as_secs_f64() < limit, "{:?}", start.elapsed());
     }
 }
