@@ -9,11 +9,14 @@
 //! for heads on kept features `image` `[batch, 768]`, `text` `[batch, 768]`, `fused` `[batch, 1536]` and `targets` `[classes, batch]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
+use common::rate::rate;
 use dfdx::prelude::{
     AsArray, Backward, Cpu, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, TensorFromVec,
 };
@@ -25,7 +28,7 @@ use i2m2::ops::optimizer::{Hyperparameters, Optimizer, Rule};
 use i2m2::ops::product_of_experts::{product_of_experts, product_of_soft};
 use i2m2::ops::simd::isa;
 use i2m2::ops::{Parameter, Tokens, beside, to_features};
-use i2m2::provenance::{page_faults, peak_memory};
+use i2m2::provenance::peak_memory;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -294,23 +297,12 @@ fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
     for _ in 1..arguments.warm_up {
         run()?;
     }
-    if arguments.wait {
-        println!("ready");
-        std::io::stdin().read_line(&mut String::new())?;
-    }
-    let faults = page_faults();
-    let (mut count, start) = (0u64, Instant::now());
-    while seconds(start) < arguments.seconds {
-        run()?;
-        count += 1;
-    }
-    let elapsed = seconds(start);
-    let faults = page_faults().zip(faults).map(|(after, before)| (after - before) as f64 / count as f64);
+    let rate = rate(arguments.seconds, arguments.wait, || run().map(drop))?;
     Ok(serde_json::json!({
-        "count": count,
-        "per_second": count as f64 / elapsed,
+        "count": rate.count,
+        "per_second": rate.per_second,
         "open_seconds": opened,
-        "page_faults": faults,
+        "page_faults": rate.page_faults,
         "peak_bytes": peak_memory(),
         "isa": isa().to_string(),
     }))

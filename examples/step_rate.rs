@@ -8,14 +8,13 @@
 
 mod common;
 
-use std::time::Instant;
-
 use anyhow::bail;
 use clap::Parser;
 use common::Model;
+use common::rate::rate;
 use i2m2::experiment::workload::BATCH;
 use i2m2::ops::simd::isa;
-use i2m2::provenance::{page_faults, peak_memory};
+use i2m2::provenance::peak_memory;
 
 /// Measures training steps per second.
 #[derive(Parser)]
@@ -52,22 +51,11 @@ fn measure(arguments: &Arguments) -> anyhow::Result<serde_json::Value> {
     for _ in 0..arguments.warm_up {
         step()?;
     }
-    if arguments.wait {
-        println!("ready");
-        std::io::stdin().read_line(&mut String::new())?;
-    }
-    let faults = page_faults();
-    let (mut steps, start) = (0u64, Instant::now());
-    while start.elapsed().as_secs_f64() < arguments.seconds {
-        step()?;
-        steps += 1;
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    let faults = page_faults().zip(faults).map(|(after, before)| (after - before) as f64 / steps as f64);
+    let rate = rate(arguments.seconds, arguments.wait, step)?;
     Ok(serde_json::json!({
         "model": arguments.model,
-        "steps_per_second": steps as f64 / seconds,
-        "page_faults_per_step": faults,
+        "steps_per_second": rate.per_second,
+        "page_faults_per_step": rate.page_faults,
         "peak_bytes": peak_memory(),
         "isa": isa().to_string(),
     }))

@@ -1,6 +1,8 @@
 //! The paper's models at full size on random inputs, for examples and benches.
 #![allow(dead_code, reason = "each program uses its share")]
 
+pub(crate) mod rate;
+
 use dfdx::prelude::{Cpu, NoneTape};
 use i2m2::experiment::Learner;
 use i2m2::experiment::workload::{BATCH, Workload};

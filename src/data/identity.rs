@@ -165,6 +165,16 @@ pub(crate) fn inside(root: &Path, name: &str) -> Result<PathBuf, DataError> {
     within(&real(root)?, root, name)
 }
 
+/// That a file of the dataset `id` is there; a missing one is told with how to get it.
+///
+/// # Errors
+/// [`DataError::Missing`].
+pub(crate) fn present(root: &Path, name: &str, (id, title): (&str, &str)) -> Result<(), DataError> {
+    let path = root.join(name);
+    let remedy = format!("`i2m2 data explain {id}` says how to get the files and where to put them");
+    fs::metadata(&path).map(drop).map_err(DataError::open(&path, &format!("a file of {title}"), &remedy))
+}
+
 /// [`inside`], where the root's real path is known.
 fn within(real_root: &Path, root: &Path, name: &str) -> Result<PathBuf, DataError> {
     let outside = |found: String| DataError::Outside { path: root.join(name), root: root.to_owned(), found };

@@ -3,12 +3,11 @@
 //! Invariant: its bytes follow from the sizes of the network alone. Random features tell apart what an image shows and what a text
 //! says, so that heads on them can learn; they know nothing beyond that.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
-
+use super::Tensors;
+use super::tensors::TensorData;
 use crate::data::DataError;
 use crate::digest::Digest;
 use crate::files;
@@ -33,21 +32,12 @@ pub fn fixture_weights(folder: &Path, sizes: &Fiber) -> Result<PathBuf, DataErro
     }
     let plan = Backbone::<f32, dfdx::prelude::Cpu>::plan(sizes).map_err(|error| wrong(error.to_string()))?;
     let seeds = Seeds::root(0).child("random weights");
-    let values: BTreeMap<&str, (&Spec, Vec<u8>)> = plan
-        .0
-        .iter()
-        .map(|spec| {
-            let bytes = values(spec, &seeds).into_iter().flat_map(f32::to_le_bytes).collect();
-            (spec.name.as_str(), (spec, bytes))
-        })
-        .collect();
-    let tensors = values.iter().map(|(name, (spec, bytes))| {
-        TensorView::new(Dtype::F32, spec.dims.clone(), bytes).map(|view| ((*name).to_owned(), view))
+    let tensors = plan.0.into_iter().map(|spec| {
+        let values = values(&spec, &seeds);
+        (spec.name, TensorData { dims: spec.dims, values })
     });
-    let tensors: Vec<(String, TensorView<'_>)> =
-        tensors.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
-    let bytes = safetensors::serialize(tensors, None).map_err(|error| wrong(error.to_string()))?;
-    std::fs::create_dir_all(folder).map_err(DataError::io(folder, "create it"))?;
+    let bytes =
+        Tensors(tensors.collect()).to_bytes(HashMap::new()).map_err(|error| wrong(error.to_string()))?;
     files::write(&path, bytes).map_err(|error| DataError::Io {
         file: error.path.display().to_string(),
         action: "write it",

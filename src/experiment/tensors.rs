@@ -38,7 +38,7 @@ pub enum TensorsError {
 }
 
 impl Tensors {
-    /// Serialises with string metadata.
+    /// Serialises with string metadata, if there is any.
     pub fn to_bytes(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, TensorsError> {
         let bytes: BTreeMap<&str, Vec<u8>> = self
             .0
@@ -54,7 +54,7 @@ impl Tensors {
                 Ok((name.as_str(), TensorView::new(Dtype::F32, tensor.dims.clone(), &bytes[name.as_str()])?))
             })
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-        Ok(safetensors::serialize(views, Some(metadata))?)
+        Ok(safetensors::serialize(views, (!metadata.is_empty()).then_some(metadata))?)
     }
 
     /// Reads back what [`Tensors::to_bytes`] wrote; also returns the metadata.

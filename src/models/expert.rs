@@ -62,14 +62,7 @@ impl<E: Real, D: Backend<E>> Expert<E, D> {
                 Ok(Expert::Encoders(Box::new(Encoders::new(scope, parts, modalities, logits)?)))
             }
             &Network::OnBackbone { on_backbone } => {
-                let features = match shared {
-                    Some(shared) => (None, shared.width(on_backbone.features)),
-                    None => {
-                        let place = position(on_backbone.features.name(), modalities)?;
-                        (Some(place), modalities[place].features())
-                    }
-                };
-                Ok(Expert::Head(Box::new(Head::new(scope, on_backbone, features, logits)?)))
+                Ok(Expert::Head(Box::new(Head::new(scope, on_backbone, shared, modalities, logits)?)))
             }
             Network::Backbone { backbone } => {
                 let sizes = sizes(backbone);

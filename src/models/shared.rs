@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dfdx::prelude::{HasShape, PutTape, ReshapeTo, Tape};
+use dfdx::prelude::{HasShape, NoneTape, PutTape, ReshapeTo, SplitTape, Tape};
 
 use super::fiber::{Backbone, Images, Noise, Passes, Text, WeightsFile, ignored};
 use super::input::{Input, Inputs};
@@ -101,7 +101,7 @@ impl<E: Real, D: Backend<E>> Shared<E, D> {
             let found = if self.trained {
                 self.run(pass, inputs, &noise)?
             } else {
-                self.run::<dfdx::prelude::NoneTape>(pass, inputs, &noise)?.put_tape(T::default())
+                self.run::<NoneTape>(pass, inputs, &noise)?.put_tape(T::default())
             };
             features.insert(pass, found);
         }
@@ -163,19 +163,29 @@ pub struct Head<E: Real, D: Backend<E>> {
     pass: Pass,
     /// Where the features are among the modalities, where they were computed before.
     place: Option<usize>,
+    /// Whether what gives the features is trained, too: nobody else wants their gradient.
+    trains_features: bool,
     first: [Parameter<E, D>; 2],
     norm: [Parameter<E, D>; 2],
     last: [Parameter<E, D>; 2],
 }
 
 impl<E: Real, D: Backend<E>> Head<E, D> {
-    /// A fresh head on features of this width.
+    /// A fresh head on features of a shared backbone; without one, on those that the data holds by the name of the pass.
     pub(super) fn new(
         scope: &Scope<D>,
         spec: FeatureHead,
-        (place, width): (Option<usize>, usize),
+        shared: Option<&Shared<E, D>>,
+        modalities: &[Modality],
         logits: usize,
     ) -> Result<Self, ModelError> {
+        let (place, width) = match shared {
+            Some(shared) => (None, shared.width(spec.features)),
+            None => {
+                let place = position(spec.features.name(), modalities)?;
+                (Some(place), modalities[place].features())
+            }
+        };
         let [zeros, ones] = [0.0, 1.0].map(Initializer::Constant);
         let part = |name: &str, dims: &[usize], weight| -> Result<[Parameter<E, D>; 2], OpError> {
             let scope = scope.within(name);
@@ -185,6 +195,7 @@ impl<E: Real, D: Backend<E>> Head<E, D> {
         Ok(Head {
             pass: spec.features,
             place,
+            trains_features: shared.is_some_and(|shared| shared.trained),
             first: part("first", &[hidden, width], Initializer::Normal(0.02))?,
             norm: part("norm", &[hidden], ones)?,
             last: part("last", &[logits, hidden], Initializer::Normal(0.02))?,
@@ -207,7 +218,11 @@ impl<E: Real, D: Backend<E>> Head<E, D> {
             // Heads of one pass would share its features; each model has one head for each pass.
             None => {
                 let x = features.remove(&self.pass).ok_or(ModelError::Nothing)?;
-                token_linear(x, weight, Some(bias))?
+                if self.trains_features {
+                    token_linear(x, weight, Some(bias))?
+                } else {
+                    token_linear_of_input(x.split_tape().0, weight, Some(bias))?
+                }
             }
             Some(place) => match inputs.get(place)? {
                 // Nobody wants a gradient of what was computed before.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::{Evaluation, ImageFolder, Policy, Rgb, Training, Variant};
+use super::{Evaluation, ImageFolder, Missing, Policy, Rgb, Training, Variant};
 use crate::data::DataError;
 use crate::random::Stream;
 
@@ -43,6 +43,24 @@ pub(in crate::data) enum MissingImages {
     Stop,
     /// Their examples are left out, counted.
     Skip,
+}
+
+impl MissingImages {
+    /// Images that are missing from a folder, counted and named, where there are any and that is no error.
+    ///
+    /// # Errors
+    /// Any that are missing, where those stop.
+    pub(in crate::data) fn noted(
+        self,
+        folder: &ImageFolder,
+        missing: &Missing,
+    ) -> Result<Option<String>, DataError> {
+        match self {
+            MissingImages::Stop => folder.expect_none(missing)?,
+            MissingImages::Skip => {}
+        }
+        Ok((!missing.names.is_empty()).then(|| missing.to_string()))
+    }
 }
 
 /// The images of a dataset, as squares of normalised channels.

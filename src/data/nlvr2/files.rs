@@ -6,11 +6,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use super::TEST1;
 use super::choices::Choices;
 use super::dataset::{Nlvr2Dataset, Rows};
 use super::examples::{Example, Examples};
-use crate::data::identity::inside;
+use super::{ID, TEST1, TITLE};
+use crate::data::identity::{inside, present};
 use crate::data::images::{ImageFolder, Limits, MissingImages, Photographs};
 use crate::data::tokens::Texts;
 use crate::data::{DataError, Identity, Loaded, Modality, Preparation, StatCache};
@@ -31,7 +31,7 @@ pub(super) fn file(split: &str) -> String {
 /// A file that is missing or broken, and one of another split.
 fn examples(root: &Path, split: &str) -> Result<Examples, DataError> {
     let name = file(split);
-    present(root, &name)?;
+    present(root, &name, (ID, TITLE))?;
     let examples = Examples::read(&inside(root, &name)?)?;
     match examples.list.first().filter(|example| example.identifier.split != split) {
         None => Ok(examples),
@@ -42,13 +42,6 @@ fn examples(root: &Path, split: &str) -> Result<Examples, DataError> {
             found: other.identifier.to_string(),
         }),
     }
-}
-
-/// A missing file is told with how to get it.
-fn present(root: &Path, name: &str) -> Result<(), DataError> {
-    let path = root.join(name);
-    let remedy = "`i2m2 data explain nlvr2` says how to get the files and where to put them";
-    std::fs::metadata(&path).map(drop).map_err(DataError::open(&path, "a file of NLVR2", remedy))
 }
 
 /// What is there of the images of all splits.
@@ -66,11 +59,7 @@ impl Images {
         let all = splits.iter().flat_map(|examples| &examples.list).flat_map(Example::images);
         let mut there: BTreeSet<String> = all.collect();
         let missing = folder.missing(there.iter().cloned())?;
-        match choice {
-            MissingImages::Stop => folder.expect_none(&missing)?,
-            MissingImages::Skip => {}
-        }
-        let note = (!missing.names.is_empty()).then(|| missing.to_string());
+        let note = choice.noted(&folder, &missing)?;
         let missing: BTreeSet<String> = missing.names.into_iter().collect();
         there.retain(|name| !missing.contains(name));
         Ok(Images { folder, there, missing, note })
@@ -92,7 +81,7 @@ pub(super) fn identity(
     cache: &StatCache,
 ) -> Result<Identity, DataError> {
     let choices = Choices::of(preparation)?;
-    Texts::files().iter().try_for_each(|name| present(root, name))?;
+    Texts::files().iter().try_for_each(|name| present(root, name, (ID, TITLE)))?;
     let images = Images::find(root, &all(root)?, choices.missing_images)?;
     let files = SPLITS.map(file).into_iter().chain(Texts::files().map(str::to_owned));
     let names: Vec<String> = files.chain(images.there).collect();

@@ -20,6 +20,8 @@ pub use spec::SPEC;
 
 /// Its id.
 const ID: &str = "nlvr2";
+/// Its name in text.
+const TITLE: &str = "NLVR2";
 /// The task's id.
 const TRUTH: &str = "truth";
 /// The public test split.

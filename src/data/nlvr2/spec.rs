@@ -7,7 +7,7 @@ use super::choices::CHOICES;
 use super::dataset::Shared;
 use super::files::{identity, load};
 use super::fixture::Pairs;
-use super::{ID, TEST1, TRUTH};
+use super::{ID, TEST1, TITLE, TRUTH};
 use crate::data::{
     DataError, DatasetSpec, Identity, Kind, Loader, ModalitySpec, Preparation, Prepared, StatCache, Target,
     Task,
@@ -16,7 +16,7 @@ use crate::data::{
 /// NLVR2.
 pub static SPEC: DatasetSpec = DatasetSpec {
     id: ID,
-    title: "NLVR2",
+    title: TITLE,
     modalities: &[
         ModalitySpec { name: "images", kind: Kind::Images, dims: &[2, 3, 384, 384] },
         ModalitySpec { name: "sentence", kind: Kind::Tokens, dims: &[50] },

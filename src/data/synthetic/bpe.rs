@@ -39,20 +39,28 @@ pub(in crate::data) fn tokenizer(first: &[&str], further: &[&str]) -> [Vec<u8>; 
     [serde_json::to_vec(&ids).unwrap_or_default(), text.into_bytes()]
 }
 
+/// The tokenizer of these words, read from its files, for texts of `length` tokens.
+#[cfg(test)]
+pub(in crate::data) fn opened(
+    first: &[&str],
+    further: &[&str],
+    length: usize,
+) -> crate::data::tokens::Tokenizer {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["vocab.json", "merges.txt"].map(|name| folder.path().join(name));
+    for (path, bytes) in paths.iter().zip(tokenizer(first, further)) {
+        std::fs::write(path, bytes).unwrap();
+    }
+    crate::data::tokens::Tokenizer::open(&paths[0], &paths[1], length).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tokens::Tokenizer;
 
     #[test]
     fn every_word_is_one_token() {
-        let folder = tempfile::tempdir().unwrap();
-        let paths = ["vocab.json", "merges.txt"].map(|name| folder.path().join(name));
-        let (first, further) = (["who", "how"], ["who", "holding", "howl", "man", "many", "?"]);
-        for (path, bytes) in paths.iter().zip(tokenizer(&first, &further)) {
-            std::fs::write(path, bytes).unwrap();
-        }
-        let tokenizer = Tokenizer::open(&paths[0], &paths[1], 12).unwrap();
+        let tokenizer = opened(&["who", "how"], &["who", "holding", "howl", "man", "many", "?"], 12);
         assert!(tokenizer.vocabulary() < 300, "{}", tokenizer.vocabulary());
         for text in ["who who holding howl man many ?", "how man man who howl holding many"] {
             assert_eq!(tokenizer.encode(text).unwrap().tokens, 2 + text.split(' ').count(), "{text}");

@@ -12,7 +12,8 @@ use super::ood::{OodSet, OodSets};
 use super::part::Part;
 use super::question::Questions;
 use super::test_annotations::TestAnnotations;
-use crate::data::identity::inside;
+use super::{ID, TITLE};
+use crate::data::identity::{inside, present};
 use crate::data::images::{ImageFolder, Limits, MissingImages};
 use crate::data::tokens::Texts;
 use crate::data::{DataError, Identity, Preparation, StatCache};
@@ -46,11 +47,7 @@ impl Images {
     ) -> Result<Self, DataError> {
         let folder = ImageFolder::open(&root.join(COCO), Limits::default())?;
         let (names, gone) = coco::found(&folder, ids)?;
-        match missing {
-            MissingImages::Stop => folder.expect_none(&gone)?,
-            MissingImages::Skip => {}
-        }
-        let missing = (!gone.names.is_empty()).then(|| gone.to_string());
+        let missing = missing.noted(&folder, &gone)?;
         Ok(Images { folder, names, missing })
     }
 }
@@ -58,7 +55,7 @@ impl Images {
 /// Reads the questions of a part.
 pub(super) fn questions(root: &Path, part: Part) -> Result<Questions, DataError> {
     let [questions, _] = part.files();
-    present(root, questions)?;
+    present(root, questions, (ID, TITLE))?;
     Questions::read(&inside(root, questions)?)
 }
 
@@ -72,13 +69,6 @@ pub(super) fn sets(root: &Path) -> Result<OodSets, DataError> {
 
 fn has_own_files(root: &Path) -> bool {
     root.join("OOD-Test").is_dir() || !root.join(TEST_ANNOTATIONS).exists()
-}
-
-/// A missing file is told with how to get it.
-fn present(root: &Path, name: &str) -> Result<(), DataError> {
-    let path = root.join(name);
-    let remedy = "`i2m2 data explain vqa-vs` says how to get the files and where to put them";
-    std::fs::metadata(&path).map(drop).map_err(DataError::open(&path, "a file of VQA-VS", remedy))
 }
 
 /// Identity of the prepared data, for keys.
@@ -98,7 +88,7 @@ pub(super) fn identity(
         true => names.extend(OodSet::ALL.map(OodSet::file)),
         false => drop(names.insert(TEST_ANNOTATIONS.to_owned())),
     }
-    names.iter().try_for_each(|name| present(root, name))?;
+    names.iter().try_for_each(|name| present(root, name, (ID, TITLE)))?;
     let mut ids = BTreeSet::new();
     for part in Part::ALL {
         ids.extend(questions(root, part)?.list.iter().map(|question| question.image));

@@ -38,6 +38,8 @@ pub use vocabulary::{Vocabulary, VocabularyCount};
 
 /// Its id.
 const ID: &str = "vqa-vs";
+/// Its name in text.
+const TITLE: &str = "VQA-VS";
 /// The task's id.
 const ANSWER: &str = "answer";
 /// The test split, and the mean of the nine sets that are parts of it.

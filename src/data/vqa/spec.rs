@@ -8,7 +8,7 @@ use super::dataset::Shared;
 use super::files::identity;
 use super::fixture::Photos;
 use super::load::load;
-use super::{ANSWER, ID, IID, OOD, OOD_POOLED};
+use super::{ANSWER, ID, IID, OOD, OOD_POOLED, TITLE};
 use crate::data::{
     DataError, DatasetSpec, Identity, Kind, Loader, ModalitySpec, Preparation, Prepared, StatCache, Target,
     Task,
@@ -17,7 +17,7 @@ use crate::data::{
 /// VQA-VS.
 pub static SPEC: DatasetSpec = DatasetSpec {
     id: ID,
-    title: "VQA-VS",
+    title: TITLE,
     modalities: &[
         ModalitySpec { name: "image", kind: Kind::Images, dims: &[1, 3, 576, 576] },
         ModalitySpec { name: "question", kind: Kind::Tokens, dims: &[50] },
